@@ -1,0 +1,53 @@
+# make run    create the environment, install, start the server with its demo page
+# make test   install what the tests need and run all of them, the checks included
+# make check  format, lint, types
+# make help   this list, with the rest
+
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8000
+# The first Python that is new enough and can make an environment.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help run test check fix browser clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# make run PORT=9000    on another port
+run: $(VENV)/installed
+	@$(BIN)/hubbub serve --port $(PORT)
+
+# make test ARGS="-k directory"    only some of them
+test: check browser
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/tested
+	@$(BIN)/ruff format --check --quiet . || { echo "make fix formats the code"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+
+# make fix    format, and repair what the linter can
+fix: $(VENV)/tested
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+# A browser comes from the system; only root can install it. Without one its tests are skipped, loudly.
+browser:
+	@tests/install-browser.sh
+
+$(VENV)/installed: pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }
+	@echo "installing into $(VENV) ..."
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+# make clean    remove the environment and what the tools left
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

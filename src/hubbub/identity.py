@@ -1,0 +1,48 @@
+"""Who a connection is and what it may do. Made by `hubbub.auth`, asked by the sessions and the HTTP API."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import lru_cache
+
+import msgspec
+
+from hubbub.errors import CommandError, ErrorCode
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A user with rights, as a token or a guest's name gave them.
+
+    Attributes:
+        user_id: The token's ``sub``, or the guest's name.
+        groups: Glob patterns (``*``, ``?``, ``[abc]``) of the groups that this user may join, see and read;
+            None for all.
+        server: Whether the token has ``"role": "server"``: may post as the server and disconnect people.
+        expires: When the rights end, Unix time in seconds; None for never (guests).
+    """
+
+    user_id: str
+    groups: tuple[str, ...] | None = None
+    server: bool = False
+    expires: float | None = None
+
+    def may_join(self, group: str) -> bool:
+        """Return whether one of the patterns in `groups` matches the whole name."""
+        return self.groups is None or any(_pattern(glob).match(group) for glob in self.groups)
+
+    def require_group(self, group: str) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
+        if not self.may_join(group):
+            raise CommandError(ErrorCode.FORBIDDEN, f'The token does not allow the group "{group}".')
+
+    def require_server(self) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this is a server token."""
+        if not self.server:
+            raise CommandError(ErrorCode.FORBIDDEN, 'This needs a server token ("role": "server").')
+
+
+@lru_cache(maxsize=1024)
+def _pattern(glob: str) -> re.Pattern[str]:
+    """Compile a glob. Names are compared exactly, so unlike `fnmatch.fnmatch` the case always counts."""
+    return re.compile(translate(glob))

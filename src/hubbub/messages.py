@@ -1,0 +1,200 @@
+"""Commands, replies and events as structs: what is said, before any dialect says how.
+
+Commands are what a client asks for, replies answer them, events are what the server sends unasked. The field names are
+the wire's of dialect ``v1``, so that dialect encodes and decodes these structs as they are; other dialects translate.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Order = Literal["group", "number_of_users"]
+Condition = Literal["=", "!=", ">", "<", ">=", "<=", "eq", "ne", "gt", "lt", "gte", "lte"]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a message stands in its group: `seq` rises by one within an `epoch`."""
+
+    epoch: str
+    seq: int
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+class Command(msgspec.Struct, tag_field="do", kw_only=True):
+    """What a client asks for. Without an `id` it gets no reply."""
+
+    id: int | None = None
+
+
+class Connect(Command, tag="connect"):
+    """Say who you are: by token, or by name as a guest. Again with a new token before the old one ends."""
+
+    token: str | None = None
+    guest: str | None = None
+
+
+class Join(Command, tag="join"):
+    """Enter a group, leaving the one before; ``null`` and ``""`` only leave."""
+
+    group: str | None
+
+
+class Leave(Command, tag="leave"):
+    """Leave the group."""
+
+
+class Recipient(msgspec.Struct, forbid_unknown_fields=True):
+    """Exactly one of a group and a user."""
+
+    group: str | None = None
+    user_id: str | None = None
+
+
+class Post(Command, tag="post"):
+    """Send JSON to the own group or to a user. A plain string is resolved as the design's section 2 says."""
+
+    to: Recipient | str
+    message: msgspec.Raw
+
+
+class Groups(Command, tag="groups", rename={"search_for": "searchFor", "start_key": "startKey"}):
+    """List or search the groups."""
+
+    search_for: Order = "group"
+    value: str | int | float | None = None
+    condition: Condition | None = None
+    range: str | int | float | None = None
+    limit: int | None = None
+    ascending: bool = True
+    start_key: dict[str, Any] | str | None = None
+
+
+class Users(Command, tag="users", rename={"start_key": "startKey"}):
+    """List the connections in a group, or those of one user in it."""
+
+    group: str | None = None
+    user_id: str | None = None
+    limit: int | None = None
+    ascending: bool = True
+    start_key: dict[str, Any] | str | None = None
+
+
+AnyCommand: TypeAlias = Connect | Join | Leave | Post | Groups | Users
+
+
+# --- replies ----------------------------------------------------------------------------------------------------------
+
+
+class Welcome(msgspec.Struct):
+    """The answer to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time."""
+
+    user_id: str
+    connection_id: str
+    node: str
+    ping: float
+    max_message: int
+    expires: float | None = None
+
+
+class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success"):
+    """The answer to `Join`, `Leave` and `Post`, with the texts that the spec page promises."""
+
+    message: str
+    position: Position | None = None
+    recipients: int | None = None
+
+
+class GroupRow(msgspec.Struct, frozen=True):
+    """One group of a listing. `number_of_users` counts distinct users."""
+
+    group: str
+    number_of_users: int
+    number_of_connections: int
+
+
+class UserRow(msgspec.Struct, frozen=True, order=True):
+    """One connection of a listing of users."""
+
+    user_id: str
+    connection_id: str
+
+
+class Page(msgspec.Struct, rename={"start_key": "startKey", "end_of_list": "endOfList"}):
+    """Part of a listing. `start_key` continues it; ``"end"`` when there is no more."""
+
+    list: list[GroupRow] | list[UserRow]
+    start_key: dict[str, Any] | Literal["end"]
+    end_of_list: bool
+
+
+Reply: TypeAlias = Welcome | Success | Page
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+class Message(msgspec.Struct, tag_field="type", tag="message"):
+    """What a group hears. `message` is the sender's JSON, as it came."""
+
+    message: msgspec.Raw
+    sender: str
+    sender_cid: str | None
+    sender_rid: str
+    seq: int
+    code: None = None
+
+
+class Private(msgspec.Struct, tag_field="type", tag="private"):
+    """What one user hears, on all connections."""
+
+    message: msgspec.Raw
+    sender: str
+    sender_cid: str | None
+    sender_rid: None = None
+    code: None = None
+
+
+NoticeCode = Literal["USER_JOINED", "USER_LEFT", "USER_DISCONNECTED"]
+
+_NOTICE_TEXTS: dict[NoticeCode, str] = {
+    "USER_JOINED": 'User "{}" has joined the message group.',
+    "USER_LEFT": 'User "{}" has left the message group.',
+    "USER_DISCONNECTED": 'User "{}" has been disconnected and left the message group.',
+}
+
+
+class Notice(msgspec.Struct, tag_field="type", tag="notice"):
+    """Who came and went. `user_connections`: how many connections that user now has in the group."""
+
+    message: str
+    sender: str
+    sender_cid: str
+    sender_rid: str
+    code: NoticeCode
+    user_connections: int
+
+
+Event: TypeAlias = Message | Private | Notice
+
+
+def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:
+    """Return the notice that `user` came to or went from `group`, with the text that belongs to `code`."""
+    text = _NOTICE_TEXTS[code].format(user.user_id)
+    return Notice(text, user.user_id, user.connection_id, group, code, user_connections)
+
+
+def joined(group: str, position: Position) -> Success:
+    """Return the reply to a join, letter for letter as the spec page has it."""
+    return Success(f'Joined realtime message group: "{group}".', position=position)
+
+
+LEFT = Success("Left realtime message group.")
+
+
+def sent(recipients: int) -> Success:
+    """Return the reply to a post that was handed to `recipients` connections."""
+    return Success("Message sent.", recipients=recipients)

@@ -1,0 +1,156 @@
+"""Every option, once. Flags, ``HUBBUB_…`` environment variables and the TOML file are all made from this one class.
+
+The command line reads the fields, their types, defaults and docstrings from here; a new option is one field here and
+nothing elsewhere. Sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
+
+from hubbub.errors import SettingsError
+
+MIN_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: a key for HS256 must be at least as long as the hash, 256 bits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a server is started with. Immutable; checked as a whole when made.
+
+    Raises:
+        SettingsError: A value is out of its range, or the combination would be unsafe. The text says what to set.
+    """
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback needs a secret or a JWKS URL."""
+    port: int = 8000
+    """Port to listen on; 0 lets the system choose one."""
+    secret: str | None = None
+    """Shared secret that signs the tokens (HS256), at least 32 bytes."""
+    jwks_url: str | None = None
+    """URL of a JSON Web Key Set whose keys sign the tokens (RS256, ES256, EdDSA)."""
+    issuer: str | None = None
+    """Required "iss" of every token."""
+    audience: str | None = None
+    """Required "aud" of every token."""
+    leeway: float = 10.0
+    """Seconds by which clocks may differ when a token's times are checked."""
+    guests: bool | None = None
+    """Let people in by name without a token, on loopback only. Default: yes on loopback while neither --secret nor --jwks-url is set."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages that may connect besides the server's own, as "https://example.com"; "*" for all."""
+    demo: bool = True
+    """Serve the demo page at "/"."""
+    access_log: bool = False
+    """Log every HTTP request, without its query string."""
+    log_level: str = "info"
+    """How much to log: debug, info, warning or error."""
+
+    max_message: int = 65_536
+    """Most bytes of one posted message, as JSON."""
+    max_command: int = 131_072
+    """Most bytes of one frame or HTTP body; a larger frame closes the connection with 1009."""
+    max_group_name: int = 256
+    """Most characters of a group's name."""
+    max_user_id: int = 256
+    """Most characters of a user id or guest name."""
+    max_depth: int = 64
+    """Most levels of arrays and objects inside each other in a message."""
+    max_page: int = 1000
+    """Most rows of one page of groups or users."""
+    max_connections: int = 20_000
+    """Most connections in all; further ones are refused with 503."""
+    max_connections_per_user: int = 100
+    """Most connections of one user; a further one is closed with 4004."""
+    max_queue: int = 1_048_576
+    """Most bytes waiting for one slow connection; then it is closed with 4005."""
+    rate_limit: float = 100.0
+    """Commands a second that one connection may send in the long run; 0 for no limit."""
+    rate_burst: int = 200
+    """Commands that one connection may send at once before the rate limit holds."""
+    identify_timeout: float = 5.0
+    """Seconds after which a connection that has not identified itself is closed with 4001."""
+    ping_interval: float = 25.0
+    """Seconds between pings of an idle connection; one silent for two intervals is closed with 4006."""
+    shutdown_timeout: float = 5.0
+    """Seconds that connections have to leave when the server stops."""
+
+    def __post_init__(self) -> None:
+        """Check each value by itself, then the combination."""
+        for name in ("max_message", "max_command", "max_group_name", "max_user_id", "max_depth", "max_page"):
+            self._at_least(name, 1)
+        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst"):
+            self._at_least(name, 1)
+        for name in ("identify_timeout", "ping_interval"):
+            self._at_least(name, 0.1)
+        for name in ("port", "leeway", "rate_limit", "shutdown_timeout"):
+            self._at_least(name, 0)
+        if self.port > 65_535:
+            raise SettingsError(f"port must be at most 65535, not {self.port}")
+        if self.max_command < self.max_message:
+            raise SettingsError("max_command must be at least max_message: a command carries a message")
+        if self.log_level not in {"debug", "info", "warning", "error"}:
+            raise SettingsError(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
+        for origin in self.origins:
+            _check_origin(origin)
+        self._check_auth()
+
+    def _at_least(self, name: str, least: float) -> None:
+        value = getattr(self, name)
+        if not value >= least:  # also refuses NaN
+            raise SettingsError(f"{name} must be at least {least}, not {value}")
+
+    def _check_auth(self) -> None:
+        if self.secret is not None and len(self.secret.encode()) < MIN_SECRET_BYTES:
+            raise SettingsError(
+                f"secret must be at least {MIN_SECRET_BYTES} bytes, not {len(self.secret.encode())}; "
+                "make one with: openssl rand -hex 32"
+            )
+        if self.jwks_url is not None and urlsplit(self.jwks_url).scheme not in {"http", "https"}:
+            raise SettingsError("jwks_url must start with https:// or http://")
+        if self.guests and not self.loopback:
+            raise SettingsError(f"guests are allowed on loopback only, and host is {self.host!r}; set --no-guests")
+        if not self.loopback and not self.has_keys:
+            raise SettingsError(
+                f"listening on {self.host!r} needs a way to tell who connects: set --secret (HUBBUB_SECRET) "
+                "or --jwks-url (HUBBUB_JWKS_URL), or listen on 127.0.0.1"
+            )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether `host` can only be reached from this machine."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether tokens can be checked at all."""
+        return self.secret is not None or self.jwks_url is not None
+
+    @property
+    def allow_guests(self) -> bool:
+        """Whether a name without a token is enough; `guests`, with its default filled in."""
+        return (self.loopback and not self.has_keys) if self.guests is None else self.guests
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults; never the secret."""
+        shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        if "secret" in shown:
+            shown["secret"] = "…"
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def _check_origin(origin: str) -> None:
+    """Refuse what can never equal an ``Origin`` header (RFC 6454, section 7): scheme, host, port, and nothing after."""
+    if origin == "*":
+        return
+    parts = urlsplit(origin)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or parts.fragment:
+        raise SettingsError(f'origins must look like "https://example.com", without a path, not {origin!r}')
