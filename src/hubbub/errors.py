@@ -1,7 +1,7 @@
 """Everything that can go wrong, once: the exceptions, the error codes and the close codes.
 
-A client sees errors in two shapes. A *reply* carries ``{"code", "message"}`` and the connection stays. A *close code*
-ends the connection and says whether the client may come back. Both lists are closed: nothing else in Hubbub invents one.
+A client sees errors in two shapes. A *reply* carries ``{"code", "message"}`` and the connection stays. A *close
+code* ends the connection and says whether the client may come back. Both lists are closed: nothing else invents one.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Settings:
     leeway: float = 10.0
     """Seconds by which clocks may differ when a token's times are checked."""
     guests: bool | None = None
-    """Let people in by name without a token, on loopback only. Default: yes on loopback while neither --secret nor --jwks-url is set."""
+    """Let people in by name without a token, on loopback only. Default: yes there, while no secret or JWKS is set."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect besides the server's own, as "https://example.com"; "*" for all."""
     demo: bool = True
@@ -143,7 +143,7 @@ class Settings:
         """Show what differs from the defaults; never the secret."""
         shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         if "secret" in shown:
-            shown["secret"] = "…"
+            shown["secret"] = "…"  # noqa: S105
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
