@@ -1,0 +1,1 @@
+"""What nodes share: membership, directory, publishing. One contract (`base`), several stores."""

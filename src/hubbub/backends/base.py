@@ -1,0 +1,123 @@
+"""The contract between a node and what it shares with other nodes.
+
+A backend knows who is in which group, keeps the directory, gives each message its place in its group's order, and
+carries messages to the nodes that need them. Nodes attach a `Receiver`; the backend calls it for what their own
+connections have to hear. The guarantees below are checked for every backend by one contract suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from hubbub.directory import Query
+from hubbub.messages import Event, Message, Page, Position, Private, UserRow
+from hubbub.roster import UserQuery
+
+
+class Receiver(Protocol):
+    """A node, as the backend sees it. Each call hands over to local connections only and must not fail."""
+
+    def deliver(self, group: str, event: Event) -> int:
+        """Hand a message or notice to the local members of `group`; return how many connections that is."""
+        ...
+
+    def deliver_to_user(self, user_id: str, event: Private) -> int:
+        """Hand a private message to the user's local connections; return how many that is."""
+        ...
+
+    def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
+        """Close the user's local connections, or the one connection; return how many that is."""
+        ...
+
+
+class Backend(Protocol):
+    """Membership, directory and publishing, on one node or many.
+
+    Every method may raise `CommandError` with ``UNAVAILABLE`` when the store does not answer; then nothing was done, or
+    the caller could not be told, and the backend puts it right by itself. Names are taken as already checked.
+    """
+
+    immediate: ClassVar[bool]
+    """True if no method ever waits: then the node runs commands to their end at once, without a task for each."""
+
+    def attach(self, receiver: Receiver) -> None:
+        """Make `receiver` hear what its connections have to hear. Called once per node, before anything else."""
+        ...
+
+    async def start(self) -> None:
+        """Open what the backend needs. Raises `UNAVAILABLE` if the store cannot be reached."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything; the node's own connections were disconnected before."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether the store answers, as far as is known now."""
+        ...
+
+    async def connect(self, user: UserRow, most: int) -> None:
+        """Count a new connection of a user.
+
+        Raises:
+            CommandError: ``INVALID_REQUEST``, the user has `most` connections already; nothing was counted.
+        """
+        ...
+
+    async def disconnect(self, user: UserRow) -> None:
+        """Take a connection that is gone out of everything; its group, if any, hears ``USER_DISCONNECTED``, once.
+
+        Unknown connections are ignored, so that it can be repeated.
+        """
+        ...
+
+    async def join(self, user: UserRow, group: str) -> Position:
+        """Move a connected connection into `group`, in one step, and return the position of the last message there.
+
+        The members of the group before hear ``USER_LEFT``, the other members of the new one ``USER_JOINED``; each
+        notice carries how many connections of that user the group now has. Joining the same group again changes
+        nothing and announces nothing. The directory answers with the new numbers from then on.
+        """
+        ...
+
+    async def leave(self, user: UserRow) -> None:
+        """Take the connection out of its group; the others hear ``USER_LEFT``. Without a group nothing happens."""
+        ...
+
+    async def publish(self, message: Message) -> int:
+        """Give `message` the next ``seq`` of its group ``sender_rid`` and hand it to every member on every node.
+
+        All members hear the messages of a group in the order of their ``seq``. Returns how many connections it was
+        handed to; 0 if the group does not exist.
+        """
+        ...
+
+    async def whisper(self, user_id: str, message: Private) -> int:
+        """Hand `message` to every connection of the user, on every node; return how many that is."""
+        ...
+
+    async def connected(self, user_id: str) -> bool:
+        """Whether the user has a connection on any node."""
+        ...
+
+    async def disconnect_user(self, user_id: str) -> int:
+        """Close all connections of the user, on every node; return how many were told to go."""
+        ...
+
+    async def disconnect_connection(self, connection_id: str) -> int:
+        """Close one connection, on whichever node it is; return 1, or 0 if there is none."""
+        ...
+
+    async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
+        """Return one page of the directory; with `visible`, only groups for which it is true."""
+        ...
+
+    async def users(self, group: str, query: UserQuery) -> Page:
+        """Return one page of the connections in `group`, ordered by user and connection; empty for unknown groups."""
+        ...
+
+    async def count(self) -> tuple[int, int]:
+        """Return how many groups and how many connections there are, on all nodes."""
+        ...

@@ -1,0 +1,73 @@
+"""What a dialect is: the seam between the structs of `hubbub.messages` and the bytes of one wire language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.messages import AnyCommand, Event, Reply
+
+
+class BadCommandError(CommandError):
+    """A frame that is no command. `id` is the command's id if one could be made out, so that the reply reaches it."""
+
+    def __init__(self, code: ErrorCode, message: str, id: int | None) -> None:  # noqa: A002
+        super().__init__(code, message)
+        self.id = id
+
+
+class Dialect(Protocol):
+    """One wire language. Stateless: one instance serves all connections, and groups share what it encodes.
+
+    A new dialect is one module with such an object, and one line in the transport that offers it.
+    """
+
+    name: str
+    """How the documentation calls it."""
+
+    subprotocol: str
+    """Its WebSocket subprotocol (RFC 6455, section 1.9)."""
+
+    def decode(self, payload: bytes) -> AnyCommand:
+        """Return the command in one frame, which is valid UTF-8.
+
+        Raises:
+            BadCommandError: The frame is not JSON, not a known command, or a field is missing or of the wrong type.
+        """
+        ...
+
+    def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
+        """Return the frame that answers command `id`."""
+        ...
+
+    def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
+        """Return the frame that says why command `id` was refused; None when the frame's id is unknown."""
+        ...
+
+    def event(self, event: Event) -> bytes:
+        """Return the frame that carries `event`. Called once per group and message, not once per member."""
+        ...
+
+
+class Wire:
+    """A dialect in the framing of a transport: what comes out can be written as it is.
+
+    There is one object per pair, shared by all its connections; the hub encodes once for each.
+    """
+
+    def __init__(self, dialect: Dialect, frame: Callable[[bytes], bytes]) -> None:
+        self.dialect = dialect
+        self._frame = frame
+
+    def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
+        """Return the framed answer to command `id`."""
+        return self._frame(self.dialect.reply(id, reply))
+
+    def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
+        """Return the framed refusal of command `id`."""
+        return self._frame(self.dialect.error(id, error))
+
+    def event(self, event: Event) -> bytes:
+        """Return the framed event."""
+        return self._frame(self.dialect.event(event))

@@ -1,0 +1,103 @@
+"""Dialect ``v1``: one JSON object per text frame, the structs of `hubbub.messages` as they are (design, section 3)."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from hubbub.dialects.base import BadCommandError
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.messages import AnyCommand, Event, Reply
+
+COMMANDS = ("connect", "join", "leave", "post", "groups", "users")
+
+# The id of a frame that is no JSON, if it stands first, where our own clients write it.
+_LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*(-?\d{1,15})\s*[,}]')
+_PROBLEM = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+
+
+class _Ok(msgspec.Struct):
+    id: int
+    ok: Reply
+
+
+class _Error(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _Failed(msgspec.Struct):
+    id: int | None
+    error: _Error
+
+
+class _IdOnly(msgspec.Struct):
+    id: int | None = None
+
+
+class V1:
+    """The dialect object; see `hubbub.dialects.base.Dialect` for what each method promises."""
+
+    name = "v1"
+    subprotocol = "hubbub.v1"
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(AnyCommand).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def decode(self, payload: bytes) -> AnyCommand:
+        """Decode one command. Duplicate keys: the last one counts, as in ``JSON.parse``. Unknown keys are ignored."""
+        try:
+            command: AnyCommand = self._decode(payload)
+        except msgspec.ValidationError as error:
+            raise BadCommandError(ErrorCode.INVALID_PARAMETER, explain(str(error)), _find_id(payload)) from None
+        except RecursionError:
+            raise BadCommandError(ErrorCode.TOO_LARGE, "The command is nested too deep.", _find_id(payload)) from None
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise BadCommandError(ErrorCode.INVALID_PARAMETER, _malformed(str(error)), _find_id(payload)) from None
+        return command
+
+    def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
+        """Encode ``{"id", "ok"}``."""
+        return self._encode(_Ok(id, reply))
+
+    def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
+        """Encode ``{"id", "error": {"code", "message"}}``."""
+        return self._encode(_Failed(id, _Error(error.code, error.message)))
+
+    def event(self, event: Event) -> bytes:
+        """Encode the event as it is; the sender's message goes through byte by byte."""
+        return self._encode(event)
+
+
+def explain(problem: str) -> str:
+    """Turn msgspec's description of a wrong value into a sentence that names the field as the client knows it."""
+    if missing := _MISSING.match(problem):
+        return f'"{missing[1]}" is missing.'
+    found = _PROBLEM.match(problem)
+    assert found is not None  # the pattern matches everything
+    what, path = found["what"], found["path"]
+    if unknown := _UNKNOWN.match(what):
+        return f'"{path or "command"}" has an unknown field "{unknown[1]}".'
+    if path == "do":
+        return f'"do" must be one of {", ".join(COMMANDS)}.'
+    what = what.replace("`", "").replace("Expected", "must be").replace("Invalid enum value", "cannot be")
+    what = what.replace(" str", " text").replace(" | ", " or ")
+    return f'"{path}" {what}.' if path else f"A command {what}."
+
+
+def _malformed(problem: str) -> str:
+    if "surrogate" in problem:
+        return "The frame holds half of a surrogate pair, which is no Unicode text."
+    return f"The frame is not JSON: {problem.removeprefix('JSON is malformed: ')}."
+
+
+def _find_id(payload: bytes) -> int | None:
+    try:
+        return msgspec.json.decode(payload, type=_IdOnly).id
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        found = _LEADING_ID.match(payload)
+        return int(found[1]) if found else None

@@ -1,0 +1,209 @@
+"""The groups and connections of one node, and the fan-out to them: encode once, one write per connection per tick.
+
+A pure structure: it never touches a socket or a loop. It is told how to write (each connection brings its own function)
+and how to be called back at the end of the tick (`schedule`).
+
+How order is kept
+-----------------
+A message to a group is encoded once per *lane* (the members that share a wire format) and appended to the lane's
+``pending``. At the end of the tick the pending frames are joined to one ``bytes`` that is written, as the same object,
+to every member. That is right for a member as long as nothing but the group's messages is meant for it. As soon as it
+gets something of its own (a reply, a private message) it is set *apart* for the rest of the tick: what the lane holds
+so far moves to its outbox, its own frame follows, and ``apart`` remembers how far it has read. The flush then adds
+what came later. So frames leave in the order in which the node accepted them, and only those who need it pay for it.
+Whoever joins is set apart as well: what came before is not for it, and its outbox may hold frames already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hubbub.messages import Event
+
+
+class Wire(Protocol):
+    """How events become bytes for one kind of connection: a dialect and the framing of a transport."""
+
+    def event(self, event: Event) -> bytes:
+        """Return what is written for `event`."""
+        ...
+
+
+class Connection:
+    """One client on this node, as the hub sees it."""
+
+    __slots__ = ("connection_id", "lane", "outbox", "user_id", "wire", "write")
+
+    def __init__(self, connection_id: str, wire: Wire, write: Callable[[bytes], object]) -> None:
+        self.connection_id = connection_id
+        self.user_id = ""  # until it is identified
+        self.wire = wire
+        self.write = write
+        self.lane: Lane | None = None
+        self.outbox: list[bytes] = []
+
+    @property
+    def group(self) -> str | None:
+        """The name of the group that the connection is in."""
+        return None if self.lane is None else self.lane.group
+
+
+class Lane:
+    """The members of one group that share a wire format, and what they have to hear in this tick."""
+
+    __slots__ = ("apart", "group", "members", "pending", "wire")
+
+    def __init__(self, group: str, wire: Wire) -> None:
+        self.group = group
+        self.wire = wire
+        self.members: dict[Connection, None] = {}
+        self.pending: list[bytes] = []
+        self.apart: dict[Connection, int] = {}
+
+
+class Hub:
+    """Who is here, who is in which group, and what each has to hear.
+
+    Args:
+        schedule: Calls its argument once, after everything that this tick still brings.
+    """
+
+    def __init__(self, schedule: Callable[[Callable[[], None]], object]) -> None:
+        self.connections: dict[str, Connection] = {}
+        self.users: dict[str, dict[str, Connection]] = {}
+        self.groups: dict[str, dict[Wire, Lane]] = {}
+        self._schedule = schedule
+        self._scheduled = False
+        self._lanes: list[Lane] = []
+        self._writers: list[Connection] = []
+
+    # --- who is here ---
+
+    def add(self, connection: Connection) -> None:
+        """Take in an identified connection."""
+        self.connections[connection.connection_id] = connection
+        self.users.setdefault(connection.user_id, {})[connection.connection_id] = connection
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is gone. What was still meant for it is dropped. Unknown ones are ignored."""
+        self.leave(connection)
+        connection.outbox.clear()
+        if self.connections.pop(connection.connection_id, None) is not None:
+            own = self.users[connection.user_id]
+            del own[connection.connection_id]
+            if not own:
+                del self.users[connection.user_id]
+
+    # --- groups ---
+
+    def join(self, connection: Connection, group: str) -> None:
+        """Make `connection` a member of `group` and of no other. It hears what is published from now on."""
+        self.leave(connection)
+        lanes = self.groups.setdefault(group, {})
+        lane = lanes.get(connection.wire)
+        if lane is None:
+            lane = lanes[connection.wire] = Lane(group, connection.wire)
+        lane.members[connection] = None
+        connection.lane = lane
+        self._set_apart(lane, connection)
+
+    def leave(self, connection: Connection) -> None:
+        """End the membership, if there is one. What the group heard before still reaches the connection."""
+        lane = connection.lane
+        if lane is None:
+            return
+        missed = lane.pending[lane.apart.pop(connection, 0) :]
+        if missed:
+            connection.outbox.extend(missed)
+            self._writers.append(connection)
+        connection.lane = None
+        del lane.members[connection]
+        if not lane.members:
+            lanes = self.groups[lane.group]
+            del lanes[lane.wire]
+            if not lanes:
+                del self.groups[lane.group]
+
+    # --- what they hear ---
+
+    def publish(self, group: str, event: Event) -> int:
+        """Hand `event` to every member of `group` here; return how many connections that is."""
+        lanes = self.groups.get(group)
+        if lanes is None:
+            return 0
+        members = 0
+        for lane in lanes.values():
+            if not lane.pending and not lane.apart:
+                self._lanes.append(lane)
+            lane.pending.append(lane.wire.event(event))
+            members += len(lane.members)
+        self._wake()
+        return members
+
+    def whisper(self, user_id: str, event: Event) -> int:
+        """Hand `event` to every connection of the user here; return how many that is."""
+        connections = self.users.get(user_id, {})
+        encoded: dict[Wire, bytes] = {}
+        for connection in connections.values():
+            data = encoded.get(connection.wire)
+            if data is None:
+                data = encoded[connection.wire] = connection.wire.event(event)
+            self.send(connection, data)
+        return len(connections)
+
+    def send(self, connection: Connection, data: bytes) -> None:
+        """Hand `data` to one connection, after everything that it was to hear before."""
+        lane = connection.lane
+        if lane is None:
+            self._writers.append(connection)
+        else:
+            connection.outbox.extend(lane.pending[lane.apart.get(connection, 0) :])
+            self._set_apart(lane, connection)
+        connection.outbox.append(data)
+        self._wake()
+
+    def flush(self) -> None:
+        """Write everything that waits, one write per connection. Called at the end of the tick."""
+        self._scheduled = False
+        lanes, self._lanes = self._lanes, []
+        for lane in lanes:
+            self._flush_lane(lane)
+        writers, self._writers = self._writers, []
+        for connection in writers:
+            outbox = connection.outbox
+            if outbox:  # else it was removed, or stands in the list twice
+                data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+                outbox.clear()
+                connection.write(data)
+
+    # --- inside ---
+
+    def _flush_lane(self, lane: Lane) -> None:
+        pending, apart = lane.pending, lane.apart
+        lane.pending, lane.apart = [], {}
+        if not pending:
+            return
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        if not apart:
+            for connection in lane.members:
+                connection.write(data)
+            return
+        for connection in lane.members:
+            if connection not in apart:
+                connection.write(data)
+        for connection, read in apart.items():
+            connection.outbox.extend(pending[read:])
+
+    def _set_apart(self, lane: Lane, connection: Connection) -> None:
+        """Let the outbox of `connection` carry what is still to come in this tick; it has read the lane so far."""
+        if not lane.pending and not lane.apart:
+            self._lanes.append(lane)
+        if connection not in lane.apart:
+            self._writers.append(connection)
+        lane.apart[connection] = len(lane.pending)
+
+    def _wake(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule(self.flush)

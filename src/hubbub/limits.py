@@ -1,0 +1,61 @@
+"""What a client's values may be: names, ids and messages, checked against the settings. Pure functions.
+
+Each check returns nothing and raises `CommandError` whose text names the field and the limit, so the WebSocket and the
+HTTP API refuse the same things with the same words.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from hubbub.errors import CommandError, ErrorCode, invalid
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_parse = msgspec.json.Decoder().decode
+
+
+def check_name(field: str, name: str, longest: int) -> None:
+    """Refuse a group name or user id that is empty or longer than `longest` characters."""
+    if not 1 <= len(name) <= longest:
+        size = "empty" if not name else f"{len(name)} characters long"
+        raise invalid(f'"{field}" must be 1 to {longest} characters; it is {size}.')
+
+
+def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
+    """Refuse a message that is too large, too deep, or that some JSON parser would refuse or change.
+
+    Args:
+        message: One JSON value, as the sender wrote it; already known to be well formed.
+        max_bytes: Most bytes of that text.
+        max_depth: Most arrays and objects inside each other.
+
+    Raises:
+        CommandError: ``TOO_LARGE`` for size and depth; ``INVALID_PARAMETER`` for a number no double can hold
+            (RFC 8259, section 6: such numbers are not interoperable).
+    """
+    raw = bytes(message)
+    if not raw:
+        raise invalid('"message" is missing.')
+    if len(raw) > max_bytes:
+        raise CommandError(ErrorCode.TOO_LARGE, f'"message" is {len(raw)} bytes; at most {max_bytes} are allowed.')
+    # The count of brackets is an upper bound of the depth that costs nanoseconds; most messages end here.
+    if raw.count(b"[") + raw.count(b"{") > max_depth and depth(raw) > max_depth:
+        raise CommandError(ErrorCode.TOO_LARGE, f'"message" is nested deeper than {max_depth} levels.')
+    try:
+        _parse(raw)
+    except (msgspec.ValidationError, ValueError):
+        raise invalid('"message" holds a number that is out of the range of a double.') from None
+
+
+def depth(json: bytes) -> int:
+    """Return how many arrays and objects of a well-formed JSON text lie inside each other, at the deepest place."""
+    deepest = level = 0
+    for byte in _STRING.sub(b"", json):
+        if byte in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif byte in b"]}":
+            level -= 1
+    return deepest

@@ -1,0 +1,104 @@
+"""The connections in one group, in order: who is there, how many distinct users, and pages of them. Pure.
+
+One sorted list does all three: the connections of a user stand side by side in it, so counting them is two bisections.
+A list of 20,000 rows is changed in microseconds, which is cheaper than any tree in Python.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import Any
+
+import msgspec
+
+from hubbub.errors import invalid
+from hubbub.messages import Page, UserRow, Users
+
+DEFAULT_LIMIT = 50
+
+
+class UserQuery(msgspec.Struct, frozen=True):
+    """A checked listing of users: `after` is the row that the page before ended with."""
+
+    user_id: str | None
+    limit: int
+    ascending: bool
+    after: UserRow | None
+    finished: bool = False
+    """Whether the cursor said ``"end"``: there is nothing more."""
+
+
+class _Cursor(msgspec.Struct, forbid_unknown_fields=True):
+    user_id: str
+    connection_id: str
+
+
+def parse_user_query(command: Users, max_page: int) -> UserQuery:
+    """Check a `Users` command; raise `CommandError` ``INVALID_PARAMETER`` that names the field and the limit."""
+    limit = DEFAULT_LIMIT if command.limit is None else command.limit
+    if not 1 <= limit <= max_page:
+        raise invalid(f'"limit" must be 1 to {max_page}, not {limit}.')
+    after = None
+    start_key: Any = command.start_key
+    if isinstance(start_key, str):
+        if start_key not in {"start", "end"}:
+            raise invalid('"startKey" must be the object that a page of users ended with, "start" or "end".')
+    elif start_key is not None:
+        try:
+            cursor = msgspec.convert(start_key, _Cursor)
+        except msgspec.ValidationError:
+            raise invalid('"startKey" must be the object that a page of users ended with.') from None
+        after = UserRow(cursor.user_id, cursor.connection_id)
+    return UserQuery(command.user_id, limit, command.ascending, after, finished=start_key == "end")
+
+
+class Roster:
+    """The members of one group."""
+
+    __slots__ = ("number_of_users", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[UserRow] = []
+        self.number_of_users = 0
+
+    def add(self, row: UserRow) -> int:
+        """Add a connection that is not there; return how many its user now has."""
+        others = self.connections_of(row.user_id)
+        insort(self.rows, row)
+        self.number_of_users += not others
+        return others + 1
+
+    def remove(self, row: UserRow) -> int:
+        """Take out a connection that is there; return how many its user has left."""
+        index = bisect_left(self.rows, row)
+        assert self.rows[index] == row
+        del self.rows[index]
+        left = self.connections_of(row.user_id)
+        self.number_of_users -= not left
+        return left
+
+    def connections_of(self, user_id: str) -> int:
+        """Return how many connections of the user are here."""
+        first, last = self._span(user_id)
+        return last - first
+
+    def page(self, query: UserQuery) -> Page:
+        """Return one page in order; the cursor's row need not exist any more."""
+        first, last = (0, len(self.rows)) if query.user_id is None else self._span(query.user_id)
+        if query.finished:
+            first = last
+        elif query.after is not None and query.ascending:
+            at = bisect_left(self.rows, query.after)
+            first = max(first, at + (at < len(self.rows) and self.rows[at] == query.after))
+        elif query.after is not None:
+            last = min(last, bisect_left(self.rows, query.after))
+        end = last - first <= query.limit
+        if query.ascending:
+            rows = self.rows[first : min(last, first + query.limit)]
+        else:
+            rows = self.rows[max(first, last - query.limit) : max(first, last)][::-1]
+        return Page(rows, "end" if end else msgspec.structs.asdict(rows[-1]), end)
+
+    def _span(self, user_id: str) -> tuple[int, int]:
+        # user_id + "\0" is the next possible string in code point order.
+        return bisect_left(self.rows, UserRow(user_id, "")), bisect_left(self.rows, UserRow(user_id + "\0", ""))

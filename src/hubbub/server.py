@@ -1,0 +1,141 @@
+"""The wiring: settings to node, node to transports, transports to a socket; start, address, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, cast
+
+import uvicorn
+
+from hubbub.auth import Authenticator
+from hubbub.backends.memory import MemoryBackend
+from hubbub.errors import SettingsError
+from hubbub.node import Node
+from hubbub.settings import Settings
+from hubbub.transports.http import create_app
+from hubbub.transports.websocket import WebSocketProtocol
+
+BACKLOG = 4096
+"""Connections that the system may hold before we accept them."""
+
+
+class Server:
+    """A Hubbub server in the running event loop.
+
+    Use it as ``async with Server(Settings(...)) as server:`` inside a program of your own, or `serve` it until a signal
+    ends it, as ``hubbub serve`` does.
+
+    Attributes:
+        url: The address, with the port that the system chose, once started.
+        node: The operations, once started.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.url = ""
+        self.node: Node
+        self._uvicorn: _Uvicorn
+        self._socket: socket.socket
+        self._serving: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start, and return when requests are answered."""
+        await self._prepare()
+        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+        ready = asyncio.create_task(self._uvicorn.listening.wait())
+        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop: tell the connections to come back later, wait for them for ``shutdown_timeout``, release everything."""
+        assert self._serving is not None
+        self._uvicorn.should_exit = True
+        await self._serving
+        await self.node.close()
+
+    async def serve(self, started: Any = lambda server: None) -> None:
+        """Serve until SIGINT or SIGTERM; call ``started(server)`` when requests are answered.
+
+        Raises:
+            SettingsError: The address cannot be listened on.
+        """
+        await self._prepare(signals=True)
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+        ready = asyncio.create_task(self._uvicorn.listening.wait())
+        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._uvicorn.started:
+            started(self)
+        await serving
+        await self.node.close()
+
+    async def _prepare(self, *, signals: bool = False) -> None:
+        settings = self.settings
+        self._socket = _listen(settings.host, settings.port)
+        self.url = _url(self._socket)
+        self.node = Node(settings, MemoryBackend(), Authenticator(settings))
+        config = uvicorn.Config(
+            create_app(self.node),
+            ws=cast(Any, partial(WebSocketProtocol, self.node)),
+            http="httptools",
+            lifespan="off",
+            access_log=False,  # uvicorn's would show query strings, and tokens with them
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
+            backlog=BACKLOG,
+        )
+        self._uvicorn = _Uvicorn(config, self.node, signals=signals)
+        await self.node.start()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn's server, which says when it listens, tells the node when it drains, and leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config, node: Node, *, signals: bool) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self._node = node
+        self._signals = signals
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._node.draining = True
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if not self._signals:
+            yield
+            return
+        with super().capture_signals():
+            yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,269 @@
+"""One connection's life: identify, run commands in order, keep to the limits, end. Pure: time is passed in.
+
+=============  =======================================================================================
+state          what may happen
+=============  =======================================================================================
+unidentified   only ``connect`` is answered; after ``identify_timeout`` it is closed with 4001
+identified     every command; pings; ends with its token (4002) unless a new one came
+closing        a close frame is on its way; commands are ignored; cut when the other side takes too long
+gone           the transport has lost it; the backend is told, once, after the command that was running
+=============  =======================================================================================
+
+Commands of one connection run one after the other, in the order in which they came. With a backend that never waits
+each is finished before the next frame is looked at; otherwise it runs in a task and the frames behind it queue.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from hubbub.dialects.base import BadCommandError, Wire
+from hubbub.errors import Close, CommandError, ErrorCode
+from hubbub.hub import Connection
+from hubbub.identity import Identity
+from hubbub.messages import Command, Connect, Reply, UserRow
+from hubbub.settings import Settings
+
+MAX_WAITING = 256
+"""Most commands of one connection that wait for the one before; more are refused."""
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds that the other side has to answer a close frame before the connection is cut."""
+
+NEVER = float("inf")
+
+log = logging.getLogger("hubbub.session")
+
+
+class Operations(Protocol):
+    """What a session asks of the node."""
+
+    settings: Settings
+
+    def waits(self, command: Command) -> bool:
+        """Whether `execute` may wait for something, so that it needs a task."""
+        ...
+
+    def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | None]:
+        """Do what the command says. Raises `CommandError`; None means that there is nothing to answer any more."""
+        ...
+
+    def send(self, session: Session, data: bytes) -> None:
+        """Queue `data` behind everything that the connection was to hear before."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Run `work` in a task that is kept until it ends."""
+        ...
+
+    def ended(self, session: Session) -> None:
+        """Take the session out of hub and backend, at once or in a task."""
+        ...
+
+
+class Link(Protocol):
+    """What a session asks of its transport."""
+
+    def close(self, code: Close) -> None:
+        """Start the closing handshake, behind everything that was sent before."""
+        ...
+
+    def ping(self) -> None:
+        """Send a ping."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        ...
+
+
+class Enter(Command):
+    """A command of the transport itself: take on an identity that the opening handshake has proved."""
+
+    identity: Identity
+
+
+_OPENING = (Connect, Enter)
+
+
+class Session(Connection):
+    """A connection and its state. `deadline` is when `tick` has something to do, on the clock of `now`, seconds."""
+
+    # fmt: off
+    __slots__ = (
+        "_busy", "_level", "_node", "_refilled", "_waiting",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged",
+    )
+    # fmt: on
+    wire: Wire
+
+    def __init__(
+        self, connection_id: str, wire: Wire, write: Callable[[bytes], object], link: Link, node: Operations, now: float
+    ) -> None:
+        super().__init__(connection_id, wire, write)
+        self.link = link
+        self.identity: Identity | None = None
+        self.expires = NEVER
+        self.deadline = now + node.settings.identify_timeout
+        self.heard = True
+        self.pinged = False
+        self.closing = False
+        self.gone = False
+        self._node = node
+        self._busy = False
+        self._waiting: deque[Command] | None = None
+        self._level = float(node.settings.rate_burst)
+        self._refilled = now
+
+    @property
+    def row(self) -> UserRow:
+        """The connection as it stands in listings."""
+        return UserRow(self.user_id, self.connection_id)
+
+    def identified(self, identity: Identity, expires: float, now: float) -> None:
+        """Take on an identity, or a fresh one of the same user, until `expires` on the clock of `now`."""
+        self.identity = identity
+        self.user_id = identity.user_id
+        self.expires = expires
+        self.deadline = min(expires, now + self._node.settings.ping_interval)
+
+    def enter(self, identity: Identity) -> None:
+        """Let the node take the connection in as `identity`."""
+        self._run(Enter(identity=identity))
+
+    def receive(self, payload: bytes, now: float) -> None:
+        """Take one frame from the client: valid UTF-8, not longer than a command may be."""
+        if self.closing:
+            return
+        try:
+            command = self.wire.dialect.decode(payload)
+        except BadCommandError as error:
+            if self._within_rate(now):
+                self._node.send(self, self.wire.error(error.id, error))
+            else:
+                self._refuse(error.id, _RATE_LIMITED)
+            return
+        if not self._within_rate(now):
+            self._refuse(command.id, _RATE_LIMITED)
+        elif self.identity is None and type(command) is not Connect and not self._busy:
+            self._refuse(command.id, _WHO)
+        elif self._busy:
+            self._queue(command)
+        else:
+            self._run(command)
+
+    def tick(self, now: float) -> None:
+        """Do what is due at `deadline`: close the unidentified, expired and silent, ping the idle."""
+        if now < self.deadline:
+            return
+        if self.closing:
+            self.link.abort()
+        elif self.identity is None:
+            self.close(Close.NOT_IDENTIFIED, now)
+        elif now >= self.expires:
+            self.close(Close.TOKEN_EXPIRED, now)
+        elif self.pinged and not self.heard:
+            self.close(Close.PING_TIMEOUT, now)
+        else:
+            self.pinged = not self.heard
+            if self.pinged:
+                self.link.ping()
+            self.heard = False
+            self.deadline = min(self.expires, now + self._node.settings.ping_interval)
+
+    def close(self, code: Close, now: float) -> None:
+        """End the connection with `code`; what was sent before still leaves."""
+        if not self.closing:
+            self.ending(now)
+            self.link.close(code)
+
+    def ending(self, now: float) -> None:
+        """The closing handshake has begun; from now on commands are ignored, and time is short."""
+        self.closing = True
+        self.deadline = now + CLOSE_TIMEOUT
+
+    def lost(self) -> None:
+        """The transport has lost the connection. Calling it again changes nothing."""
+        if not self.gone:
+            self.gone = self.closing = True
+            self._waiting = None
+            if not self._busy:
+                self._node.ended(self)
+
+    # --- commands, one after the other ---
+
+    def _run(self, command: Command) -> None:
+        if self._node.waits(command):
+            self._busy = True
+            self._node.spawn(self._run_waiting(command))
+            return
+        try:
+            self._node.execute(self, command).send(None)
+        except StopIteration as done:
+            self._answer(command.id, done.value)
+        except CommandError as error:
+            self._refuse(command.id, error)
+        except Exception:
+            self._fail(command)
+        else:
+            raise RuntimeError(f"{type(command).__name__} waited, but the node said that it would not")
+
+    async def _run_waiting(self, command: Command) -> None:
+        await self._perform(command)
+        while self._waiting and not self.gone:
+            await self._perform(self._waiting.popleft())
+        self._busy = False
+        if self.gone:
+            self._node.ended(self)
+
+    async def _perform(self, command: Command) -> None:
+        if self.identity is None and not isinstance(command, _OPENING):
+            self._refuse(command.id, _WHO)
+            return
+        try:
+            self._answer(command.id, await self._node.execute(self, command))
+        except CommandError as error:
+            self._refuse(command.id, error)
+        except Exception:
+            self._fail(command)
+
+    def _queue(self, command: Command) -> None:
+        if self._waiting is None:
+            self._waiting = deque()
+        if len(self._waiting) >= MAX_WAITING:
+            self._refuse(command.id, _BACKLOG)
+        else:
+            self._waiting.append(command)
+
+    # --- answers ---
+
+    def _answer(self, command_id: int | None, reply: Reply | None) -> None:
+        if command_id is not None and reply is not None and not self.gone:
+            self._node.send(self, self.wire.reply(command_id, reply))
+
+    def _refuse(self, command_id: int | None, error: CommandError) -> None:
+        if command_id is not None and not self.gone:
+            self._node.send(self, self.wire.error(command_id, error))
+
+    def _fail(self, command: Command) -> None:
+        log.exception("command %s failed", type(command).__name__.lower())
+        self._refuse(command.id, _INTERNAL)
+
+    def _within_rate(self, now: float) -> bool:
+        """Take a token out of the bucket; it fills at the allowed rate, up to the burst."""
+        settings = self._node.settings
+        if not settings.rate_limit:
+            return True
+        level = min(settings.rate_burst, self._level + (now - self._refilled) * settings.rate_limit)
+        self._refilled = now
+        self._level = level - 1 if level >= 1 else level
+        return level >= 1
+
+
+_RATE_LIMITED = CommandError(ErrorCode.RATE_LIMITED, "Too many commands: slow down.")
+_BACKLOG = CommandError(ErrorCode.RATE_LIMITED, f"More than {MAX_WAITING} commands wait for their answers.")
+_WHO = CommandError(ErrorCode.UNAUTHORIZED, 'Send {"do":"connect"} with a token first.')
+_INTERNAL = CommandError(ErrorCode.INTERNAL, "Something went wrong in the server; its log has the details.")

@@ -1,0 +1,240 @@
+"""The WebSocket transport: one asyncio protocol per connection, and the only file that runs the WebSocket library.
+
+uvicorn parses the upgrade request and hands the connection over. From then on frames take one of two lanes. Whole text
+frames are cut out of the buffer directly (`frames`); everything else (ping, close, fragments, errors) goes to
+`ServerProtocol`, the reference implementation, which is made when first needed and keeps the connection from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from hubbub.dialects.base import Wire
+from hubbub.dialects.v1 import V1
+from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode
+from hubbub.identity import Identity
+from hubbub.node import Node
+from hubbub.session import Session
+from hubbub.transports.frames import PING, cut, text_frame
+from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
+
+ROUTES: dict[str, Wire] = {"/v1/connect": Wire(V1(), text_frame)}
+"""Which dialect is spoken where. A new dialect is one line here."""
+
+
+MAX_HEADER = 14
+"""Most bytes in front of a masked frame's payload."""
+
+_EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """One connection, from the upgrade to the end. The `Link` of its `Session`."""
+
+    __slots__ = ("_buffer", "_fragments", "_need", "_node", "_session", "_state", "_transport", "_wslib")
+
+    def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        self._node = node
+        self._state = server_state
+        self._transport = cast(asyncio.Transport, None)
+        self._session: Session | None = None
+        self._wslib: ServerProtocol | None = None
+        self._fragments: list[bytes] | None = None
+        self._buffer: bytearray = _EMPTY
+        self._need = 0
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection over from uvicorn's HTTP protocol."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=self._node.settings.max_queue)
+        self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks it for shutdown() only
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the session."""
+        self._state.connections.discard(self)  # type: ignore[arg-type]
+        if self._session is not None:
+            self._session.lost()
+
+    def pause_writing(self) -> None:
+        """More than ``max_queue`` bytes wait: the other side does not keep up, and others must not pay for it."""
+        # Not at once: this is called from within the hub's flush.
+        self._node.loop.call_soon(self._too_slow)
+
+    def eof_received(self) -> bool:
+        """Close with the other side."""
+        return False
+
+    def data_received(self, data: bytes | bytearray) -> None:
+        """Take what came: first the upgrade request, then frames."""
+        session = self._session
+        if session is None:
+            self._upgrade(bytes(data))
+            return
+        session.heard = True
+        if self._wslib is not None:
+            self._receive_by_the_book(data)
+            return
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._need:
+                return
+            data, self._buffer = self._buffer, _EMPTY
+        payloads, taken, need = cut(data)
+        now = self._node.now()
+        for payload in payloads:
+            if _is_utf8(payload):
+                session.receive(payload, now)
+            else:
+                session.close(Close.INVALID_UTF8, now)
+        if self._wslib is not None or not need or need > self._node.settings.max_command + MAX_HEADER:
+            self._receive_by_the_book(data[taken:])
+        elif taken < len(data):
+            self._buffer, self._need = bytearray(data[taken:]), need
+
+    # --- the opening handshake ---
+
+    def _upgrade(self, request: bytes) -> None:
+        try:
+            handshake = parse(request, self._node.settings.origins)
+            wire = ROUTES.get(handshake.path)
+            if wire is None:
+                text = f"There is no WebSocket at this path; try {' or '.join(ROUTES)}."
+                raise Refused(404, ErrorCode.INVALID_REQUEST, text)
+            if self._node.draining or self._node.full:
+                text = "The server is stopping." if self._node.draining else "The server is full; try again later."
+                raise Refused(503, ErrorCode.UNAVAILABLE, text, "Retry-After: 5\r\n")
+            if handshake.token is None:
+                self._open(handshake, wire)
+            elif self._node.auth.waits:
+                self._transport.pause_reading()
+                self._node.spawn(self._authenticate(handshake, wire))
+            else:
+                self._open(handshake, wire, self._node.auth.check(handshake.token))
+        except (Refused, CommandError) as refused:
+            self._refuse(refused)
+
+    async def _authenticate(self, handshake: Handshake, wire: Wire) -> None:
+        assert handshake.token is not None
+        try:
+            identity = await self._node.auth.authenticate(handshake.token)
+        except CommandError as refused:
+            self._refuse(refused)
+            return
+        if not self._transport.is_closing():
+            self._open(handshake, wire, identity)
+            self._transport.resume_reading()
+
+    def _open(self, handshake: Handshake, wire: Wire, identity: Identity | None = None) -> None:
+        node = self._node
+        session = Session(secrets.token_urlsafe(9), wire, self._transport.write, self, node, node.now())
+        self._session = session
+        self._transport.write(response(handshake, wire.dialect.subprotocol))
+        node.admit(session)
+        if identity is not None:
+            session.enter(identity)
+
+    def _refuse(self, refused: Refused | CommandError) -> None:
+        self._transport.write(refusal(refused))
+        self._transport.close()
+
+    # --- the full implementation of the protocol ---
+
+    def _by_the_book(self) -> ServerProtocol:
+        if self._wslib is None:
+            self._wslib = ServerProtocol(state=State.OPEN, max_size=self._node.settings.max_command)
+            if self._buffer:
+                self._wslib.receive_data(bytes(self._buffer))
+                self._buffer = _EMPTY
+        return self._wslib
+
+    def _receive_by_the_book(self, data: bytes | bytearray) -> None:
+        protocol = self._by_the_book()
+        protocol.receive_data(bytes(data))
+        session = self._session
+        assert session is not None
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and not session.closing:
+                self._take(event, session)
+        if protocol.state is not State.OPEN and not session.closing:
+            session.ending(self._node.now())
+        self._send_by_the_book(protocol, session)
+
+    def _take(self, frame: Frame, session: Session) -> None:
+        now = self._node.now()
+        if frame.opcode is Opcode.BINARY:
+            session.close(Close.BINARY, now)
+            return
+        if frame.opcode is Opcode.TEXT:
+            self._fragments = [bytes(frame.data)]
+        elif frame.opcode is Opcode.CONT and self._fragments is not None:
+            if frame.data:
+                self._fragments.append(bytes(frame.data))
+        else:
+            return  # ping and pong are answered by the library, close as well
+        if frame.fin:
+            payload = b"".join(self._fragments)
+            self._fragments = None
+            if _is_utf8(payload):
+                session.receive(payload, now)
+            else:
+                session.close(Close.INVALID_UTF8, now)
+
+    def _send_by_the_book(self, protocol: ServerProtocol, session: Session) -> None:
+        """Send what the library has to say, in order with everything else; an empty part means end of stream."""
+        for data in protocol.data_to_send():
+            if data:
+                self._node.send(session, data)
+            else:  # after the flush, which is already scheduled
+                self._node.loop.call_soon(self._transport.close)
+
+    # --- what the session asks (`hubbub.session.Link`) ---
+
+    def close(self, code: Close) -> None:
+        """Send a close frame and wait for the other side's; the session cuts the wait short."""
+        session, protocol = self._session, self._by_the_book()
+        assert session is not None
+        if protocol.state is State.OPEN:
+            protocol.send_close(code, CLOSE_RULES[code].reason)
+        self._send_by_the_book(protocol, session)
+
+    def _too_slow(self) -> None:
+        session = self._session
+        if session is not None and not session.closing:
+            self._node.hub.remove(session)
+            session.close(Close.TOO_SLOW, self._node.now())
+
+    def ping(self) -> None:
+        """Send a ping; the pong counts as any other sign of life."""
+        assert self._session is not None
+        self._node.send(self._session, PING)
+
+    def abort(self) -> None:
+        """Cut the connection without further words."""
+        self._transport.abort()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the server stops."""
+        if self._session is None:
+            self._transport.close()
+        else:
+            self._session.close(Close.GOING_AWAY, self._node.now())
+
+
+def _is_utf8(payload: bytes) -> bool:
+    if payload.isascii():
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
