@@ -5,13 +5,19 @@ and how to be called back at the end of the tick (`schedule`).
 
 How order is kept
 -----------------
-A message to a group is encoded once per *lane* (the members that share a wire format) and appended to the lane's
-``pending``. At the end of the tick the pending frames are joined to one ``bytes`` that is written, as the same object,
-to every member. That is right for a member as long as nothing but the group's messages is meant for it. As soon as it
-gets something of its own (a reply, a private message) it is set *apart* for the rest of the tick: what the lane holds
-so far moves to its outbox, its own frame follows, and ``apart`` remembers how far it has read. The flush then adds
-what came later. So frames leave in the order in which the node accepted them, and only those who need it pay for it.
-Whoever joins is set apart as well: what came before is not for it, and its outbox may hold frames already.
+Frames leave to each connection in the order in which the node accepted them. A message to a group is encoded once per
+*lane* (the members that share a wire format). What happens then depends on how many they are:
+
+- A small lane puts the frame into each member's outbox. The flush joins an outbox and writes it.
+- A large lane is *shared*: the frame goes to the lane's ``pending`` and nowhere else. The flush joins what is pending
+  and writes it, as the same object, to every member. That is right for a member as long as nothing but the group's
+  messages is meant for it. As soon as it gets something of its own (a reply, a private message) it is set *apart* for
+  the rest of the tick: what the lane holds so far moves to its outbox, its own frame follows, and ``apart`` remembers
+  how far it has read. The flush adds what came later. Whoever joins is set apart as well: what came before is not for
+  it, and its outbox may hold frames already.
+
+A lane becomes shared when it grows, its members with something in the outbox set apart, and small again when nothing
+is pending and it has shrunk to half of that, so that a group at the edge does not change back and forth.
 """
 
 from __future__ import annotations
@@ -20,6 +26,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hubbub.messages import Event
+
+SHARED_FROM = 12
+"""Members from which a lane shares its frames."""
 
 
 class Wire(Protocol):
@@ -52,12 +61,13 @@ class Connection:
 class Lane:
     """The members of one group that share a wire format, and what they have to hear in this tick."""
 
-    __slots__ = ("apart", "group", "members", "pending", "wire")
+    __slots__ = ("apart", "group", "members", "pending", "shared", "wire")
 
     def __init__(self, group: str, wire: Wire) -> None:
         self.group = group
         self.wire = wire
-        self.members: dict[Connection, None] = {}
+        self.members: dict[Connection, Callable[[bytes], object]] = {}  # and how to write to each
+        self.shared = False
         self.pending: list[bytes] = []
         self.apart: dict[Connection, int] = {}
 
@@ -67,13 +77,15 @@ class Hub:
 
     Args:
         schedule: Calls its argument once, after everything that this tick still brings.
+        shared_from: Members from which a lane shares its frames.
     """
 
-    def __init__(self, schedule: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, schedule: Callable[[Callable[[], None]], object], shared_from: int = SHARED_FROM) -> None:
         self.connections: dict[str, Connection] = {}
         self.users: dict[str, dict[str, Connection]] = {}
         self.groups: dict[str, dict[Wire, Lane]] = {}
         self._schedule = schedule
+        self._shared_from = shared_from
         self._scheduled = False
         self._lanes: list[Lane] = []
         self._writers: list[Connection] = []
@@ -104,19 +116,26 @@ class Hub:
         lane = lanes.get(connection.wire)
         if lane is None:
             lane = lanes[connection.wire] = Lane(group, connection.wire)
-        lane.members[connection] = None
+        lane.members[connection] = connection.write
         connection.lane = lane
-        self._set_apart(lane, connection)
+        if lane.shared:
+            self._set_apart(lane, connection)
+        elif len(lane.members) >= self._shared_from:
+            lane.shared = True
+            for member in lane.members:
+                if member.outbox:
+                    self._set_apart(lane, member)
 
     def leave(self, connection: Connection) -> None:
         """End the membership, if there is one. What the group heard before still reaches the connection."""
         lane = connection.lane
         if lane is None:
             return
-        missed = lane.pending[lane.apart.pop(connection, 0) :]
-        if missed:
-            connection.outbox.extend(missed)
-            self._writers.append(connection)
+        if lane.shared:
+            self._catch_up(lane, connection)
+            del lane.apart[connection]
+            if len(lane.members) <= self._shared_from // 2 and not lane.pending and not lane.apart:
+                lane.shared = False
         connection.lane = None
         del lane.members[connection]
         if not lane.members:
@@ -134,11 +153,19 @@ class Hub:
             return 0
         members = 0
         for lane in lanes.values():
-            if not lane.pending and not lane.apart:
-                self._lanes.append(lane)
-            lane.pending.append(lane.wire.event(event))
+            data = lane.wire.event(event)
+            if lane.shared:
+                if not lane.pending and not lane.apart:
+                    self._lanes.append(lane)
+                lane.pending.append(data)
+            else:
+                for connection in lane.members:
+                    if not connection.outbox:
+                        self._writers.append(connection)
+                    connection.outbox.append(data)
             members += len(lane.members)
-        self._wake()
+        if not self._scheduled:
+            self._wake()
         return members
 
     def whisper(self, user_id: str, event: Event) -> int:
@@ -155,13 +182,13 @@ class Hub:
     def send(self, connection: Connection, data: bytes) -> None:
         """Hand `data` to one connection, after everything that it was to hear before."""
         lane = connection.lane
-        if lane is None:
+        if lane is not None and lane.shared:
+            self._catch_up(lane, connection)
+        elif not connection.outbox:
             self._writers.append(connection)
-        else:
-            connection.outbox.extend(lane.pending[lane.apart.get(connection, 0) :])
-            self._set_apart(lane, connection)
         connection.outbox.append(data)
-        self._wake()
+        if not self._scheduled:
+            self._wake()
 
     def flush(self) -> None:
         """Write everything that waits, one write per connection. Called at the end of the tick."""
@@ -180,20 +207,24 @@ class Hub:
     # --- inside ---
 
     def _flush_lane(self, lane: Lane) -> None:
-        pending, apart = lane.pending, lane.apart
+        pending, apart, members = lane.pending, lane.apart, lane.members
         lane.pending, lane.apart = [], {}
         if not pending:
             return
         data = pending[0] if len(pending) == 1 else b"".join(pending)
-        if not apart:
-            for connection in lane.members:
-                connection.write(data)
-            return
-        for connection in lane.members:
-            if connection not in apart:
-                connection.write(data)
+        # Those apart are few: taking them out and putting them back spares a look-up for each of the others.
+        for connection in apart:
+            del members[connection]
+        for write in members.values():
+            write(data)
         for connection, read in apart.items():
+            members[connection] = connection.write
             connection.outbox.extend(pending[read:])
+
+    def _catch_up(self, lane: Lane, connection: Connection) -> None:
+        """Move what the lane holds and the connection has not read to its outbox, and set it apart."""
+        connection.outbox.extend(lane.pending[lane.apart.get(connection, 0) :])
+        self._set_apart(lane, connection)
 
     def _set_apart(self, lane: Lane, connection: Connection) -> None:
         """Let the outbox of `connection` carry what is still to come in this tick; it has read the lane so far."""
@@ -204,6 +235,5 @@ class Hub:
         lane.apart[connection] = len(lane.pending)
 
     def _wake(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._schedule(self.flush)
+        self._scheduled = True
+        self._schedule(self.flush)

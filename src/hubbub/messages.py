@@ -2,6 +2,7 @@
 
 Commands are what a client asks for, replies answer them, events are what the server sends unasked. The field names are
 the wire's of dialect ``v1``, so that dialect encodes and decodes these structs as they are; other dialects translate.
+Those that are made for every message are not tracked by the garbage collector (``gc=False``): they cannot form cycles.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Position(msgspec.Struct, frozen=True):
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-class Command(msgspec.Struct, tag_field="do", kw_only=True):
+class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
     """What a client asks for. Without an `id` it gets no reply."""
 
     id: int | None = None
@@ -47,7 +48,7 @@ class Leave(Command, tag="leave"):
     """Leave the group."""
 
 
-class Recipient(msgspec.Struct, forbid_unknown_fields=True):
+class Recipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Exactly one of a group and a user."""
 
     group: str | None = None
@@ -100,7 +101,7 @@ class Welcome(msgspec.Struct):
     expires: float | None = None
 
 
-class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success"):
+class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success", gc=False):
     """The answer to `Join`, `Leave` and `Post`, with the texts that the spec page promises."""
 
     message: str
@@ -137,7 +138,7 @@ Reply: TypeAlias = Welcome | Success | Page
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-class Message(msgspec.Struct, tag_field="type", tag="message"):
+class Message(msgspec.Struct, tag_field="type", tag="message", gc=False):
     """What a group hears. `message` is the sender's JSON, as it came."""
 
     message: msgspec.Raw
@@ -148,7 +149,7 @@ class Message(msgspec.Struct, tag_field="type", tag="message"):
     code: None = None
 
 
-class Private(msgspec.Struct, tag_field="type", tag="private"):
+class Private(msgspec.Struct, tag_field="type", tag="private", gc=False):
     """What one user hears, on all connections."""
 
     message: msgspec.Raw

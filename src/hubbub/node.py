@@ -7,13 +7,13 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 
 from hubbub.auth import Authenticator
-from hubbub.backends.base import Backend
+from hubbub.backends.base import Backend, ImmediateBackend
 from hubbub.directory import parse_query
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.hub import Hub
@@ -23,7 +23,6 @@ from hubbub.messages import (
     LEFT,
     Command,
     Connect,
-    Event,
     Groups,
     Join,
     Leave,
@@ -41,7 +40,7 @@ from hubbub.messages import (
     sent,
 )
 from hubbub.roster import parse_user_query
-from hubbub.session import NEVER, Enter, Session
+from hubbub.session import NEVER, Enter, Session, run_now
 from hubbub.settings import Settings
 
 TICK = 1.0
@@ -74,6 +73,9 @@ class Node:
         self._wall = wall
         self.hub = Hub(self.loop.call_soon)
         self.send = self.hub.send
+        self.deliver = self.hub.publish
+        self.deliver_to_user = self.hub.whisper
+        self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._operations: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | None]]] = {
@@ -240,6 +242,17 @@ class Node:
         await self.backend.leave(session.row)
         return LEFT
 
+    def post_now(self, session: Session, post: Post) -> Success | None:
+        """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
+        to = post.to
+        group = to.group if type(to) is Recipient and to.user_id is None else to
+        if self._publish_now is None or session.lane is None or group != session.lane.group:
+            return None
+        check_message(post.message, self.settings.max_message, self.settings.max_depth)
+        return sent(
+            self._publish_now(Message(post.message, session.user_id, session.connection_id, session.lane.group, 0))
+        )
+
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self.settings.max_message, self.settings.max_depth)
         group, user_id = await self._recipient(session, command.to)
@@ -318,15 +331,7 @@ class Node:
         identity.require_server()
         return await self.backend.disconnect_connection(connection_id)
 
-    # --- what the backend asks (`hubbub.backends.base.Receiver`) ---
-
-    def deliver(self, group: str, event: Event) -> int:
-        """Hand a message or notice to the group's members here."""
-        return self.hub.publish(group, event)
-
-    def deliver_to_user(self, user_id: str, event: Private) -> int:
-        """Hand a private message to the user's connections here."""
-        return self.hub.whisper(user_id, event)
+    # --- what the backend asks (`hubbub.backends.base.Receiver`); it delivers straight to the hub ---
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's connections here, or one connection."""
@@ -336,15 +341,6 @@ class Node:
         for each in found:
             self.sessions[each].close(Close.DISCONNECTED, self.now())
         return len(found)
-
-
-def run_now(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that never waits, and return its result."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise RuntimeError("an immediate backend waited")
 
 
 def _is_uuid(text: str) -> bool:

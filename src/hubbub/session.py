@@ -18,13 +18,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.hub import Connection
 from hubbub.identity import Identity
-from hubbub.messages import Command, Connect, Reply, UserRow
+from hubbub.messages import Command, Connect, Post, Reply, Success, UserRow
 from hubbub.settings import Settings
 
 MAX_WAITING = 256
@@ -35,7 +35,19 @@ CLOSE_TIMEOUT = 3.0
 
 NEVER = float("inf")
 
+T = TypeVar("T")
+
 log = logging.getLogger("hubbub.session")
+
+
+def run_now(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, and return its result; raise what it raises."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return cast(T, done.value)
+    work.close()
+    raise RuntimeError("an operation waited that was said not to")
 
 
 class Operations(Protocol):
@@ -49,6 +61,10 @@ class Operations(Protocol):
 
     def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | None]:
         """Do what the command says. Raises `CommandError`; None means that there is nothing to answer any more."""
+        ...
+
+    def post_now(self, session: Session, post: Post) -> Success | None:
+        """Do a post that need not wait, and return its reply; None if it is one for `execute`."""
         ...
 
     def send(self, session: Session, data: bytes) -> None:
@@ -148,10 +164,10 @@ class Session(Connection):
             return
         if not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
-        elif self.identity is None and type(command) is not Connect and not self._busy:
-            self._refuse(command.id, _WHO)
         elif self._busy:
             self._queue(command)
+        elif self.identity is None and type(command) is not Connect:
+            self._refuse(command.id, _WHO)
         else:
             self._run(command)
 
@@ -196,20 +212,19 @@ class Session(Connection):
     # --- commands, one after the other ---
 
     def _run(self, command: Command) -> None:
-        if self._node.waits(command):
-            self._busy = True
-            self._node.spawn(self._run_waiting(command))
-            return
         try:
-            self._node.execute(self, command).send(None)
-        except StopIteration as done:
-            self._answer(command.id, done.value)
+            reply: Reply | None = self._node.post_now(self, command) if type(command) is Post else None
+            if reply is None:
+                if self._node.waits(command):
+                    self._busy = True
+                    self._node.spawn(self._run_waiting(command))
+                    return
+                reply = run_now(self._node.execute(self, command))
+            self._answer(command.id, reply)
         except CommandError as error:
             self._refuse(command.id, error)
         except Exception:
             self._fail(command)
-        else:
-            raise RuntimeError(f"{type(command).__name__} waited, but the node said that it would not")
 
     async def _run_waiting(self, command: Command) -> None:
         await self._perform(command)

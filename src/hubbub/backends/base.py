@@ -39,7 +39,8 @@ class Backend(Protocol):
     """
 
     immediate: ClassVar[bool]
-    """True if no method ever waits: then the node runs commands to their end at once, without a task for each."""
+    """True if no method ever waits: then the node runs commands to their end at once, without a task for each, and
+    posts through `ImmediateBackend.publish_now`."""
 
     def attach(self, receiver: Receiver) -> None:
         """Make `receiver` hear what its connections have to hear. Called once per node, before anything else."""
@@ -120,4 +121,12 @@ class Backend(Protocol):
 
     async def count(self) -> tuple[int, int]:
         """Return how many groups and how many connections there are, on all nodes."""
+        ...
+
+
+class ImmediateBackend(Backend, Protocol):
+    """A backend whose methods never wait."""
+
+    def publish_now(self, message: Message) -> int:
+        """Do what `publish` does, as a plain call: posts are the hot path, and a coroutine costs more than the rest."""
         ...

@@ -90,12 +90,19 @@ class MemoryBackend:
 
     async def publish(self, message: Message) -> int:
         """Number the message and hand it over."""
+        return self.publish_now(message)
+
+    def publish_now(self, message: Message) -> int:
+        """Do what `publish` does, without a coroutine."""
         group = self._groups.get(message.sender_rid)
         if group is None:
             return 0
         group.seq += 1
         message.seq = group.seq
-        return sum(receiver.deliver(message.sender_rid, message) for receiver in self._receivers)
+        recipients = 0
+        for receiver in self._receivers:
+            recipients += receiver.deliver(message.sender_rid, message)
+        return recipients
 
     async def whisper(self, user_id: str, message: Private) -> int:
         """Hand the message over."""

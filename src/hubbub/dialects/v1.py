@@ -19,7 +19,7 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
-class _Ok(msgspec.Struct):
+class _Ok(msgspec.Struct, gc=False):
     id: int
     ok: Reply
 

@@ -6,7 +6,10 @@ implementation of the protocol, byte for byte, so this file holds no second opin
 
 from __future__ import annotations
 
-from websockets.utils import apply_mask
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled wheel for this platform
+    from websockets.utils import apply_mask
 
 TEXT = 0x81
 """First byte of a final text frame."""
@@ -15,12 +18,17 @@ PONG = 0x8A
 PING = b"\x89\x00"
 """A whole ping from the server, without data."""
 
+# A table is quicker than making the header, and nearly all frames are short.
+_HEADERS = tuple(
+    bytes((TEXT, length)) if length < 126 else b"\x81\x7e" + length.to_bytes(2, "big") for length in range(2048)
+)
+
 
 def text_frame(payload: bytes) -> bytes:
     """Return `payload` as one unmasked text frame, as servers send it."""
     length = len(payload)
-    if length < 126:
-        return bytes((TEXT, length)) + payload
+    if length < 2048:
+        return _HEADERS[length] + payload
     if length < 65_536:
         return b"\x81\x7e" + length.to_bytes(2, "big") + payload
     return b"\x81\x7f" + length.to_bytes(8, "big") + payload
