@@ -6,9 +6,11 @@ joins and leaves between two pages cannot make another group appear twice or be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import attrgetter
 from os.path import commonprefix
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from sortedcontainers import SortedList
@@ -18,7 +20,7 @@ from hubbub.query import Query, SizeKey, parse_query
 
 __all__ = ["MOST_HIDDEN", "Directory", "Query", "parse_query"]
 
-MOST_HIDDEN = 2000
+MOST_HIDDEN = 1000
 """How many groups that its reader may not see one page passes over before it ends early."""
 
 
@@ -37,6 +39,10 @@ class _SizeEntry(msgspec.Struct, order=True, gc=False):
     number_of_users: int
     group: str
     number_of_connections: int = 0
+
+
+_Entry: TypeAlias = _NameEntry | _SizeEntry
+_group = attrgetter("group")
 
 
 class Directory:
@@ -58,7 +64,7 @@ class Directory:
     def get(self, group: str) -> GroupRow | None:
         """Return the row of `group`, or None if there is no such group."""
         entries = self._entries.get(group)
-        return None if entries is None else _row(entries[0])
+        return None if entries is None else _rows(entries[:1])[0]
 
     def put(self, group: str, users: int, connections: int) -> None:
         """Create or change a group with `users` distinct users, at least 1, on `connections` connections. O(log n)."""
@@ -97,46 +103,63 @@ class Directory:
                 perhaps empty, but with a cursor and without ``endOfList``, so that following the cursors still lists
                 everything.
         """
-        shown: list[GroupRow] = []
-        hidden: list[GroupRow] = []
-        for entry in self._walk(query):
-            if visible is None or visible(entry.group):
-                if len(shown) == query.limit:  # one more than the page takes, so this is not the end
-                    return Page(shown, _cursor(query.order, shown[-1]), False)
-                shown.append(_row(entry))
-            else:
-                hidden.append(_row(entry))
-                if len(hidden) == MOST_HIDDEN:
-                    cursor = _cursor(query.order, shown[-1]) if shown else _cursor_within(query.order, hidden)
-                    return Page(shown, cursor, False)
-        return Page(shown, "end", True)
+        walk = self._walk(query)
+        if visible is not None:
+            return _visible_page(query, walk, visible)
+        entries = list(islice(walk, query.limit + 1))  # one more than the page takes, to know whether it is the last
+        return _page(query, entries[: query.limit], more=len(entries) > query.limit)
 
-    def _walk(self, query: Query) -> Iterator[_NameEntry | _SizeEntry]:
-        """Yield the entries of `query` in its direction."""
+    def _walk(self, query: Query) -> Iterator[_Entry]:
+        """Return the entries of `query` in its direction."""
         entries = self._names if query.order == "group" else self._sizes
         # irange bisects; indexing a SortedList would build an index of positions that every change has to keep up.
-        for low, high in query.intervals if query.ascending else reversed(query.intervals):
-            yield from entries.irange(_bound(low), _bound(high), (True, False), reverse=not query.ascending)
+        return chain.from_iterable(
+            entries.irange(_bound(low), _bound(high), (True, False), reverse=not query.ascending)
+            for low, high in (query.intervals if query.ascending else reversed(query.intervals))
+        )
 
 
-def _bound(key: str | SizeKey | None) -> _NameEntry | _SizeEntry | None:
+def _bound(key: str | SizeKey | None) -> _Entry | None:
     """Return the lowest entry that `key` can have."""
     if key is None:
         return None
     return _NameEntry(key) if isinstance(key, str) else _SizeEntry(*key)
 
 
-def _row(entry: _NameEntry | _SizeEntry) -> GroupRow:
-    return GroupRow(entry.group, entry.number_of_users, entry.number_of_connections)
+def _visible_page(query: Query, walk: Iterable[_Entry], visible: Callable[[str], bool]) -> Page:
+    shown: list[_Entry] = []
+    hidden: list[_Entry] = []
+    for entry in walk:
+        if not visible(entry.group):
+            hidden.append(entry)
+            if len(hidden) == MOST_HIDDEN:
+                return _page(query, shown, more=True) if shown else Page([], _cursor_within(query, hidden), False)
+        elif len(shown) == query.limit:
+            return _page(query, shown, more=True)
+        else:
+            shown.append(entry)
+    return _page(query, shown, more=False)
 
 
-def _cursor(order: Order, row: GroupRow) -> dict[str, Any]:
-    if order == "group":
-        return {"group": row.group}
-    return {"number_of_users": row.number_of_users, "group": row.group}
+def _page(query: Query, entries: list[_Entry], *, more: bool) -> Page:
+    rows = _rows(entries)
+    return Page(rows, _cursor(query, rows[-1].number_of_users, rows[-1].group) if more else "end", not more)
 
 
-def _cursor_within(order: Order, hidden: list[GroupRow]) -> dict[str, Any]:
+def _rows(entries: Sequence[_Entry]) -> list[GroupRow]:
+    # All names first: in one tight loop the processor waits for many of them at a time.
+    groups = list(map(_group, entries))
+    return [
+        GroupRow(group, entry.number_of_users, entry.number_of_connections)
+        for group, entry in zip(groups, entries, strict=True)
+    ]
+
+
+def _cursor(query: Query, users: int, group: str) -> dict[str, Any]:
+    return {"group": group} if query.order == "group" else {"number_of_users": users, "group": group}
+
+
+def _cursor_within(query: Query, hidden: list[_Entry]) -> dict[str, Any]:
     """Return a cursor inside the second half of `hidden`, a run of neighbours, that gives none of their names away.
 
     A cursor is a place and needs no group there. This one is the shortest string between the run's middle and its
@@ -144,13 +167,9 @@ def _cursor_within(order: Order, hidden: list[GroupRow]) -> dict[str, Any]:
     the rest of the run again, and is still half a run further on.
     """
     middle, last = hidden[len(hidden) // 2], hidden[-1]
-    if order == "group":
-        return {"group": _between(middle.group, last.group)}
-    if middle.number_of_users == last.number_of_users:
-        return {"number_of_users": last.number_of_users, "group": _between(middle.group, last.group)}
-    return {"number_of_users": max(middle.number_of_users, last.number_of_users), "group": ""}
-
-
-def _between(one: str, other: str) -> str:
-    """Return the shortest string above the lower of two different names and not above the higher."""
-    return max(one, other)[: len(commonprefix([one, other])) + 1]  # noqa: RUF071 - by character is what is meant
+    users = max(middle.number_of_users, last.number_of_users)
+    if query.order == "number_of_users" and middle.number_of_users != last.number_of_users:
+        return _cursor(query, users, "")  # the place before the first group of that size
+    low, high = sorted([middle.group, last.group])
+    # By character is what is meant here.
+    return _cursor(query, users, high[: len(commonprefix([low, high])) + 1])  # noqa: RUF071

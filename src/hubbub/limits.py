@@ -27,7 +27,7 @@ def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
     """Refuse a message that is too large, too deep, or that some JSON parser would refuse or change.
 
     Args:
-        message: One JSON value, as the sender wrote it; already known to be well formed.
+        message: One JSON value, as the sender wrote it; already known to be well formed and UTF-8.
         max_bytes: Most bytes of that text.
         max_depth: Most arrays and objects inside each other.
 
@@ -35,18 +35,21 @@ def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
         CommandError: ``TOO_LARGE`` for size and depth; ``INVALID_PARAMETER`` for a number no double can hold
             (RFC 8259, section 6: such numbers are not interoperable).
     """
-    raw = bytes(message)
-    if not raw:
-        raise invalid('"message" is missing.')
-    if len(raw) > max_bytes:
-        raise CommandError(ErrorCode.TOO_LARGE, f'"message" is {len(raw)} bytes; at most {max_bytes} are allowed.')
-    # Each level takes two bytes, and brackets are counted in nanoseconds; few messages have to be walked through.
-    if len(raw) > 2 * max_depth and raw.count(b"[") + raw.count(b"{") > max_depth and depth(raw) > max_depth:
+    size = len(message)
+    if size > max_bytes:
+        raise CommandError(ErrorCode.TOO_LARGE, f'"message" is {size} bytes; at most {max_bytes} are allowed.')
+    # Each level takes two bytes, so short messages cannot be too deep.
+    if size > 2 * max_depth and _too_deep(bytes(message), max_depth):
         raise CommandError(ErrorCode.TOO_LARGE, f'"message" is nested deeper than {max_depth} levels.')
     try:
-        _parse(raw)
-    except (msgspec.ValidationError, ValueError):
+        _parse(message)
+    except ValueError:
         raise invalid('"message" holds a number that is out of the range of a double.') from None
+
+
+def _too_deep(raw: bytes, max_depth: int) -> bool:
+    # Brackets are counted in nanoseconds; few messages have to be walked through.
+    return raw.count(b"[") + raw.count(b"{") > max_depth and depth(raw) > max_depth
 
 
 def depth(json: bytes) -> int:

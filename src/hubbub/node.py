@@ -244,14 +244,14 @@ class Node:
 
     def post_now(self, session: Session, post: Post) -> Success | None:
         """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
-        to = post.to
-        group = to.group if type(to) is Recipient and to.user_id is None else to
-        if self._publish_now is None or session.lane is None or group != session.lane.group:
+        lane, to, settings = session.lane, post.to, self.settings
+        if self._publish_now is None or lane is None:
             return None
-        check_message(post.message, self.settings.max_message, self.settings.max_depth)
-        return sent(
-            self._publish_now(Message(post.message, session.user_id, session.connection_id, session.lane.group, 0))
-        )
+        if to != lane.group and (isinstance(to, str) or to.group != lane.group or to.user_id is not None):
+            return None
+        check_message(post.message, settings.max_message, settings.max_depth)
+        message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
+        return sent(self._publish_now(message))
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self.settings.max_message, self.settings.max_depth)

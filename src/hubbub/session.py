@@ -155,14 +155,14 @@ class Session(Connection):
         if self.closing:
             return
         try:
-            command = self.wire.dialect.decode(payload)
+            command = self.wire.decode(payload)
         except BadCommandError as error:
             if self._within_rate(now):
                 self._node.send(self, self.wire.error(error.id, error))
             else:
                 self._refuse(error.id, _RATE_LIMITED)
             return
-        if not self._within_rate(now):
+        if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
         elif self._busy:
             self._queue(command)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from hubbub.backends.base import Receiver
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import Message, NoticeCode, Page, Position, Private, UserRow, notice
+from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, UserRow, notice
 from hubbub.roster import Roster, UserQuery
 
 
@@ -33,6 +33,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self._receivers: list[Receiver] = []
+        self._deliver: Callable[[str, Event], int] = self._deliver_to_all
         self._groups: dict[str, _Group] = {}
         self._directory = Directory()
         self._where: dict[str, str | None] = {}  # connection id -> group
@@ -43,8 +44,9 @@ class MemoryBackend:
         self._epochs = count(1)
 
     def attach(self, receiver: Receiver) -> None:
-        """Add a node."""
+        """Add a node. As a rule it stays the only one, and messages go to it without a detour."""
         self._receivers.append(receiver)
+        self._deliver = receiver.deliver if len(self._receivers) == 1 else self._deliver_to_all
 
     async def start(self) -> None:
         """Nothing to open."""
@@ -99,10 +101,7 @@ class MemoryBackend:
             return 0
         group.seq += 1
         message.seq = group.seq
-        recipients = 0
-        for receiver in self._receivers:
-            recipients += receiver.deliver(message.sender_rid, message)
-        return recipients
+        return self._deliver(message.sender_rid, message)
 
     async def whisper(self, user_id: str, message: Private) -> int:
         """Hand the message over."""
@@ -147,7 +146,9 @@ class MemoryBackend:
             del self._groups[group]
             self._directory.remove(group)
 
+    def _deliver_to_all(self, group: str, event: Event) -> int:
+        return sum(receiver.deliver(group, event) for receiver in self._receivers)
+
     def _announce(self, code: NoticeCode, group: str, user: UserRow, connections: int) -> None:
         event = notice(code, group, user, connections)
-        for receiver in self._receivers:
-            receiver.deliver(group, event)
+        self._deliver(group, event)

@@ -58,16 +58,18 @@ class Wire:
 
     def __init__(self, dialect: Dialect, frame: Callable[[bytes], bytes]) -> None:
         self.dialect = dialect
+        self.decode = dialect.decode
         self._frame = frame
+        self._reply, self._error, self._event = dialect.reply, dialect.error, dialect.event
 
     def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
         """Return the framed answer to command `id`."""
-        return self._frame(self.dialect.reply(id, reply))
+        return self._frame(self._reply(id, reply))
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the framed refusal of command `id`."""
-        return self._frame(self.dialect.error(id, error))
+        return self._frame(self._error(id, error))
 
     def event(self, event: Event) -> bytes:
         """Return the framed event."""
-        return self._frame(self.dialect.event(event))
+        return self._frame(self._event(event))

@@ -8,7 +8,7 @@ import msgspec
 
 from hubbub.dialects.base import BadCommandError
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import AnyCommand, Event, Reply
+from hubbub.messages import AnyCommand, Reply
 
 COMMANDS = ("connect", "join", "leave", "post", "groups", "users")
 
@@ -46,7 +46,8 @@ class V1:
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(AnyCommand).decode
-        self._encode = msgspec.json.Encoder().encode
+        # An event goes out as it is, the sender's message in it byte by byte.
+        self._encode = self.event = msgspec.json.Encoder().encode
 
     def decode(self, payload: bytes) -> AnyCommand:
         """Decode one command. Duplicate keys: the last one counts, as in ``JSON.parse``. Unknown keys are ignored."""
@@ -67,10 +68,6 @@ class V1:
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Encode ``{"id", "error": {"code", "message"}}``."""
         return self._encode(_Failed(id, _Error(error.code, error.message)))
-
-    def event(self, event: Event) -> bytes:
-        """Encode the event as it is; the sender's message goes through byte by byte."""
-        return self._encode(event)
 
 
 def explain(problem: str) -> str:

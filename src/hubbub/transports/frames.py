@@ -43,24 +43,33 @@ def cut(data: bytes | bytearray) -> tuple[list[bytes], int, int]:
     """
     payloads: list[bytes] = []
     position, end = 0, len(data)
-    while True:
-        if end - position < 2:
-            return payloads, position, 2
+    while position < end:
+        if end - position < 6:  # not even the header and mask of the shortest frame
+            return payloads, position, 6 if _may_be_fast(data, position) else 0
         first, second = data[position], data[position + 1]
-        if (first != TEXT and first != PONG) or second < 0x80 or second == 0xFF:
-            return payloads, position, 0
-        length, mask = second & 0x7F, position + 2
-        if length == 126:
-            if first == PONG:
+        body = position + 6
+        following = body + second - 0x80
+        if not 0x80 <= second < 0xFE or (first != TEXT and first != PONG):
+            if first != TEXT or second != 0xFE:
                 return payloads, position, 0
-            if end - position < 4:
-                return payloads, position, 4
-            length, mask = int.from_bytes(data[mask : mask + 2], "big"), position + 4
+            if end - position < 8:
+                return payloads, position, 8
+            length = data[position + 2] << 8 | data[position + 3]
             if length < 126:  # not the shortest form, which is an error
                 return payloads, position, 0
-        body = mask + 4
-        if end < body + length:
-            return payloads, position, body + length - position
+            body = position + 8
+            following = body + length
+        if following > end:
+            return payloads, position, following - position
         if first == TEXT:
-            payloads.append(apply_mask(data[body : body + length], data[mask:body]))
-        position = body + length
+            payloads.append(apply_mask(data[body:following], data[body - 4 : body]))
+        position = following
+    return payloads, position, 6
+
+
+def _may_be_fast(data: bytes | bytearray, position: int) -> bool:
+    """Whether the first one to five bytes of a frame leave open that it is one for this file."""
+    first = data[position]
+    if first != TEXT and first != PONG:
+        return False
+    return len(data) - position < 2 or 0x80 <= data[position + 1] < (0xFF if first == TEXT else 0xFE)

@@ -92,7 +92,7 @@ class WebSocketProtocol(asyncio.Protocol):
         payloads, taken, need = cut(data)
         now = self._node.now()
         for payload in payloads:
-            if _is_utf8(payload):
+            if payload.isascii() or _is_utf8(payload):
                 session.receive(payload, now)
             else:
                 session.close(Close.INVALID_UTF8, now)
@@ -231,8 +231,6 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 def _is_utf8(payload: bytes) -> bool:
-    if payload.isascii():
-        return True
     try:
         payload.decode()
     except UnicodeDecodeError:
