@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 from sortedcontainers import SortedList
 
-from hubbub.messages import GroupRow, Order, Page
+from hubbub.messages import GroupRow, Page
 from hubbub.query import Query, SizeKey, parse_query
 
 __all__ = ["MOST_HIDDEN", "Directory", "Query", "parse_query"]
