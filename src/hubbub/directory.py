@@ -160,10 +160,10 @@ def _cursor(query: Query, users: int, group: str) -> dict[str, Any]:
 
 
 def _cursor_within(query: Query, hidden: list[_Entry]) -> dict[str, Any]:
-    """Return a cursor inside the second half of `hidden`, a run of neighbours, that gives none of their names away.
+    """Return a cursor inside the second half of `hidden`, a run of neighbours, that tells little about their names.
 
     A cursor is a place and needs no group there. This one is the shortest string between the run's middle and its
-    end: but for its last character it is what all the names from there on have in common. The next page passes over
+    end: without its last character it is what all the names from the middle on begin with. The next page passes over
     the rest of the run again, and is still half a run further on.
     """
     middle, last = hidden[len(hidden) // 2], hidden[-1]
