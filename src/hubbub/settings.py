@@ -7,13 +7,17 @@ nothing elsewhere. Sizes are bytes, times are seconds.
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, fields
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hubbub.errors import SettingsError
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 must be at least as long as the hash, 256 bits."""
+
+_PORTS = {"http": 80, "https": 443}
+"""The schemes of web addresses, with the ports that go without saying."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,17 +104,14 @@ class Settings:
 
     def _at_least(self, name: str, least: float) -> None:
         value = getattr(self, name)
-        if not value >= least:  # also refuses NaN
-            raise SettingsError(f"{name} must be at least {least}, not {value}")
+        if not least <= value < math.inf:  # also refuses NaN
+            raise SettingsError(f"{name} must be at least {least} and finite, not {value}")
 
     def _check_auth(self) -> None:
-        if self.secret is not None and len(self.secret.encode()) < MIN_SECRET_BYTES:
-            raise SettingsError(
-                f"secret must be at least {MIN_SECRET_BYTES} bytes, not {len(self.secret.encode())}; "
-                "make one with: openssl rand -hex 32"
-            )
-        if self.jwks_url is not None and urlsplit(self.jwks_url).scheme not in {"http", "https"}:
-            raise SettingsError("jwks_url must start with https:// or http://")
+        if self.secret is not None:
+            secret_bytes(self.secret)
+        if self.jwks_url is not None:
+            _check_jwks_url(self.jwks_url)
         if self.guests and not self.loopback:
             raise SettingsError(f"guests are allowed on loopback only, and host is {self.host!r}; set --no-guests")
         if not self.loopback and not self.has_keys:
@@ -147,10 +148,57 @@ class Settings:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
+def secret_bytes(secret: str) -> bytes:
+    """Return the key that `secret` stands for.
+
+    Raises:
+        SettingsError: It is too short, or was not valid UTF-8 where it came from.
+    """
+    try:
+        key = secret.encode()
+    except UnicodeEncodeError:
+        raise SettingsError("secret must be valid UTF-8; make one with: openssl rand -hex 32") from None
+    if len(key) < MIN_SECRET_BYTES:
+        raise SettingsError(
+            f"secret must be at least {MIN_SECRET_BYTES} bytes, not {len(key)}; make one with: openssl rand -hex 32"
+        )
+    return key
+
+
+def _check_jwks_url(url: str) -> None:
+    # The URL is not repeated in the error: it may hold a password.
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        raise SettingsError("jwks_url must start with https:// or http:// and a host")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError("jwks_url must not have a user name or password in it: key sets are public")
+
+
 def _check_origin(origin: str) -> None:
-    """Refuse what can never equal an ``Origin`` header (RFC 6454, section 7): scheme, host, port, and nothing after."""
+    """Refuse what can never equal an ``Origin`` header; RFC 6454, section 6.2, leaves one way to write it."""
     if origin == "*":
         return
-    parts = urlsplit(origin)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or parts.fragment:
-        raise SettingsError(f'origins must look like "https://example.com", without a path, not {origin!r}')
+    parts = _split(origin)
+    if parts is None or origin != _origin(parts):
+        raise SettingsError(
+            'origins must look like "https://example.com" or "http://localhost:3000": lower case, ASCII, '
+            f"no path, no port that goes without saying; not {origin!r}"
+        )
+
+
+def _origin(parts: SplitResult) -> str | None:
+    host = parts.hostname
+    if not host or not host.isascii():
+        return None
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://[{host}]{port}" if ":" in host else f"{parts.scheme}://{host}{port}"
+
+
+def _split(url: str) -> SplitResult | None:
+    """Take a web address apart; None if it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises, unless it is a number up to 65535
+    except ValueError:
+        return None
+    return parts if parts.scheme in _PORTS else None
