@@ -1,0 +1,71 @@
+"""Fixtures: real servers in the test's event loop, on ports that the system chooses; clients that are cleaned up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+from helpers import SECRET, Peer, open_peer
+
+from hubbub.server import Server
+from hubbub.settings import Settings
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """A server that lets guests in, as ``hubbub serve`` does without options."""
+    async with Server(Settings(port=0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def secured() -> AsyncIterator[Server]:
+    """A server that wants tokens signed with `helpers.SECRET`."""
+    async with Server(Settings(port=0, secret=SECRET)) as running:
+        yield running
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    """Start further servers: ``await start(max_message=100)``. They are stopped at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start_server(**settings: Any) -> Server:
+            return await stack.enter_async_context(Server(Settings(port=0, **settings)))
+
+        yield start_server
+
+
+@pytest.fixture
+async def peers() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """Open WebSockets: ``await peers(server, guest="alice", group="HelloWorld")``; closed at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_and_keep(server: Server, **options: Any) -> Peer:
+            peer = await open_peer(server, **options)
+            stack.push_async_callback(peer.socket.close)
+            return peer
+
+        yield open_and_keep
+
+
+@pytest.fixture
+async def browse() -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    """Make HTTP clients: ``browse(server, headers=…)``; closed at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        def make(server: Server, **options: Any) -> httpx.AsyncClient:
+            client = httpx.AsyncClient(base_url=server.url, trust_env=False, **options)
+            stack.push_async_callback(client.aclose)
+            return client
+
+        yield make
+
+
+@pytest.fixture
+async def http(server: Server, browse: Callable[..., httpx.AsyncClient]) -> httpx.AsyncClient:
+    """An HTTP client of `server`, without a token."""
+    return browse(server)
