@@ -1,0 +1,147 @@
+// What was said, and who came and went: the log in the middle.
+
+import { avatar, element, icon, name } from './dom.js';
+
+/** How many entries stay in the page; older ones make room. */
+const KEPT = 500;
+/** After so many milliseconds the same sender gets a new heading. */
+const PAUSE = 5 * 60_000;
+/** So close to the end, in pixels, the log follows what comes. */
+const NEAR = 80;
+
+export class Conversation {
+  #log = document.getElementById('log');
+  #empty = document.getElementById('empty');
+  #newest = document.getElementById('newest');
+  #write;
+
+  /** @param {(user: string) => void} write Called when somebody's name was chosen, to write privately. */
+  constructor(write) {
+    this.#write = write;
+    this.#newest.addEventListener('click', () => this.#toEnd());
+    this.#log.addEventListener('scroll', () => {
+      if (this.#atEnd()) this.#newest.hidden = true;
+    });
+  }
+
+  /** Forget everything, for another user. */
+  clear() {
+    this.#log.replaceChildren();
+    this.#empty.hidden = false;
+    this.#newest.hidden = true;
+  }
+
+  /**
+   * Show a message.
+   * @param {{sender: string, body: unknown, own?: boolean, privately?: boolean, to?: string}} message
+   *   `to`: who hears the own private message.
+   * @returns {Entry}
+   */
+  message({ sender, body, own = false, privately = false, to }) {
+    const time = new Date();
+    const item = element('article', { class: 'message' });
+    item.classList.toggle('own', own);
+    item.classList.toggle('private', privately);
+    item.dataset.run = JSON.stringify([sender, own, privately, to ?? null]);
+    item.dataset.time = time.getTime();
+
+    const head = element('header', {});
+    if (own) head.append(element('span', { class: 'unseen', text: 'You' }));
+    else head.append(this.#sender(sender));
+    if (privately) head.append(element('span', { class: 'only' }, icon('lock'), own ? 'only to ' : 'only to you'));
+    if (privately && own) head.append(name(to));
+    head.append(element('time', { datetime: time.toISOString(), text: clock(time) }));
+
+    const receipt = element('p', { class: 'receipt' });
+    item.append(...(own ? [] : [avatar(sender)]), head, bubble(body), receipt);
+    this.#empty.hidden = true;
+    this.#append(item, own);
+    return new Entry(item, receipt, () => this.#append(item, own));
+  }
+
+  /** Show that something happened, in one line. @param {...(Node|string)} parts */
+  line(...parts) {
+    this.#append(element('p', { class: 'line' }, ...parts));
+  }
+
+  #sender(user) {
+    const button = element('button', { type: 'button', class: 'sender', title: 'Write privately' }, name(user));
+    button.addEventListener('click', () => this.#write(user));
+    return button;
+  }
+
+  #append(item, own = false) {
+    const follow = own || this.#atEnd();
+    item.remove();
+    item.classList.toggle('continued', continues(this.#log.lastElementChild, item));
+    this.#log.append(item);
+    while (this.#log.childElementCount > KEPT) this.#log.firstElementChild.remove();
+    this.#log.firstElementChild.classList.remove('continued');
+    if (follow) this.#toEnd();
+    else this.#newest.hidden = false;
+  }
+
+  #atEnd() {
+    return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR;
+  }
+
+  #toEnd() {
+    this.#log.scrollTop = this.#log.scrollHeight;
+    this.#newest.hidden = true;
+  }
+}
+
+/** An own message on its way: what became of it is written under it. */
+class Entry {
+  #item;
+  #receipt;
+  #last;
+
+  constructor(item, receipt, last) {
+    this.#item = item;
+    this.#receipt = receipt;
+    this.#last = last;
+  }
+
+  /** The group heard it now: its place is after what the group heard before. */
+  heard() {
+    if (this.#item.isConnected && this.#item.nextElementSibling) this.#last();
+  }
+
+  /** @param {string} text Such as "delivered to 3". */
+  delivered(text) {
+    this.#item.classList.remove('failed');
+    this.#receipt.replaceChildren(text);
+  }
+
+  /** @param {string} text Why not. @param {() => void} again Called to try once more. */
+  failed(text, again) {
+    this.#item.classList.add('failed');
+    const button = element('button', { type: 'button', class: 'quiet small', text: 'Send again' });
+    button.addEventListener('click', () => {
+      this.#item.remove();
+      again();
+    });
+    this.#receipt.replaceChildren(text, button);
+  }
+}
+
+/** Return whether the sender goes on speaking, so that no new heading is needed. */
+function continues(before, item) {
+  return (
+    before?.dataset.run !== undefined &&
+    before.dataset.run === item.dataset.run &&
+    Number(item.dataset.time) - Number(before.dataset.time) < PAUSE
+  );
+}
+
+/** Return the message as text. People send {"msg": …}; programs send any JSON, which is shown as it is. */
+function bubble(body) {
+  const text = typeof body === 'string' ? body : body?.msg ?? body?.text;
+  if (typeof text === 'string') return element('p', { class: 'bubble', dir: 'auto', text });
+  return element('pre', { class: 'bubble', dir: 'ltr', text: JSON.stringify(body, null, 2) });
+}
+
+function clock(time) {
+  return time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+}

@@ -1,0 +1,92 @@
+// The few things that every part of the page makes. Whatever people type becomes text here, never markup.
+
+/**
+ * Make an element.
+ * @param {string} tag
+ * @param {Record<string, string>} [attributes] "text" becomes the text, all others attributes.
+ * @param {...(Node|string)} children
+ */
+export function element(tag, { text, ...attributes } = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  made.append(...children);
+  return made;
+}
+
+/** Return one of the drawings of icons.svg. */
+export function icon(name) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('aria-hidden', 'true');
+  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
+  use.setAttribute('href', `/demo/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Return a name that cannot turn the text around it: `bdi` keeps right-to-left and its tricks to itself. */
+export function name(text) {
+  return element('bdi', { class: 'name', text });
+}
+
+/** Return the round sign of a user, the same colour and letters on every screen. */
+export function avatar(user) {
+  const sign = element('span', { class: 'avatar', 'aria-hidden': 'true', text: initials(user) });
+  sign.style.setProperty('--hue', hue(user));
+  return sign;
+}
+
+/** Return a colour's angle, 0 to 359, that stays with the name: FNV-1a, spread by the golden angle. */
+export function hue(text) {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return Math.round((hash % 1000) * 137.508) % 360;
+}
+
+const graphemes = new Intl.Segmenter();
+
+/** Return one or two letters for a name, or its first emoji; without the accents piled on them. */
+export function initials(text) {
+  const words = text.split(/[\s._@-]+/u).map(first).filter(Boolean);
+  return (words.length > 1 && !/\p{Extended_Pictographic}/u.test(words[0]) ? words[0] + words.at(-1) : words[0]) ?? '?';
+}
+
+function first(word) {
+  for (const { segment } of graphemes.segment(word)) {
+    if (/\p{Extended_Pictographic}/u.test(segment)) return segment;
+    const letter = segment.normalize('NFC').match(/[\p{L}\p{N}]/u);
+    if (letter) return letter[0].toLocaleUpperCase();
+  }
+  return '';
+}
+
+/**
+ * Bring a list of elements into a new order. Those that stay are kept, and so is the focus on one of them.
+ * @param {Element} list
+ * @param {Map<string, Element>} shown What the list shows now, by key; changed in place.
+ * @param {string[]} keys What it is to show.
+ * @param {(key: string) => Element} make
+ */
+export function arrange(list, shown, keys, make) {
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const wanted = new Set(keys);
+  for (const [key, item] of shown) {
+    if (wanted.has(key)) continue;
+    item.remove();
+    shown.delete(key);
+  }
+  let place = list.firstElementChild;
+  for (const key of keys) {
+    if (!shown.has(key)) shown.set(key, make(key));
+    const item = shown.get(key);
+    if (item === place) place = place.nextElementSibling;
+    else list.insertBefore(item, place);
+  }
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+}
+
+/** Return "1 user", "2 users", "1,234 users". */
+export function count(number, noun) {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}

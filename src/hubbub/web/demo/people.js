@@ -1,0 +1,85 @@
+// Who is in the group: read once after joining, then kept up to date by the notices.
+
+import { arrange, avatar, count, element, name } from './dom.js';
+
+/** So many names are shown; of the rest, how many. */
+const SHOWN = 200;
+const PAGE = 1000;
+
+export class People {
+  #list = document.getElementById('people-list');
+  #rest = document.getElementById('people-rest');
+  #totals = [document.getElementById('people-count'), document.getElementById('people-badge')];
+  #items = new Map();
+  /** How many connections each user has in the group. */
+  #connections = new Map();
+  /** What notices said while the list was being read; they know better. */
+  #heard = null;
+  #reading = 0;
+  #write;
+  #me = '';
+
+  /** @param {(user: string) => void} write Called with the user who was chosen, to write privately. */
+  constructor(write) {
+    this.#write = write;
+  }
+
+  /** Read who is in the group. @param {import('/hubbub.js').Hubbub} hub */
+  async read(hub, group, me) {
+    const turn = ++this.#reading;
+    this.#me = me;
+    this.#heard = new Map();
+    const found = new Map();
+    for (let page, more = false; !page?.endOfList; more = true) {
+      page = await hub.getRealtimeUsers({ group }, { limit: PAGE, fetchMore: more });
+      if (turn !== this.#reading) return; // another group by now
+      for (const { user_id } of page.list) found.set(user_id, (found.get(user_id) ?? 0) + 1);
+    }
+    this.#connections = found;
+    for (const [user, connections] of this.#heard) this.#set(user, connections);
+    this.#heard = null;
+    this.#show();
+  }
+
+  /** Take in a notice's `user_connections`. */
+  changed(user, connections) {
+    this.#heard?.set(user, connections);
+    this.#set(user, connections);
+    this.#show();
+  }
+
+  /** How many users are here. */
+  get size() {
+    return this.#connections.size;
+  }
+
+  #set(user, connections) {
+    if (connections > 0) this.#connections.set(user, connections);
+    else this.#connections.delete(user);
+  }
+
+  #show() {
+    const users = [...this.#connections.keys()].sort(
+      (a, b) => (b === this.#me) - (a === this.#me) || a.localeCompare(b),
+    );
+    arrange(this.#list, this.#items, users.slice(0, SHOWN), (user) => this.#item(user));
+    for (const [user, item] of this.#items) {
+      const connections = this.#connections.get(user);
+      item.querySelector('.note').textContent = [
+        user === this.#me ? 'you' : '',
+        connections > 1 ? count(connections, 'tab') : '',
+      ].filter(Boolean).join(', ');
+    }
+    this.#rest.hidden = users.length <= SHOWN;
+    this.#rest.textContent = `and ${(users.length - SHOWN).toLocaleString('en')} more`;
+    for (const total of this.#totals) total.textContent = users.length.toLocaleString('en');
+  }
+
+  #item(user) {
+    const inside = [avatar(user), name(user), element('span', { class: 'note' })];
+    if (user === this.#me) return element('li', {}, element('div', { class: 'row' }, ...inside));
+    const button = element('button', { type: 'button', class: 'row', title: 'Write privately' }, ...inside);
+    button.addEventListener('click', () => this.#write(user));
+    return element('li', {}, button);
+  }
+}
