@@ -14,6 +14,7 @@ COMMANDS = ("connect", "join", "leave", "post", "groups", "users")
 
 # The id of a frame that is no JSON, if it stands first, where our own clients write it.
 _LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*(-?\d{1,15})\s*[,}]')
+_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 _PROBLEM = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -58,7 +59,9 @@ class V1:
         except RecursionError:
             raise BadCommandError(ErrorCode.TOO_LARGE, "The command is nested too deep.", _find_id(payload)) from None
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise BadCommandError(ErrorCode.INVALID_PARAMETER, _malformed(str(error)), _find_id(payload)) from None
+            raise BadCommandError(
+                ErrorCode.INVALID_PARAMETER, _malformed(str(error), payload), _find_id(payload)
+            ) from None
         return command
 
     def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
@@ -86,8 +89,9 @@ def explain(problem: str) -> str:
     return f'"{path}" {what}.' if path else f"A command {what}."
 
 
-def _malformed(problem: str) -> str:
-    if "surrogate" in problem:
+def _malformed(problem: str, payload: bytes) -> str:
+    # msgspec calls the first half of a pair at the end of a text a truncated input.
+    if "surrogate" in problem or ("truncated" in problem and _SURROGATE.search(payload)):
         return "The frame holds half of a surrogate pair, which is no Unicode text."
     return f"The frame is not JSON: {problem.removeprefix('JSON is malformed: ')}."
 

@@ -1,0 +1,79 @@
+"""Limits against the standard library's JSON parser as an independent judge of depth."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.errors import CommandError
+from hubbub.limits import check_message, check_name, depth
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text('[]{}"\\ab', max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[]{}"\\ab', max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def naive_depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(naive_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(naive_depth, value), default=0)
+    return 0
+
+
+@given(JSON)
+def test_depth(value: Any) -> None:
+    assert depth(json.dumps(value).encode()) == naive_depth(value)
+
+
+@given(JSON, st.integers(1, 6))
+def test_a_message_is_refused_exactly_when_it_is_too_deep(value: Any, most: int) -> None:
+    raw = msgspec.Raw(json.dumps(value).encode())
+    try:
+        check_message(raw, 1000, most)
+    except CommandError as error:
+        assert (error.code, naive_depth(value) > most) == ("TOO_LARGE", True)
+    else:
+        assert naive_depth(value) <= most
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "text"),
+    [
+        (b'"' + b"x" * 99 + b'"', "TOO_LARGE", '"message" is 101 bytes; at most 100 are allowed.'),
+        (b"[" * 49 + b"]" * 49, "TOO_LARGE", '"message" is nested deeper than 10 levels.'),
+        (b"1e400", "INVALID_PARAMETER", '"message" holds a number that is out of the range of a double.'),
+    ],
+)
+def test_refused_messages(raw: bytes, code: str, text: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        check_message(msgspec.Raw(raw), 100, 10)
+    assert (caught.value.code, caught.value.message) == (code, text)
+
+
+def test_a_number_of_5000_digits_is_refused() -> None:
+    with pytest.raises(CommandError, match="out of the range of a double"):
+        check_message(msgspec.Raw(b"1" * 5000), 65536, 64)
+
+
+@pytest.mark.parametrize("raw", [b"null", b"0", b"false", b'""', b"1e308", b"123456789012345678901234567890", b'"x"'])
+def test_accepted_messages(raw: bytes) -> None:
+    check_message(msgspec.Raw(raw), 30, 1)
+
+
+@pytest.mark.parametrize(("name", "size"), [("", "empty"), ("x" * 257, "257 characters long")])
+def test_names_have_a_length(name: str, size: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        check_name("group", name, 256)
+    assert caught.value.message == f'"group" must be 1 to 256 characters; it is {size}.'
+
+
+def test_characters_count_not_bytes() -> None:
+    check_name("group", "\U0001f600" * 256, 256)
