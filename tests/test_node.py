@@ -7,56 +7,30 @@ each connection has to hear.
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ends import End
 from hubbub.auth import Authenticator
 from hubbub.backends.memory import MemoryBackend
-from hubbub.dialects.base import Wire
-from hubbub.dialects.v1 import V1
-from hubbub.errors import Close
 from hubbub.node import Node
-from hubbub.session import Session
 from hubbub.settings import Settings
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 GROUPS = st.sampled_from(["a", "b", "ü-\U0001f600"])
-LINES = Wire(V1(), lambda payload: payload + b"\n")
 
 
-class End:
-    """The far end of a session: collects what is written, and ends when told to."""
+class Person(End):
+    """An end with what the model knows of it."""
 
     def __init__(self, number: int, node: Node) -> None:
-        self.written = b""
-        self.closed: list[Close] = []
-        self.session = Session(f"c{number}", LINES, self.write, self, node, node.now())
-        node.admit(self.session)
+        super().__init__(f"c{number}", node)
         self.user = ""
         self.group: str | None = None
         self.expected: list[dict[str, Any]] = []
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def close(self, code: Close) -> None:
-        self.closed.append(code)
-
-    def ping(self) -> None:
-        raise AssertionError("nobody is idle here")
-
-    def abort(self) -> None:
-        self.closed.append(Close.NORMAL)
-
-    def say(self, **command: Any) -> None:
-        self.session.receive(json.dumps(command).encode(), 0.0)
-
-    def heard(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.written.splitlines()]
 
 
 class NodeMachine(RuleBasedStateMachine):
@@ -64,7 +38,7 @@ class NodeMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.node = self.loop.run_until_complete(self.make())
-        self.ends: list[End] = []
+        self.ends: list[Person] = []
         self.seq: dict[str, int] = {}
         self.number = 0
 
@@ -77,10 +51,10 @@ class NodeMachine(RuleBasedStateMachine):
 
     # --- the model ---
 
-    def members(self, group: str | None) -> list[End]:
+    def members(self, group: str | None) -> list[Person]:
         return [end for end in self.ends if group is not None and end.group == group]
 
-    def announce(self, code: str, group: str, who: End, text: str) -> None:
+    def announce(self, code: str, group: str, who: Person, text: str) -> None:
         left = sum(end.user == who.user for end in self.members(group))
         for end in self.members(group):
             if end is not who:
@@ -96,7 +70,7 @@ class NodeMachine(RuleBasedStateMachine):
                     }
                 )
 
-    def depart(self, end: End, code: str, text: str) -> None:
+    def depart(self, end: Person, code: str, text: str) -> None:
         group, end.group = end.group, None
         if group is not None:
             self.announce(code, group, end, text)
@@ -108,7 +82,7 @@ class NodeMachine(RuleBasedStateMachine):
     @rule(user=USERS)
     def connect(self, user: str) -> None:
         self.number += 1
-        end = End(self.number, self.node)
+        end = Person(self.number, self.node)
         end.say(id=1, do="connect", guest=user)
         end.user = user
         welcome = {"user_id": user, "connection_id": f"c{self.number}", "node": self.node.node_id, "ping": 25.0}
@@ -181,7 +155,7 @@ class NodeMachine(RuleBasedStateMachine):
             other.expected.append({**event, "sender_rid": None, "code": None})
         self.expect_sent(end, len(own), 5)
 
-    def expect_sent(self, end: End, recipients: int, command: int = 4) -> None:
+    def expect_sent(self, end: Person, recipients: int, command: int = 4) -> None:
         ok = {"type": "success", "message": "Message sent.", "recipients": recipients}
         end.expected.append({"id": command, "ok": ok})
 

@@ -76,7 +76,7 @@ class Node:
         self.deliver = self.hub.publish
         self.deliver_to_user = self.hub.whisper
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._operations: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | None]]] = {
             Enter: self._enter,
@@ -105,8 +105,8 @@ class Node:
         for session in list(self.sessions.values()):
             session.link.abort()
             session.lost()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self.tasks:
+            await asyncio.wait(self.tasks)
         await self.auth.close()
         await self.backend.close()
 
@@ -144,8 +144,8 @@ class Node:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that is kept until it ends."""
         task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
         return task
 
     def ended(self, session: Session) -> None:
