@@ -13,6 +13,8 @@ export class Conversation {
   #log = document.getElementById('log');
   #empty = document.getElementById('empty');
   #newest = document.getElementById('newest');
+  /** Whether the end is in sight, so that the log moves along with what comes. */
+  #follows = true;
   #write;
 
   /** @param {(user: string) => void} write Called when somebody's name was chosen, to write privately. */
@@ -20,8 +22,10 @@ export class Conversation {
     this.#write = write;
     this.#newest.addEventListener('click', () => this.#toEnd());
     this.#log.addEventListener('scroll', () => {
-      if (this.#atEnd()) this.#newest.hidden = true;
+      this.#follows = this.#atEnd();
+      if (this.#follows) this.#newest.hidden = true;
     });
+    new ResizeObserver(() => this.#follows && this.#toEnd()).observe(this.#log);
   }
 
   /** Forget everything, for another user. */
@@ -52,7 +56,7 @@ export class Conversation {
     if (privately && own) head.append(name(to));
     head.append(element('time', { datetime: time.toISOString(), text: clock(time) }));
 
-    const receipt = element('p', { class: 'receipt' });
+    const receipt = element('p', { class: 'receipt', text: own ? 'sending …' : '' });
     item.append(...(own ? [] : [avatar(sender)]), head, bubble(body), receipt);
     this.#empty.hidden = true;
     this.#append(item, own);
@@ -71,7 +75,7 @@ export class Conversation {
   }
 
   #append(item, own = false) {
-    const follow = own || this.#atEnd();
+    const follow = own || this.#follows;
     item.remove();
     item.classList.toggle('continued', continues(this.#log.lastElementChild, item));
     this.#log.append(item);
@@ -86,6 +90,7 @@ export class Conversation {
   }
 
   #toEnd() {
+    this.#follows = true;
     this.#log.scrollTop = this.#log.scrollHeight;
     this.#newest.hidden = true;
   }

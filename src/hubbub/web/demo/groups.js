@@ -136,9 +136,9 @@ function mark(row, here) {
 /** Show a size, and let it glow for a moment when it changed. */
 function resize(shown, users) {
   const before = shown.textContent;
-  if (before === String(users)) return;
-  shown.textContent = users;
-  shown.title = count(users, 'user');
+  const now = count(users, 'user');
+  if (before === now) return;
+  shown.textContent = now;
   if (!before) return;
   shown.classList.remove('changed');
   void shown.offsetWidth; // a new animation starts only after the class was gone for a layout
