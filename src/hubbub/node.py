@@ -14,6 +14,7 @@ import msgspec
 
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend, ImmediateBackend
+from hubbub.counters import Counters
 from hubbub.directory import parse_query
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.hub import Hub
@@ -68,13 +69,13 @@ class Node:
         self.node_id = secrets.token_urlsafe(6)
         self.sessions: dict[str, Session] = {}
         self.draining = False
+        self.counters = Counters()
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self._wall = wall
         self.hub = Hub(self.loop.call_soon)
         self.send = self.hub.send
         self.deliver = self.hub.publish
-        self.deliver_to_user = self.hub.whisper
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self.tasks: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
@@ -95,7 +96,7 @@ class Node:
         """Open backend and keys, and start to look at deadlines."""
         await self.backend.start()
         await self.auth.start()
-        self._tick()
+        self._tick(self.now())
 
     async def close(self) -> None:
         """Take out the sessions that are left, finish their tasks, release backend and keys."""
@@ -124,12 +125,13 @@ class Node:
         """Watch over a new session, identified or not."""
         self.sessions[session.connection_id] = session
 
-    def _tick(self) -> None:
+    def _tick(self, due: float) -> None:
         # One pass over all sessions is a comparison each: 1 ms for 20,000, and no timer that could be left behind.
         now = self.now()
+        self.counters.late(now - due)
         for session in [session for session in self.sessions.values() if session.deadline <= now]:
             session.tick(now)
-        self._ticking = self.loop.call_later(TICK, self._tick)
+        self._ticking = self.loop.call_at(now + TICK, self._tick, now + TICK)
 
     # --- what a session asks (`hubbub.session.Operations`) ---
 
@@ -139,7 +141,20 @@ class Node:
 
     def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | None]:
         """Return the operation that `command` asks for, ready to be run."""
-        return self._operations[type(command)](session, command)
+        return self._counted(type(command).__name__.lower(), self._operations[type(command)](session, command))
+
+    async def _counted(self, command: str, work: Coroutine[Any, Any, Reply | None]) -> Reply | None:
+        outcome = "ok"
+        try:
+            return await work
+        except CommandError as error:
+            outcome = error.code.value
+            raise
+        except Exception:
+            outcome = ErrorCode.INTERNAL.value
+            raise
+        finally:
+            self.counters.commands[command, outcome] += 1
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that is kept until it ends."""
@@ -312,7 +327,9 @@ class Node:
         check_name("group", group, self.settings.max_group_name)
         identity.require_group(group)
         check_message(message, self.settings.max_message, self.settings.max_depth)
-        return sent(await self.backend.publish(Message(message, identity.user_id, None, group, 0)))
+        recipients = await self.backend.publish(Message(message, identity.user_id, None, group, 0))
+        self.counters.published += 1
+        return sent(recipients)
 
     async def post_to_user(self, identity: Identity, user_id: str, message: msgspec.Raw) -> Success:
         """Post to every connection of a user as the server. `identity` needs the server role."""
@@ -332,6 +349,12 @@ class Node:
         return await self.backend.disconnect_connection(connection_id)
 
     # --- what the backend asks (`hubbub.backends.base.Receiver`); it delivers straight to the hub ---
+
+    def deliver_to_user(self, user_id: str, event: Private) -> int:
+        """Hand a private message to the user's connections here."""
+        recipients = self.hub.whisper(user_id, event)
+        self.counters.privates += recipients
+        return recipients
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's connections here, or one connection."""

@@ -18,6 +18,7 @@ from hubbub.errors import SettingsError
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
+from hubbub.transports.http_protocol import HttpProtocol
 from hubbub.transports.websocket import WebSocketProtocol
 
 BACKLOG = 4096
@@ -57,9 +58,13 @@ class Server:
     ) -> None:
         """Stop: tell the connections to come back later, wait for them for ``shutdown_timeout``, release everything."""
         assert self._serving is not None
-        self._uvicorn.should_exit = True
+        self.stop()
         await self._serving
         await self.node.close()
+
+    def stop(self) -> None:
+        """Begin to stop; what waits for the server to end is told."""
+        self._uvicorn.should_exit = True
 
     async def serve(self, started: Any = lambda server: None) -> None:
         """Serve until SIGINT or SIGTERM; call ``started(server)`` when requests are answered.
@@ -85,7 +90,7 @@ class Server:
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
-            http="httptools",
+            http=HttpProtocol,
             lifespan="off",
             access_log=False,  # uvicorn's would show query strings, and tokens with them
             log_config=None,

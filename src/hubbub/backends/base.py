@@ -42,6 +42,9 @@ class Backend(Protocol):
     """True if no method ever waits: then the node runs commands to their end at once, without a task for each, and
     posts through `ImmediateBackend.publish_now`."""
 
+    notices: int
+    """How many notices it has made, since the process started; for the metrics."""
+
     def attach(self, receiver: Receiver) -> None:
         """Make `receiver` hear what its connections have to hear. Called once per node, before anything else."""
         ...

@@ -32,6 +32,7 @@ class MemoryBackend:
     ready = True
 
     def __init__(self) -> None:
+        self.notices = 0
         self._receivers: list[Receiver] = []
         self._deliver: Callable[[str, Event], int] = self._deliver_to_all
         self._groups: dict[str, _Group] = {}
@@ -151,4 +152,5 @@ class MemoryBackend:
 
     def _announce(self, code: NoticeCode, group: str, user: UserRow, connections: int) -> None:
         event = notice(code, group, user, connections)
+        self.notices += 1
         self._deliver(group, event)

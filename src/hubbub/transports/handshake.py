@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +16,8 @@ import msgspec
 from websockets.utils import accept_key
 
 from hubbub.errors import HTTP_STATUS, CommandError, ErrorCode
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d*)?|\[[0-9A-Fa-f:.]+\](?::\d*)?")
 
 _REASONS = {
     400: "Bad Request",
@@ -26,6 +30,9 @@ _REASONS = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+
+
+LOCAL_ONLY = "While guests are let in, the server answers to localhost and loopback addresses only: use one of these."
 
 
 class Refused(Exception):  # noqa: N818
@@ -52,15 +59,16 @@ class Handshake(NamedTuple):
     """The answer to its key."""
 
 
-def parse(request: bytes, origins: tuple[str, ...]) -> Handshake:
+def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False) -> Handshake:
     """Check the head of an upgrade request, ending with the empty line.
 
     Args:
         request: Request line and headers, names in lower case.
         origins: Web origins that may connect besides the server's own; ``"*"`` for all.
+        local_only: Whether the ``Host`` must be this machine: see `is_local`.
 
     Raises:
-        Refused: It is not a valid WebSocket handshake, or its origin is not allowed.
+        Refused: It is not a valid WebSocket handshake, or its origin or host is not allowed.
     """
     line, _, rest = request.decode("latin-1").partition("\r\n")
     method, target, _version = line.split(" ", 2)
@@ -79,10 +87,27 @@ def parse(request: bytes, origins: tuple[str, ...]) -> Handshake:
     key = headers.get("sec-websocket-key", "")
     if not _is_key(key):
         raise Refused(400, ErrorCode.INVALID_REQUEST, '"Sec-WebSocket-Key" must be 16 bytes in base64.')
+    if local_only and not is_local(headers.get("host", "")):
+        raise Refused(403, ErrorCode.FORBIDDEN, LOCAL_ONLY)
     _check_origin(headers.get("origin"), headers.get("host", ""), origins)
     url = urlsplit(target)
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip()]
     return Handshake(url.path, _token(headers.get("authorization"), url.query), offered, accept_key(key))
+
+
+def is_local(host: str) -> bool:
+    """Whether a ``Host`` header names this machine, as all do that come from its own browsers.
+
+    Asked while guests are let in. A web page may give its own domain the address 127.0.0.1 (DNS rebinding) and so be of
+    our origin; its requests still carry its name. Programs may leave the header out; browsers never do.
+    """
+    name = urlsplit(f"//{host}").hostname or "" if _HOST.fullmatch(host) else host
+    if name in {"", "localhost"} or name.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def response(handshake: Handshake, subprotocol: str | None) -> bytes:

@@ -63,6 +63,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Tell the session."""
         self._state.connections.discard(self)
         if self._session is not None:
+            self._node.counters.closes[_close_code(self._wslib)] += 1
             self._session.lost()
 
     def pause_writing(self) -> None:
@@ -104,8 +105,9 @@ class WebSocketProtocol(asyncio.Protocol):
     # --- the opening handshake ---
 
     def _upgrade(self, request: bytes) -> None:
+        settings = self._node.settings
         try:
-            handshake = parse(request, self._node.settings.origins)
+            handshake = parse(request, settings.origins, local_only=settings.allow_guests)
             wire = ROUTES.get(handshake.path)
             if wire is None:
                 text = f"There is no WebSocket at this path; try {' or '.join(ROUTES)}."
@@ -144,6 +146,7 @@ class WebSocketProtocol(asyncio.Protocol):
             session.enter(identity)
 
     def _refuse(self, refused: Refused | CommandError) -> None:
+        self._node.counters.refused[refused.code] += 1
         self._transport.write(refusal(refused))
         self._transport.close()
 
@@ -210,6 +213,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _too_slow(self) -> None:
         session = self._session
         if session is not None and not session.closing:
+            self._node.counters.queue_cuts += 1
             self._node.hub.remove(session)
             session.close(Close.TOO_SLOW, self._node.now())
 
@@ -228,6 +232,13 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.close()
         else:
             self._session.close(Close.GOING_AWAY, self._node.now())
+
+
+def _close_code(protocol: ServerProtocol | None) -> str:
+    """Return the code that a connection ended with: whoever spoke first; 1006 if nobody did (RFC 6455, 7.1.5)."""
+    close = None if protocol is None else protocol.close_sent or protocol.close_rcvd
+    code = 1006 if close is None else close.code
+    return str(code) if 1000 <= code <= 1015 or code in CLOSE_RULES else "other"
 
 
 def _is_utf8(payload: bytes) -> bool:
