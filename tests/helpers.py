@@ -97,7 +97,7 @@ async def open_peer(
     The caller closes ``peer.socket``; the fixture `peers` does that by itself.
     """
     url = server.url.replace("http", "ws", 1) + "/v1/connect"
-    socket = await connect(url, subprotocols=["hubbub.v1"], proxy=None, **options)
+    socket = await connect(url, subprotocols=["hubbub.v1"], proxy=None, max_queue=None, **options)
     peer = Peer(socket)
     if guest is not None:
         peer.welcome = await peer.do("connect", guest=guest)

@@ -1,0 +1,196 @@
+"""The contract of `hubbub.backends.base.Backend`, checked for every backend. A new one is one more parameter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+import pytest
+
+from hubbub.backends.base import Backend
+from hubbub.backends.memory import MemoryBackend
+from hubbub.directory import parse_query
+from hubbub.errors import CommandError
+from hubbub.messages import Event, GroupRow, Groups, Message, Notice, Private, UserRow, Users
+from hubbub.roster import parse_user_query
+
+ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "3"), UserRow("eve", "4")
+
+
+class Listener:
+    """A node that only writes down what it is told. It has one member in each group, one connection of each user."""
+
+    def __init__(self) -> None:
+        self.group_events: list[tuple[str, Event]] = []
+        self.privates: list[tuple[str, Private]] = []
+        self.disconnected: list[tuple[str | None, str | None]] = []
+
+    def deliver(self, group: str, event: Event) -> int:
+        self.group_events.append((group, event))
+        return 1
+
+    def deliver_to_user(self, user_id: str, event: Private) -> int:
+        self.privates.append((user_id, event))
+        return 1
+
+    def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
+        self.disconnected.append((user_id, connection_id))
+        return 1
+
+    def notices(self) -> list[tuple[str, str, str, int]]:
+        """Return (group, code, connection, user_connections) of all notices, and forget them."""
+        found = [(g, e.code, e.sender_cid, e.user_connections) for g, e in self.group_events if isinstance(e, Notice)]
+        self.group_events.clear()
+        return found
+
+
+@pytest.fixture(params=[MemoryBackend])
+async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    made: Callable[[], Backend] = request.param
+    one = made()
+    await one.start()
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+async def node(backend: Backend) -> Listener:
+    listener = Listener()
+    backend.attach(listener)
+    for row in (ADA, ADA2, BOB, EVE):
+        await backend.connect(row, 10)
+    return listener
+
+
+def message(group: str, text: str = "hi") -> Message:
+    return Message(msgspec.Raw(msgspec.json.encode(text)), "ada", "1", group, 0)
+
+
+async def listed(backend: Backend, **query: object) -> list[GroupRow]:
+    return list((await backend.groups(parse_query(Groups(**query), 1000))).list)  # type: ignore[arg-type]
+
+
+async def test_notices_count_the_connections_of_the_user(backend: Backend, node: Listener) -> None:
+    for row in (ADA, ADA2, BOB):
+        await backend.join(row, "g")
+    assert node.notices() == [("g", "USER_JOINED", "1", 1), ("g", "USER_JOINED", "2", 2), ("g", "USER_JOINED", "3", 1)]
+    await backend.leave(ADA)
+    await backend.disconnect(ADA2)
+    assert node.notices() == [("g", "USER_LEFT", "1", 1), ("g", "USER_DISCONNECTED", "2", 0)]
+
+
+async def test_switching_leaves_the_old_group_first(backend: Backend, node: Listener) -> None:
+    await backend.join(ADA, "a")
+    await backend.join(BOB, "a")
+    await backend.join(EVE, "b")
+    node.notices()
+    await backend.join(ADA, "b")
+    assert node.notices() == [("a", "USER_LEFT", "1", 0), ("b", "USER_JOINED", "1", 1)]
+    assert await listed(backend) == [GroupRow("a", 1, 1), GroupRow("b", 2, 2)]
+
+
+async def test_joining_again_announces_nothing(backend: Backend, node: Listener) -> None:
+    position = await backend.join(ADA, "g")
+    node.notices()
+    assert await backend.join(ADA, "g") == position
+    assert node.notices() == []
+    assert await listed(backend) == [GroupRow("g", 1, 1)]
+
+
+async def test_leaving_without_a_group_and_leaving_twice_do_nothing(backend: Backend, node: Listener) -> None:
+    await backend.join(BOB, "g")
+    node.notices()
+    await backend.leave(ADA)
+    await backend.disconnect(ADA)
+    await backend.disconnect(ADA)
+    assert node.notices() == []
+    assert await backend.count() == (1, 3)
+
+
+async def test_the_directory_counts_distinct_users(backend: Backend, node: Listener) -> None:
+    for row in (ADA, ADA2, BOB):
+        await backend.join(row, "g")
+    assert await listed(backend) == [GroupRow("g", 2, 3)]
+    await backend.leave(ADA)
+    assert await listed(backend, search_for="number_of_users", value=2) == [GroupRow("g", 2, 2)]
+    await backend.leave(ADA2)
+    await backend.leave(BOB)
+    assert await listed(backend) == []
+    assert await backend.count() == (0, 4)
+
+
+async def test_only_visible_groups_are_listed(backend: Backend, node: Listener) -> None:
+    await backend.join(ADA, "team-1")
+    await backend.join(BOB, "other")
+    page = await backend.groups(parse_query(Groups(), 1000), lambda name: name.startswith("team-"))
+    assert page.list == [GroupRow("team-1", 1, 1)]
+
+
+async def test_messages_are_numbered_in_their_group(backend: Backend, node: Listener) -> None:
+    await backend.join(ADA, "a")
+    await backend.join(BOB, "b")
+    node.notices()
+    for group in ("a", "a", "b", "a"):
+        assert await backend.publish(message(group)) == 1
+    heard = [(group, event.seq) for group, event in node.group_events if isinstance(event, Message)]
+    assert heard == [("a", 1), ("a", 2), ("b", 1), ("a", 3)]
+    assert (await backend.join(EVE, "a")).seq == 3
+
+
+async def test_a_group_that_vanished_has_a_new_epoch(backend: Backend, node: Listener) -> None:
+    first = await backend.join(ADA, "g")
+    await backend.publish(message("g"))
+    await backend.leave(ADA)
+    second = await backend.join(ADA, "g")
+    assert second.seq == 0
+    assert second.epoch != first.epoch
+
+
+async def test_nobody_hears_what_goes_to_an_unknown_group(backend: Backend, node: Listener) -> None:
+    assert await backend.publish(message("nobody is here")) == 0
+    assert node.group_events == []
+
+
+async def test_users_page(backend: Backend, node: Listener) -> None:
+    for row in (BOB, ADA2, ADA):
+        await backend.join(row, "g")
+    page = await backend.users("g", parse_user_query(Users(limit=2), 1000))
+    assert (page.list, page.end_of_list) == ([ADA, ADA2], False)
+    page = await backend.users("g", parse_user_query(Users(start_key=page.start_key), 1000))
+    assert (page.list, page.start_key) == ([BOB], "end")
+    assert (await backend.users("unknown", parse_user_query(Users(), 1000))).list == []
+
+
+async def test_private_messages_and_disconnects_reach_the_nodes(backend: Backend, node: Listener) -> None:
+    private = Private(msgspec.Raw(b"1"), "ada", "1")
+    assert await backend.whisper("bob", private) == 1
+    assert node.privates == [("bob", private)]
+    assert await backend.disconnect_user("bob") == 1
+    assert await backend.disconnect_connection("4") == 1
+    assert node.disconnected == [("bob", None), (None, "4")]
+
+
+async def test_connections_of_a_user_are_limited(backend: Backend, node: Listener) -> None:
+    with pytest.raises(CommandError):
+        await backend.connect(UserRow("ada", "9"), 2)
+    assert await backend.count() == (0, 4)
+    await backend.disconnect(ADA)
+    await backend.connect(UserRow("ada", "9"), 2)
+
+
+async def test_connected(backend: Backend, node: Listener) -> None:
+    assert await backend.connected("ada")
+    await backend.disconnect(ADA)
+    assert await backend.connected("ada")
+    await backend.disconnect(ADA2)
+    assert not await backend.connected("ada")
+    assert not await backend.connected("zoe")
+
+
+async def test_every_node_hears_everything(backend: Backend, node: Listener) -> None:
+    second = Listener()
+    backend.attach(second)
+    await backend.join(ADA, "g")
+    assert node.notices() == second.notices() == [("g", "USER_JOINED", "1", 1)]
+    assert await backend.publish(message("g")) == 2
+    assert [group for group, _ in second.group_events] == ["g"]
