@@ -44,7 +44,7 @@ from hubbub.roster import parse_user_query
 from hubbub.session import NEVER, Enter, Session, run_now
 from hubbub.settings import Settings
 
-TICK = 1.0
+TICK = 0.25
 """Seconds between two looks at the sessions' deadlines."""
 
 log = logging.getLogger("hubbub.node")
