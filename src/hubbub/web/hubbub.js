@@ -271,10 +271,10 @@ function collect(pairs) {
 const MAX_INDEX = 1000;
 
 function insert(data, name, value) {
-  const path = name.split('[').map((part, depth) => (depth ? part.replace(/\]$/, '').replace(/^(["'])(.*)\1$/, '$2') : part));
+  const path = name.split('[').map((part, depth) => (depth ? part.replace(/\]$/, '') : part));
   let place = data;
   path.forEach((part, depth) => {
-    const key = keyFor(place, part, name);
+    const key = keyFor(place, part.replace(/^(["'])(.*)\1$/, '$2'), name);
     if (depth < path.length - 1) {
       if (!Object.hasOwn(place, key)) place[key] = /^\d*$/.test(path[depth + 1]) ? [] : Object.create(null);
       place = place[key];

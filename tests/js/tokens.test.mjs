@@ -1,0 +1,113 @@
+// Tokens: strings and functions, refused ones, and fresh ones before and after the old one's end.
+
+import assert from 'node:assert/strict';
+import test, { before } from 'node:test';
+
+import { Listener, SECRET, Server, WELCOME, scripted, token } from './support.mjs';
+
+let server;
+before(async () => (server = await Server.start('--secret', SECRET, '--leeway', '0')));
+
+const unauthorized = (message) => ({ name: 'HubbubError', code: 'UNAUTHORIZED', message });
+const refused = (code) => Object.assign(new Error('no longer'), { code });
+
+test('a token as text, as a function, and as an async function', async () => {
+  for (const given of [token('alice'), () => token('alice'), async () => token('alice')]) {
+    const client = new Listener(server, { token: given });
+    const welcome = await client.connect();
+    assert.equal(welcome.user_id, 'alice');
+    assert.ok(welcome.expires > Date.now() / 1000);
+  }
+});
+
+test('a token that is not valid rejects connectRealtime with the reason, and nothing is tried again', async () => {
+  for (const given of ['nonsense', () => 'nonsense', token('alice', -60)]) {
+    const client = new Listener(server, { token: given });
+    await assert.rejects(client.connect(), unauthorized(/./));
+    assert.deepEqual(client.heard.map(({ type, code }) => [type, code]), [['error', 'UNAUTHORIZED'], ['close', 'UNAUTHORIZED']]);
+    assert.equal(client.state, 'closed');
+  }
+});
+
+test('a token function that fails, or takes too long, says so', async () => {
+  const fails = new Listener(server, { token: () => Promise.reject(new Error('log in first')) });
+  await assert.rejects(fails.connect(), unauthorized(/The token function failed: log in first/));
+  const hangs = new Listener(server, { token: () => new Promise(() => {}), timeout: 50 });
+  await assert.rejects(hangs.connect(), unauthorized(/No answer within 0.05 s/));
+});
+
+test('a fresh token is asked for before the old one ends, and the connection lives on', async () => {
+  let asked = 0;
+  const lives = [2, 3600];
+  const renewed = Promise.withResolvers?.() ?? withResolvers();
+  const client = await Listener.connected(server, {
+    token: () => {
+      if (asked === 1) renewed.resolve();
+      return token('alice', lives[asked++]);
+    },
+  });
+  const { connection_id } = client;
+  await renewed.promise;
+  await client.joinRealtime('g'); // answered after the new token's reply
+  assert.equal(asked, 2);
+  assert.equal(client.connection_id, connection_id);
+  assert.deepEqual(client.heard, []);
+});
+
+test('renewed on the live connection: the same command again, the group kept', async () => {
+  let asked = 0;
+  let seen;
+  const peer = await scripted((command) => {
+    const expires = Date.now() / 1000 + (asked === 1 ? 1.05 : 3600);
+    if (asked === 2) seen();
+    return { ...WELCOME, expires };
+  });
+  const renewed = new Promise((resolve) => (seen = resolve));
+  await Listener.connected(peer, { token: () => `token ${(asked += 1)}` });
+  await renewed;
+  assert.deepEqual(peer.commands, [{ id: 1, do: 'connect', token: 'token 1' }, { id: 2, do: 'connect', token: 'token 2' }]);
+  assert.equal(peer.connections, 1);
+});
+
+test('when the token has ended (4002) after all, a new one is fetched at once', async () => {
+  const tokens = ['first', 'second'];
+  const peer = await scripted((command, socket, connection) => {
+    if (command.do === 'connect') return WELCOME;
+    return connection === 1 ? socket.close(4002, 'the token has expired') : { list: [], startKey: 'end', endOfList: true };
+  });
+  const client = await Listener.connected(peer, { token: () => tokens.shift() });
+  await client.getRealtimeGroups(); // asked on the first connection, answered on the second
+  const { code, delay } = await client.hear('reconnect');
+  assert.deepEqual([code, delay], [4002, 0]);
+  assert.deepEqual(peer.commands.filter(({ do: name }) => name === 'connect').map((command) => command.token), ['first', 'second']);
+});
+
+test('the real server ends a connection with its token (4002); a static token is then the end', async () => {
+  const client = await Listener.connected(server, { token: token('alice', 1.5) });
+  assert.equal((await client.hear('reconnect')).code, 4002);
+  assert.equal((await client.hear('error')).code, 'UNAUTHORIZED');
+  assert.equal((await client.hear('close')).code, 'UNAUTHORIZED');
+  assert.equal(client.state, 'closed');
+});
+
+test('a refused token on reconnecting: with a function another one is asked for', async () => {
+  let asked = 0;
+  const peer = await scripted((command, socket, connection) => (connection === 2 ? refused('UNAUTHORIZED') : WELCOME));
+  const client = await Listener.connected(peer, { token: () => String((asked += 1)) });
+  peer.sockets[0].terminate();
+  await client.hear('success');
+  assert.deepEqual(peer.commands.map((command) => command.token), ['1', '2', '3']);
+});
+
+test('a token of another user (FORBIDDEN) is the end, function or not', async () => {
+  const peer = await scripted((command, socket, connection) => (connection === 2 ? refused('FORBIDDEN') : WELCOME));
+  const client = await Listener.connected(peer, { token: () => 'x' });
+  peer.sockets[0].terminate();
+  assert.equal((await client.hear('close')).code, 'FORBIDDEN');
+});
+
+function withResolvers() {
+  const made = {};
+  made.promise = new Promise((resolve) => (made.resolve = resolve));
+  return made;
+}

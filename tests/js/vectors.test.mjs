@@ -1,0 +1,49 @@
+// The golden vectors: the same calls make the same frames, the same frames mean the same, as in every other client.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { HubbubError, backoff, comesBack, commands, encode, readFrame, withId } from '../../src/hubbub/web/hubbub.js';
+import { vectors } from './support.mjs';
+
+const BY_METHOD = {
+  connect: commands.connect,
+  joinRealtime: commands.join,
+  postRealtime: commands.post,
+  getRealtimeGroups: commands.groups,
+  getRealtimeUsers: commands.users,
+};
+
+for (const { name, js, frame } of vectors('v1_commands')) {
+  test(`command: ${name}`, () => {
+    const command = BY_METHOD[js.method](...js.args);
+    assert.deepEqual(JSON.parse(withId(frame.id, encode(command))), frame);
+  });
+}
+
+for (const { name, frame, id, result, error } of vectors('v1_replies')) {
+  test(`reply: ${name}`, () => {
+    const read = readFrame(JSON.stringify(frame));
+    assert.equal(read.id, id);
+    if (!error) {
+      assert.deepEqual(read, { id, result });
+      return;
+    }
+    assert.ok(read.error instanceof HubbubError);
+    assert.deepEqual({ code: read.error.code, message: read.error.message }, error);
+  });
+}
+
+for (const { name, frame, event } of vectors('v1_events')) {
+  test(`event: ${name}`, () => assert.deepEqual(readFrame(JSON.stringify(frame)), event && { event }));
+}
+
+test('what is not JSON is ignored', () => assert.equal(readFrame('{"type":'), null));
+
+for (const { attempt, random, delay } of vectors('backoff')) {
+  test(`backoff: retry ${attempt} with ${random}`, () => assert.equal(backoff(attempt, random), delay));
+}
+
+for (const { code, come_back: comeBack } of vectors('close_codes')) {
+  test(`close code ${code}: ${comeBack ? 'come back' : 'stay away'}`, () => assert.equal(comesBack(code, false), comeBack));
+}
