@@ -68,6 +68,8 @@ def test_tokens(data: bytes, token: str | None) -> None:
         (request(sec_websocket_key="short"), 400, "Sec-WebSocket-Key"),
         (request(sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ"), 400, "Sec-WebSocket-Key"),
         (request(sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ==!"), 400, "Sec-WebSocket-Key"),
+        (request("//[/v1/connect"), 400, "Not a URL"),
+        (request(origin="http://["), 400, "Not a URL"),
     ],
 )
 def test_malformed_handshakes(data: bytes, status: int, word: str) -> None:

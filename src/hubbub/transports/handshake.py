@@ -10,7 +10,7 @@ import binascii
 import ipaddress
 import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 from websockets.utils import accept_key
@@ -90,7 +90,7 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
     if local_only and not is_local(headers.get("host", "")):
         raise Refused(403, ErrorCode.FORBIDDEN, LOCAL_ONLY)
     _check_origin(headers.get("origin"), headers.get("host", ""), origins)
-    url = urlsplit(target)
+    url = _split(target)
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip()]
     return Handshake(url.path, _token(headers.get("authorization"), url.query), offered, accept_key(key))
 
@@ -131,6 +131,13 @@ def refusal(refused: Refused | CommandError) -> bytes:
     return head.encode("latin-1") + body
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:  # such as brackets that hold no IPv6 address
+        raise Refused(400, ErrorCode.INVALID_REQUEST, f"Not a URL: {error}.") from None
+
+
 def _is_key(key: str) -> bool:
     try:
         return len(base64.b64decode(key, validate=True)) == 16
@@ -145,7 +152,7 @@ def _check_origin(origin: str | None, host: str, origins: tuple[str, ...]) -> No
     """
     if origin is None or "*" in origins or origin in origins:
         return
-    if host and urlsplit(origin).netloc.lower() == host.lower():
+    if host and _split(origin).netloc.lower() == host.lower():
         return
     text = f'The origin "{origin[:100]}" is not allowed; the server\'s --origins names those that are.'
     raise Refused(403, ErrorCode.FORBIDDEN, text)
