@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from helpers import SECRET, Peer, open_peer
+from helpers import SECRET, Peer, Raw, open_peer, open_raw
 
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -48,6 +48,19 @@ async def peers() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
             peer = await open_peer(server, **options)
             stack.push_async_callback(peer.socket.close)
             return peer
+
+        yield open_and_keep
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[Callable[..., Awaitable[Raw]]]:
+    """Open TCP connections: ``await raw(server)``; closed at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_and_keep(server: Server) -> Raw:
+            connection = await open_raw(server)
+            stack.push_async_callback(connection.close)
+            return connection
 
         yield open_and_keep
 

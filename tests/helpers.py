@@ -106,3 +106,42 @@ async def open_peer(
     if group is not None:
         await peer.do("join", group=group)
     return peer
+
+
+class Raw:
+    """A TCP connection on which a test speaks HTTP byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`, however broken it is."""
+        self._writer.write(data)
+        async with asyncio.timeout(PATIENCE):
+            await self._writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers (names in lower case) and body of the next answer."""
+        async with asyncio.timeout(PATIENCE):
+            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = head.strip().split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+        return int(first.split()[1]), headers, body
+
+    async def ended(self) -> bytes:
+        """Wait until the server has closed the connection; return what else it sent."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._reader.read()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+async def open_raw(server: Server) -> Raw:
+    """Connect to the port of `server`. The caller closes it; the fixture `raw` does that by itself."""
+    host, port = server.url.removeprefix("http://").rsplit(":", 1)
+    return Raw(*await asyncio.open_connection(host, int(port)))

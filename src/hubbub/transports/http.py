@@ -41,7 +41,7 @@ def routes(node: Node) -> list[Route]:
 def create_app(node: Node) -> ASGIApp:
     """Return the ASGI app that uvicorn runs for `node`."""
     table = routes(node)
-    templates: dict[object, str] = {route.endpoint: route.path for route in table}
+    templates: dict[object, str] = {route.endpoint: route.path_format for route in table}
     app = Starlette(
         routes=table,
         middleware=[Middleware(Guard, node=node, templates=templates)],

@@ -7,6 +7,7 @@ that; ``connect-src 'self'`` covers the WebSocket to the same host and port (CSP
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.requests import Request
@@ -43,8 +44,8 @@ def file_routes(*, demo: bool) -> list[Route]:
     Pages of other origins may load the client; before they can connect, the settings have to name them.
     """
     client = [
-        Route("/hubbub.js", client_file),
-        Route("/hubbub.d.ts", client_file),
+        Route("/hubbub.js", _client_file("hubbub.js")),
+        Route("/hubbub.d.ts", _client_file("hubbub.d.ts")),
         Route("/hubbub.global.js", global_client),
     ]
     if not demo:
@@ -55,9 +56,13 @@ def file_routes(*, demo: bool) -> list[Route]:
 # Plain functions: Starlette runs them in a thread, where reading a file keeps nobody waiting.
 
 
-def client_file(request: Request) -> Response:
-    """Return the browser client or its types."""
-    return _file(request, WEB / request.scope["path"].removeprefix("/"), PUBLIC)
+def _client_file(name: str) -> Callable[[Request], Response]:
+    """Return the endpoint for the browser client or its types."""
+
+    def client_file(request: Request) -> Response:
+        return _file(request, WEB / name, PUBLIC)
+
+    return client_file
 
 
 def global_client(request: Request) -> Response:

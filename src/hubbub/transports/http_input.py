@@ -21,6 +21,7 @@ from hubbub.messages import Groups, Users
 from hubbub.transports.http_errors import HttpError
 
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 T = TypeVar("T")
 
@@ -211,4 +212,6 @@ def _parse(body: bytes) -> msgspec.Raw:
         raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep.') from None
     except msgspec.DecodeError as error:
         problem = str(error).removeprefix("JSON is malformed: ")
+        if _SURROGATE.search(body) and any(word in problem for word in ("surrogate", "hex escape", "truncated")):
+            problem = "half of a surrogate pair is no Unicode text"
         raise invalid(f"The body is not JSON: {problem}.") from None

@@ -5,6 +5,7 @@ Nothing in a label comes from outside: no group, user or address, so the number 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import version
 
@@ -79,9 +80,8 @@ class _NodeCollector(Collector):
         commands = CounterMetricFamily(
             "hubbub_commands", "Commands, by outcome: ok or an error code.", labels=["command", "outcome"]
         )
-        for (command, outcome), count in [*counters.commands.items(), (("post", "ok"), 0)]:
-            fast = counters.posts if (command, outcome) == ("post", "ok") else 0
-            commands.add_metric([command, outcome], count + fast)
+        for labels, count in (counters.commands + Counter({("post", "ok"): counters.posts})).items():
+            commands.add_metric(labels, count)
         yield commands
         refused = CounterMetricFamily("hubbub_handshakes_refused", "WebSocket handshakes refused.", labels=["reason"])
         for reason, count in counters.refused.items():
