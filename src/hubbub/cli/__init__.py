@@ -1,0 +1,70 @@
+"""The command line: one file for each command, imported only when that command is asked for.
+
+Exit codes: 0 it worked; 1 it did not (one line on stderr says why); 2 the command line, the environment or the settings
+file is wrong; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Env
+
+from hubbub.cli.sources import Sources
+from hubbub.errors import CommandError, HubbubError, SettingsError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+sources = Sources()
+"""Where the settings of this run came from; fills in what the settings file says."""
+
+app = App(
+    name="hubbub",
+    help="""Realtime groups: join a group by name, post JSON to it, see who comes and goes.
+
+Try it, each line in a terminal of its own:
+
+    hubbub serve
+    hubbub join HelloWorld --as alice
+    hubbub join HelloWorld --as bob
+
+"hubbub COMMAND --help" has examples for each command.""",
+    help_format="plaintext",
+    default_parameter=Parameter(negative_iterable=()),
+)
+app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False), sources])
+app.command("hubbub.cli.token:token", name="token", config=[sources])
+# app.command("hubbub.cli.ask:groups", name="groups")
+# app.command("hubbub.cli.ask:users", name="users")
+# app.command("hubbub.cli.ask:post", name="post")
+# app.command("hubbub.cli.join:join", name="join")
+# app.command("hubbub.cli.bench:bench", name="bench")
+
+
+def main() -> None:
+    """Run the command that ``sys.argv`` names, and exit."""
+    try:
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _fail(str(error), USAGE)
+    except SettingsError as error:
+        _fail(f"{error}{sources.note(str(error))}", USAGE)
+    except CommandError as error:
+        _fail(error.message, FAILED)
+    except HubbubError as error:
+        _fail(str(error), FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader has seen enough, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"hubbub: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

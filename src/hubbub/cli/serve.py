@@ -1,0 +1,123 @@
+"""``hubbub serve``: run a server until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.text import Text
+
+from hubbub.cli.open_files import allow_open_files
+from hubbub.server import Server
+from hubbub.settings import Settings
+
+SPARE_FILES = 100
+"""Open files that a server needs besides its connections."""
+
+log = logging.getLogger("hubbub.cli")
+
+
+def serve(
+    *,
+    config: Annotated[Path | None, Parameter(env_var="HUBBUB_CONFIG")] = None,
+    settings: Annotated[Settings | None, Parameter(name="*")] = None,
+) -> None:
+    """Start a server; Ctrl-C stops it.
+
+    On this machine only, with guests; anything but loopback needs a secret or a JWKS URL:
+
+        hubbub serve
+        hubbub serve --port 9000 --rate-limit 20
+        HUBBUB_SECRET=$(openssl rand -hex 32) hubbub serve --host 0.0.0.0
+        hubbub serve --config /etc/hubbub.toml
+
+    Every option can also be set in the environment (--max-message as HUBBUB_MAX_MESSAGE) and in a TOML file
+    (max_message = 65536). A flag wins over the environment, the environment over the file, the file over the default.
+
+    Args:
+        config: Settings file. Without it: hubbub.toml in the working directory, if there is one.
+        settings: Every option of the server.
+    """
+    settings = settings or Settings()
+    set_up_log(settings.log_level)
+    files = allow_open_files(settings.max_connections + SPARE_FILES)
+    if files < settings.max_connections + SPARE_FILES:
+        log.warning(
+            "%d open files are allowed, too few for max_connections = %d: raise the limit (ulimit -Hn) or lower the setting",
+            files,
+            settings.max_connections,
+        )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stopped = _stop_on_signal()
+    async with Server(settings) as server:
+        announce(server.url, settings, Console(highlight=False))
+        await stopped.wait()
+
+
+def announce(url: str, settings: Settings, console: Console) -> None:
+    """Say where the server listens and how people get in. The first line has the address; programs read it."""
+    here = url.replace("0.0.0.0", "localhost").replace("[::]", "localhost")  # noqa: S104
+    console.print(Text.assemble("Hubbub is listening on ", (url, "bold cyan")), soft_wrap=True)
+    if settings.demo:
+        console.print(Text.assemble("  demo page  ", (f"{here}/", "cyan")), soft_wrap=True)
+    console.print(f"  people     {_people(settings)}", markup=False, soft_wrap=True)
+    console.file.flush()
+
+
+def _people(settings: Settings) -> str:
+    ways = []
+    if settings.allow_guests:
+        ways.append("guests, by name alone (from this machine only)")
+    if settings.secret is not None:
+        ways.append("tokens signed with the secret; make one with: hubbub token NAME")
+    if settings.jwks_url is not None:
+        ways.append("tokens signed with the keys of the JWKS URL")
+    return "; ".join(ways) or "nobody: no guests, and neither a secret nor a JWKS URL for tokens"
+
+
+def set_up_log(level: str) -> None:
+    """Log to stderr from `level` on."""
+    logging.basicConfig(
+        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    # uvicorn's news is what `announce` says better. The debug log of websockets shows frames, and with them tokens.
+    logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
+    logging.getLogger("websockets").setLevel(max(logging.getLogger().level, logging.INFO))
+
+
+def _stop_on_signal() -> asyncio.Event:
+    """Return an event that the first SIGINT or SIGTERM sets; the second ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+        loop.call_soon_threadsafe(lambda: None)  # wakes the loop
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stopped
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, which is twice as quick, or None for asyncio's own where uvloop is not to be had."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
