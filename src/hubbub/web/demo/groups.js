@@ -28,9 +28,9 @@ export class GroupBrowser {
   constructor(choose) {
     this.#choose = choose;
     this.#form.addEventListener('input', () => this.#search());
-    this.#form.addEventListener('submit', (event) => {
-      event.preventDefault();
-      if (this.#by === 'group' && this.#form.prefix.value) choose(this.#form.prefix.value);
+    this.#form.addEventListener('submit', (event) => event.preventDefault());
+    this.#form.prefix.addEventListener('keydown', ({ key, isComposing, target }) => {
+      if (key === 'Enter' && !isComposing && target.value) choose(target.value);
     });
     this.#order.addEventListener('click', () => {
       this.#ascending = !this.#ascending;

@@ -1,0 +1,92 @@
+"""What the browser tests need: a Chromium, and people who use the demo page in it as people do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""Where the browser is; None where none is installed."""
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 360, "height": 740}
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Start Chromium. Without its sandbox, which needs rights that containers do not give: it opens our pages only."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        await browser.close()
+
+
+class Person:
+    """Somebody in front of the page, with a browser profile of their own.
+
+    Attributes:
+        complaints: What the page wrote to the console as an error, policy violations among it, or threw.
+    """
+
+    def __init__(self, page: Page, name: str) -> None:
+        self.page = page
+        self.name = name
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._console)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    @property
+    def text(self) -> Locator:
+        """Where one writes."""
+        return self.page.get_by_role("textbox", name="message")
+
+    @property
+    def log(self) -> Locator:
+        """What was said."""
+        return self.page.get_by_role("log")
+
+    @property
+    def people(self) -> Locator:
+        """Who is here, one item each."""
+        return self.page.get_by_role("list", name="People in this group").get_by_role("listitem")
+
+    @property
+    def groups(self) -> Locator:
+        """The groups found, one item each."""
+        return self.page.get_by_role("list", name="Groups found").get_by_role("listitem")
+
+    def message(self, text: str) -> Locator:
+        """The message with this text."""
+        return self.log.get_by_role("article").filter(has=self.page.get_by_text(text, exact=True))
+
+    async def enter(self, group: str = "lobby") -> None:
+        """Pick the name and a group, and go in."""
+        await self.page.get_by_label("Your name").fill(self.name)
+        await self.page.get_by_label("Group", exact=False).first.fill(group)
+        await self.page.get_by_role("button", name="Join the group").click()
+        await expect(self.text).to_be_focused()
+
+    async def say(self, text: str) -> None:
+        """Write to whomever the page writes to now."""
+        await self.text.fill(text)
+        await self.text.press("Enter")
+
+    async def sees_people(self, *names: str) -> None:
+        """Wait until exactly these are shown as being here; oneself first, then by name."""
+        await expect(self.people.locator("bdi")).to_have_text(list(names))
+
+
+async def come(browser: Browser, url: str, name: str, viewport: dict[str, int] | None = None, **options: Any) -> Person:
+    """Open the page at `url` in a new profile."""
+    context = await browser.new_context(viewport=viewport or DESKTOP, locale="en-GB", **options)  # type: ignore[arg-type]
+    context.set_default_timeout(5_000)
+    person = Person(await context.new_page(), name)
+    await person.page.goto(url)
+    return person
