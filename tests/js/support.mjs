@@ -50,7 +50,7 @@ export class Server {
 
   async start() {
     const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('HUBBUB'));
-    this.#process = spawn(COMMAND, ['serve', '--port', String(this.port), ...this.options], {
+    this.#process = spawn(COMMAND, ['serve', '--port', String(this.port), '--log-level', 'error', ...this.options], {
       env: Object.fromEntries(environment),
       stdio: ['ignore', 'ignore', 'inherit'],
     });
