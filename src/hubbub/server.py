@@ -95,6 +95,7 @@ class Server:
             access_log=False,  # uvicorn's would show query strings, and tokens with them
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # the setting `forwarded` decides, and nothing else
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
             backlog=BACKLOG,
         )

@@ -162,6 +162,8 @@ class Session(Connection):
             else:
                 self._refuse(error.id, _RATE_LIMITED)
             return
+        if command is None:
+            return
         if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
         elif self._busy:
@@ -257,7 +259,9 @@ class Session(Connection):
 
     def _answer(self, command_id: int | None, reply: Reply | None) -> None:
         if command_id is not None and reply is not None and not self.gone:
-            self._node.send(self, self.wire.reply(command_id, reply))
+            data = self.wire.reply(command_id, reply)
+            if data is not None:
+                self._node.send(self, data)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
         if command_id is not None and not self.gone:

@@ -43,7 +43,8 @@ class V1:
     """The dialect object; see `hubbub.dialects.base.Dialect` for what each method promises."""
 
     name = "v1"
-    subprotocol = "hubbub.v1"
+    subprotocol: str | None = "hubbub.v1"
+    connects = True
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(AnyCommand).decode
