@@ -66,18 +66,20 @@ def make_skapi_tokens(
     """
     if not _UUID.fullmatch(user_id):
         raise SettingsError(f"skapi-js knows users by UUIDs in lower case only, and {user_id!r} is none; try uuidgen")
-    profile = {"name": name, "email": email, "email_verified": None if email is None else True}
-    extra = {
+    own: dict[str, object] = {} if name is None else {"name": name}  # the server knows people by the accessToken
+    profile = {
+        **own,
         "custom:service": service_id(service),
         "cognito:username": user_id,  # the client keeps the session under this name across reloads
-        **{claim: value for claim, value in profile.items() if value is not None},
     }
+    if email is not None:
+        profile |= {"email": email, "email_verified": True}
 
     def make(extra: Mapping[str, object]) -> str:
         return make_token(user_id, secret, ttl=ttl, groups=groups, issuer=issuer, audience=audience, extra=extra)
 
     # The client shows the refresh token to Amazon Cognito only; any text will do.
-    return {"idToken": make(extra), "accessToken": make({}), "refreshToken": secrets.token_urlsafe(16)}
+    return {"idToken": make(profile), "accessToken": make(own), "refreshToken": secrets.token_urlsafe(16)}
 
 
 def service_id(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One browser, one site of pages and one server for all tests with ``skapi-js``; each user has a profile of their own."""
+"""One browser, one site of pages and one server for the tests with ``skapi-js``; each user has a profile of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hubbub.settings import Settings
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    # The address of a peer connection's own machine is hidden behind a multicast name by default, which needs a network.
+    # By default the own address in a peer connection is hidden behind a multicast name, which needs a network.
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-features=WebRtcHideLocalIpsWithMdns"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)

@@ -124,7 +124,9 @@ class User:
 
     async def ask(self, method: str, *arguments: Any) -> dict[str, Any]:
         """Call a method of the client; return ``{"ok": result}`` or ``{"error": {"code", "message"}}``."""
-        return json.loads(await self.page.evaluate("([name, args]) => call(name, args)", [method, json.dumps(arguments)]))
+        return json.loads(
+            await self.page.evaluate("([name, args]) => call(name, args)", [method, json.dumps(arguments)])
+        )
 
     async def do(self, method: str, *arguments: Any) -> Any:
         """Call a method of the client that succeeds, and return its result."""

@@ -144,7 +144,8 @@ class SkapiCalls:
 
     async def cognito(self, request: Request) -> Response:
         """Answer for Amazon Cognito: there are no passwords here. The client shows what follows ``#code:``."""
-        text = "#INVALID_REQUEST: Hubbub has no passwords: give the page tokens, and loginWithToken() with them."
+        # Not a NotAuthorizedException, for which it has a text of its own; and no second colon, where 1.2.2 cuts.
+        text = "#INVALID_REQUEST: Hubbub has no passwords; give the page tokens, and call loginWithToken() with them."
         body = json.dumps({"__type": "UserLambdaValidationException", "message": text})
         return Response(body, 400, media_type="application/x-amz-json-1.1")
 
