@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
@@ -138,7 +139,8 @@ class Raw:
     async def close(self) -> None:
         """Close the connection."""
         self._writer.close()
-        await self._writer.wait_closed()
+        with contextlib.suppress(ConnectionError):  # the server may have cut it
+            await self._writer.wait_closed()
 
 
 async def open_raw(server: Server) -> Raw:
