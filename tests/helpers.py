@@ -91,13 +91,19 @@ class Peer:
 
 
 async def open_peer(
-    server: Server, *, guest: str | None = None, token: str | None = None, group: str | None = None, **options: Any
+    server: Server,
+    *,
+    guest: str | None = None,
+    token: str | None = None,
+    group: str | None = None,
+    query: str = "",
+    **options: Any,
 ) -> Peer:
     """Connect; identify as a guest or with a token if one is given; join `group` if one is given.
 
     The caller closes ``peer.socket``; the fixture `peers` does that by itself.
     """
-    url = server.url.replace("http", "ws", 1) + "/v1/connect"
+    url = server.url.replace("http", "ws", 1) + "/v1/connect" + query
     socket = await connect(url, subprotocols=["hubbub.v1"], proxy=None, max_queue=None, **options)
     peer = Peer(socket)
     if guest is not None:
