@@ -37,13 +37,13 @@ Try it, each line in a terminal of its own:
     help_format="plaintext",
     default_parameter=Parameter(negative_iterable=()),
 )
-app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False), sources])
+app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False, show=False), sources])
 app.command("hubbub.cli.token:token", name="token", config=[sources])
 # app.command("hubbub.cli.ask:groups", name="groups")
 # app.command("hubbub.cli.ask:users", name="users")
 # app.command("hubbub.cli.ask:post", name="post")
 # app.command("hubbub.cli.join:join", name="join")
-# app.command("hubbub.cli.bench:bench", name="bench")
+app.command("hubbub.cli.bench:bench", name="bench")
 
 
 def main() -> None:
