@@ -223,9 +223,7 @@ async def test_a_lost_connection_is_noticed_at_once(server: Server, peers: Peers
     assert (notice["code"], notice["user_connections"]) == ("USER_DISCONNECTED", 0)
 
 
-async def test_who_reads_too_slowly_is_cut_and_nobody_else_notices(
-    start: Start, peers: Peers, raws: Raws
-) -> None:
+async def test_who_reads_too_slowly_is_cut_and_nobody_else_notices(start: Start, peers: Peers, raws: Raws) -> None:
     server = await start(max_queue=200_000, rate_limit=0)
     slow = await raws(server)
     slow.send(b'{"do":"connect","guest":"slow"}')
