@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
+
+from hubbub.cli import main
 
 HUBBUB = (sys.executable, "-m", "hubbub.cli")
 PATIENCE = 10.0
@@ -90,3 +95,18 @@ async def serving(
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+def call(*arguments: str) -> Ran:
+    """Run ``hubbub ARGUMENTS`` in this process, in its directory and environment, as a process of its own would.
+
+    For commands that end without doing much: it is thirty times as quick as `run`.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["hubbub", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    code = ended.value.code
+    assert code is None or isinstance(code, int)
+    return Ran(code or 0, out.getvalue(), err.getvalue())

@@ -44,7 +44,9 @@ IMPURE_MODULES = {"asyncio", "socket", "time", "threading", "selectors", "ssl", 
 def modules() -> dict[str, Path]:
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
-        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+        name = (
+            ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+        )
         if name:
             found[name] = path
     return found

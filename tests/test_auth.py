@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from key_server import NOW, SECRET, KeyServer, base64url, compact, key_set, private_key, public_jwk, signed, to_jwk
 
 from hubbub.auth import MAX_TOKEN, Authenticator, make_token
 from hubbub.claims import MAX_PATTERN, MAX_PATTERNS
 from hubbub.errors import CommandError, ErrorCode, SettingsError
 from hubbub.identity import Identity
 from hubbub.settings import Settings
+from key_server import NOW, SECRET, KeyServer, base64url, compact, key_set, private_key, public_jwk, signed, to_jwk
 
 CANARY = "canary-in-the-token"
 HEADER = {"alg": "HS256", "typ": "JWT"}

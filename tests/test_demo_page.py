@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from browser import CHROMIUM, PALE, PHONE, SHOWS_FOCUS, SPILLS, Person, chromium, come
-from helpers import SECRET, Peer, open_peer, token
 from playwright.async_api import Browser, Locator, expect
 
 import hubbub
+from browser import CHROMIUM, PALE, PHONE, SHOWS_FOCUS, SPILLS, Person, chromium, come
+from helpers import SECRET, Peer, open_peer, token
 from hubbub.server import Server
 from hubbub.settings import Settings
 

@@ -136,7 +136,7 @@ class HubMachine(RuleBasedStateMachine):
         found = {name: {m for lane in lanes.values() for m in lane.members} for name, lanes in self.hub.groups.items()}
         assert found == groups
         assert set(self.hub.connections.values()) == {client.connection for client in self.clients}
-        assert {user for user in self.hub.users} == {client.connection.user_id for client in self.clients}
+        assert set(self.hub.users) == {client.connection.user_id for client in self.clients}
 
     def teardown(self) -> None:
         self.flush()

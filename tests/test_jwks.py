@@ -12,12 +12,12 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from key_server import NOW, SECRET, KeyServer, key_set, private_key, public_jwk, signed, to_jwk
 
 from hubbub.auth import Authenticator, make_token
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.jwks import COOLDOWN, MAX_SET, Jwks, fetch_keys, parse_keys
 from hubbub.settings import Settings
+from key_server import NOW, SECRET, KeyServer, key_set, private_key, public_jwk, signed, to_jwk
 
 KINDS = ["RS256", "ES256", "EdDSA"]
 

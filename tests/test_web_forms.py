@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from browser import CHROMIUM, chromium
 from playwright.async_api import Browser, Page, expect
 
+from browser import CHROMIUM, chromium
 from hubbub.server import Server
 from hubbub.settings import Settings
 

@@ -14,11 +14,11 @@ from time import perf_counter
 
 import httpx
 import pytest
-from command import HUBBUB, environment, run, serving
-from helpers import SECRET, token
 from rich.console import Console
 from websockets.asyncio.client import connect
 
+from command import HUBBUB, environment, run, serving
+from helpers import SECRET, token
 from hubbub.cli.serve import announce
 from hubbub.settings import Settings
 
@@ -90,8 +90,8 @@ async def test_the_log_holds_requests_but_no_tokens(tmp_path: Path) -> None:
         ran = await server.stop(signal.SIGTERM)
     assert ran.code == 0
     assert re.search(r"INFO hubbub.access: GET /v1/groups 200 ", ran.err)
-    for secret in (*(part for each in tokens for part in each.split(".")[1:]), SECRET):
-        assert secret not in ran.err + ran.out + server.first
+    for secret in [*(part for each in tokens for part in each.split(".")[1:]), SECRET]:
+        assert secret[-8:] not in ran.err + ran.out  # the end, since logs leave out the middle
 
 
 async def test_a_port_in_use_is_said_in_a_line(tmp_path: Path) -> None:

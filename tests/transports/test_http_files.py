@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from helpers import Raw
 
+from helpers import Raw
 from hubbub.server import Server
 
 WEB = Path(__file__).parents[2] / "src" / "hubbub" / "web"

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from helpers import SECRET, Peer, Raw, bearer, open_peer, server_bearer, token
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from helpers import SECRET, Peer, Raw, bearer, open_peer, server_bearer, token
 from hubbub.server import Server
 from hubbub.transports.handshake import is_local
 

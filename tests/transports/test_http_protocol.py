@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
-from helpers import Peer, Raw, server_bearer
 
+from helpers import Peer, Raw, server_bearer
 from hubbub.server import Server
 from hubbub.transports import http_protocol
 

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from helpers import Peer, open_peer, server_bearer, token
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 from websockets.exceptions import InvalidStatus
 
+from helpers import Peer, open_peer, server_bearer, token
 from hubbub.counters import LAG_BOUNDS, Counters
 from hubbub.server import Server
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from helpers import SECRET, Peer, bearer, open_peer, server_bearer, token
 from jsonschema import Draft202012Validator
 from websockets.exceptions import InvalidStatus
 
+from helpers import SECRET, Peer, bearer, open_peer, server_bearer, token
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.server import Server
 from hubbub.settings import Settings

@@ -92,9 +92,8 @@ def set_up_log(level: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    # uvicorn's news is what `announce` says better. The debug log of websockets shows frames, and with them tokens.
+    # What uvicorn tells at first is what `announce` says better.
     logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
-    logging.getLogger("websockets").setLevel(max(logging.getLogger().level, logging.INFO))
 
 
 def _stop_on_signal() -> asyncio.Event:
