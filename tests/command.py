@@ -103,10 +103,8 @@ def call(*arguments: str) -> Ran:
     For commands that end without doing much: it is thirty times as quick as `run`.
     """
     out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["hubbub", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(arguments)
     code = ended.value.code
     assert code is None or isinstance(code, int)
     return Ran(code or 0, out.getvalue(), err.getvalue())
