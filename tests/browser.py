@@ -14,6 +14,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 
+expect.set_options(timeout=10_000)  # only what fails waits that long; a busy machine may need more than the usual 5 s
+
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
@@ -86,7 +88,52 @@ class Person:
 async def come(browser: Browser, url: str, name: str, viewport: dict[str, int] | None = None, **options: Any) -> Person:
     """Open the page at `url` in a new profile."""
     context = await browser.new_context(viewport=viewport or DESKTOP, locale="en-GB", **options)  # type: ignore[arg-type]
-    context.set_default_timeout(5_000)
+    context.set_default_timeout(10_000)
     person = Person(await context.new_page(), name)
     await person.page.goto(url)
     return person
+
+
+# --- what a page can be asked about itself ---
+
+SHOWS_FOCUS = """() => {
+  const focused = document.activeElement; // the document itself, between the last and the first
+  const seen = focused.matches('[type=radio]') ? focused.nextElementSibling : focused;
+  return focused === document.body || getComputedStyle(seen).outlineStyle !== 'none';
+}"""
+"""Whether the element with the focus, or the label that stands for it, has an outline."""
+
+SPILLS = """() => [...document.querySelectorAll('button, input, textarea, .bubble, .name, h1, p')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.matches('.unseen, .switch *'))
+  .filter((each) => { const { left, right, width } = each.getBoundingClientRect();
+                      return width > 1 && (left < 0 || right > innerWidth); })
+  .map((each) => each.outerHTML)"""
+"""The visible elements that reach over the left or right edge of the window."""
+
+PALE = """() => {
+  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => {
+    context.clearRect(0, 0, 1, 1); context.fillStyle = colour; context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data];
+  };
+  const ground = (each) => {
+    for (; each; each = each.parentElement) {
+      const colour = rgba(getComputedStyle(each).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+  };
+  // WCAG 2.2, "relative luminance" and "contrast ratio"
+  const luminance = (colour) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, index) => {
+    const part = colour[index] / 255;
+    return sum + weight * (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const contrast = (each) => {
+    const [dark, light] = [rgba(getComputedStyle(each).color), ground(each)].map(luminance).sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const texts = [...document.querySelectorAll('body *')].filter((each) => each.checkVisibility() &&
+    [...each.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()));
+  if (texts.length < 10) throw new Error('looked at too little');
+  return texts.filter((each) => contrast(each) < 4.5).map((each) => `${each.outerHTML} ${contrast(each)}`);
+}"""
+"""The visible texts whose contrast to what is behind them is under 4.5 (WCAG 2.2, 1.4.3, level AA)."""

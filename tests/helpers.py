@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
@@ -90,13 +91,19 @@ class Peer:
 
 
 async def open_peer(
-    server: Server, *, guest: str | None = None, token: str | None = None, group: str | None = None, **options: Any
+    server: Server,
+    *,
+    guest: str | None = None,
+    token: str | None = None,
+    group: str | None = None,
+    query: str = "",
+    **options: Any,
 ) -> Peer:
     """Connect; identify as a guest or with a token if one is given; join `group` if one is given.
 
     The caller closes ``peer.socket``; the fixture `peers` does that by itself.
     """
-    url = server.url.replace("http", "ws", 1) + "/v1/connect"
+    url = server.url.replace("http", "ws", 1) + "/v1/connect" + query
     socket = await connect(url, subprotocols=["hubbub.v1"], proxy=None, max_queue=None, **options)
     peer = Peer(socket)
     if guest is not None:
@@ -138,7 +145,8 @@ class Raw:
     async def close(self) -> None:
         """Close the connection."""
         self._writer.close()
-        await self._writer.wait_closed()
+        with contextlib.suppress(ConnectionError):  # the server may have cut it
+            await self._writer.wait_closed()
 
 
 async def open_raw(server: Server) -> Raw:

@@ -89,7 +89,7 @@ class KeyServer:
         location: Where it sends everybody who asks for ``/redirect``.
         requests: How many it has seen.
         gate: It answers only while this is set.
-        drip: Whether it sends a space every now and then, and never an end.
+        drip: ``"head"`` or ``"body"``: it sends a byte of that every now and then, and never an end.
     """
 
     def __init__(self, body: bytes = b"") -> None:
@@ -99,8 +99,9 @@ class KeyServer:
         self.requests = 0
         self.gate = threading.Event()
         self.gate.set()
-        self.drip = False
+        self.drip = ""
         self._seen = threading.Condition()
+        self._never = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_port}/keys?key=hidden"
 
@@ -112,6 +113,7 @@ class KeyServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.drip = ""
         self.gate.set()
         self._http.shutdown()
         self._thread.join()
@@ -142,11 +144,19 @@ class KeyServer:
                     self.end_headers()
                     return
                 self.send_response(server.status)
+                self.flush_headers()
+                self._drip("head", b"X-Drip: ", b"x", b"\r\n")
                 self.end_headers()
-                while server.drip:
-                    self.wfile.write(b" ")
-                    server.gate.wait(0.001)
+                self._drip("body", b"", b" ", b"")
                 self.wfile.write(body)
+
+            def _drip(self, what: str, start: bytes, drop: bytes, end: bytes) -> None:
+                if server.drip == what:
+                    self.wfile.write(start)
+                    while server.drip:
+                        self.wfile.write(drop)
+                        server._never.wait(0.001)
+                    self.wfile.write(end)
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from key_server import NOW, SECRET, KeyServer, base64url, compact, key_set, private_key, public_jwk, signed, to_jwk
 
 from hubbub.auth import MAX_TOKEN, Authenticator, make_token
 from hubbub.claims import MAX_PATTERN, MAX_PATTERNS
 from hubbub.errors import CommandError, ErrorCode, SettingsError
 from hubbub.identity import Identity
 from hubbub.settings import Settings
+from key_server import NOW, SECRET, KeyServer, base64url, compact, key_set, private_key, public_jwk, signed, to_jwk
 
 CANARY = "canary-in-the-token"
 HEADER = {"alg": "HS256", "typ": "JWT"}
@@ -291,7 +291,7 @@ HOSTILE: dict[str, str] = {
     "header with a byte order mark": compact(b"\xef\xbb\xbf" + RAW_HEADER, CLAIMS),
     "header in UTF-16": compact(json.dumps(HEADER).encode("utf-16"), CLAIMS),
     "header with alg twice": compact(b'{"alg":"none","alg":"HS256"}', CLAIMS),
-    "header nested deep": compact(b'{"alg":"HS256","x":' + b"[" * 2500 + b"]" * 2500 + b"}", CLAIMS),
+    "header nested deep": compact(b"[" * 5000, CLAIMS),
     "crit unknown": with_header(crit=["exp"], exp=1),
     "crit empty": with_header(crit=[]),
     "crit null": with_header(crit=None),
@@ -488,7 +488,9 @@ def test_no_character_of_a_token_can_be_changed(position: int, character: str) -
             authenticator().check(token)
 
 
-ANY_TEXT = st.text(st.characters() | st.just("\ud800"))  # half a surrogate pair, and never the other half
+ANY_TEXT = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.just("\ud800")
+)  # half a surrogate pair, and never the other half
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -28,8 +28,18 @@ REPLIES = [
     ('{"id":9,"do":"post","message":1}', 9, "INVALID_PARAMETER", '"to" is missing'),
     ('{"id":9,"do":"post","to":"","message":1}', 9, "INVALID_PARAMETER", '"to" must name'),
     ('{"id":9,"do":"post","to":{},"message":1}', 9, "INVALID_PARAMETER", '"group" or "user_id"'),
-    ('{"id":9,"do":"post","to":{"group":"g","user_id":"u"},"message":1}', 9, "INVALID_PARAMETER", '"group" or "user_id"'),
-    ('{"id":9,"do":"post","to":{"user_id":"%s"},"message":1}' % ("x" * 257), 9, "INVALID_PARAMETER", '"user_id" must be 1'),
+    (
+        '{"id":9,"do":"post","to":{"group":"g","user_id":"u"},"message":1}',
+        9,
+        "INVALID_PARAMETER",
+        '"group" or "user_id"',
+    ),
+    (
+        '{"id":9,"do":"post","to":{"user_id":"%s"},"message":1}' % ("x" * 257),
+        9,
+        "INVALID_PARAMETER",
+        '"user_id" must be 1',
+    ),
     ('{"id":9,"do":"post","to":{"user_id":""},"message":1}', 9, "INVALID_PARAMETER", '"user_id" must be 1'),
     (POST % ('"' + "x" * 65_535 + '"'), 9, "TOO_LARGE", "at most 65536"),
     (POST % DEEP, 9, "TOO_LARGE", "nested too deep"),
@@ -76,7 +86,16 @@ async def test_the_sender_is_told_and_stays(
     assert (await sender.do("post", to="g", message="still here"))["recipients"] == 2
 
 
-GOOD = ['"\\u0000"', '"\\ud83d\\ude00"', '{"a":1,"a":2}', "1e308", "[" * 64 + "]" * 64, '"\u2028\x7f"', " [ ] ", '{"":0}']
+GOOD = [
+    '"\\u0000"',
+    '"\\ud83d\\ude00"',
+    '{"a":1,"a":2}',
+    "1e308",
+    "[" * 64 + "]" * 64,
+    '"\u2028\x7f"',
+    " [ ] ",
+    '{"":0}',
+]
 
 
 @pytest.mark.parametrize("message", GOOD)

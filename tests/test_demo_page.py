@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from browser import CHROMIUM, PHONE, Person, chromium, come
-from helpers import SECRET, Peer, open_peer, token
 from playwright.async_api import Browser, Locator, expect
 
+import hubbub
+from browser import CHROMIUM, PALE, PHONE, SHOWS_FOCUS, SPILLS, Person, chromium, come
+from helpers import SECRET, Peer, open_peer, token
 from hubbub.server import Server
 from hubbub.settings import Settings
 
@@ -100,14 +102,19 @@ async def test_the_door_needs_one_key(visit: Visit) -> None:
     await expect(guest.page.get_by_role("status")).to_have_text("connected")
 
 
-async def test_people_come_and_go(two: tuple[Person, Person], visit: Visit) -> None:
+async def test_people_come_and_go(two: tuple[Person, Person]) -> None:
     alice, bob = two
     await bob.sees_people("Bob", "Alice")
     await expect(alice.log).to_contain_text("Bob joined")
     await bob.page.get_by_role("button", name="Leave").click()
-    await expect(alice.log).to_contain_text("Bob lost the connection")
+    await expect(alice.log).to_contain_text("Bob left")
     await alice.sees_people("Alice")
     await expect(bob.page.get_by_label("Your name")).to_be_focused()
+    await bob.enter()
+    await alice.sees_people("Alice", "Bob")
+    await bob.page.close()
+    await expect(alice.log).to_contain_text("Bob lost the connection")
+    await alice.sees_people("Alice")
 
 
 async def test_a_second_tab_is_no_newcomer(two: tuple[Person, Person], visit: Visit) -> None:
@@ -142,6 +149,9 @@ async def test_what_is_said_is_heard_and_counted(two: tuple[Person, Person]) -> 
     await alice.say("hello")
     await expect(bob.message("hello")).to_contain_text("Alice")
     await expect(alice.message("hello")).to_contain_text("delivered to 1")
+    sign = alice.people.filter(has_text="Alice").locator(".avatar")
+    colour = await sign.evaluate("(sign) => getComputedStyle(sign).backgroundColor")
+    await expect(bob.message("hello").locator(".avatar")).to_have_css("background-color", colour)
     await expect(alice.message("hello")).to_have_count(1)  # its echo is not shown once more
     await bob.page.get_by_role("button", name="Leave").click()
     await alice.sees_people("Alice")
@@ -260,6 +270,7 @@ async def test_a_name_that_is_not_found_can_be_started(visit: Visit) -> None:
     await alice.page.get_by_label("Group name starts with").fill("brand new")
     await alice.page.get_by_role("button", name="Start brand new").click()
     await expect(alice.page.get_by_role("heading", level=1)).to_have_text("brand new")
+    await expect(alice.page).to_have_url(re.compile("#group=brand\\+new$"))
 
 
 # --- when something is wrong ---
@@ -326,13 +337,6 @@ async def test_without_guests_the_page_asks_for_a_token(visit: Visit, start: Sta
 # --- for everybody ---
 
 
-SHOWS_FOCUS = """() => {
-  const focused = document.activeElement; // the document itself, between the last and the first
-  const seen = focused.matches('[type=radio]') ? focused.nextElementSibling : focused;
-  return focused === document.body || getComputedStyle(seen).outlineStyle !== 'none';
-}"""
-
-
 async def tab_to(person: Person, target: Locator) -> None:
     """Press Tab until `target` has the focus. Whatever has it on the way must show it."""
     for _ in range(40):
@@ -369,13 +373,6 @@ async def test_the_keyboard_is_enough(two: tuple[Person, Person]) -> None:
     await expect(alice.text).to_be_focused()
 
 
-SPILLS = """() => [...document.querySelectorAll('button, input, textarea, .bubble, .name, h1, p')]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.matches('.unseen, .switch *'))
-  .filter((each) => { const { left, right, width } = each.getBoundingClientRect();
-                      return width > 1 && (left < 0 || right > innerWidth); })
-  .map((each) => each.outerHTML)"""
-
-
 async def test_a_phone_has_room_for_it(visit: Visit, crowd: Crowd) -> None:
     long = "W" * 120
     alice = await visit("Alice", viewport=PHONE)
@@ -396,34 +393,6 @@ async def test_a_phone_has_room_for_it(visit: Visit, crowd: Crowd) -> None:
     assert await alice.page.evaluate(SPILLS) == []
 
 
-PALE = """() => {
-  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = (colour) => {
-    context.clearRect(0, 0, 1, 1); context.fillStyle = colour; context.fillRect(0, 0, 1, 1);
-    return [...context.getImageData(0, 0, 1, 1).data];
-  };
-  const ground = (each) => {
-    for (; each; each = each.parentElement) {
-      const colour = rgba(getComputedStyle(each).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-  };
-  // WCAG 2.2, "relative luminance" and "contrast ratio"
-  const luminance = (colour) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, index) => {
-    const part = colour[index] / 255;
-    return sum + weight * (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-  }, 0);
-  const contrast = (each) => {
-    const [dark, light] = [rgba(getComputedStyle(each).color), ground(each)].map(luminance).sort((a, b) => a - b);
-    return (light + 0.05) / (dark + 0.05);
-  };
-  const texts = [...document.querySelectorAll('body *')].filter((each) => each.checkVisibility() &&
-    [...each.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()));
-  if (texts.length < 10) throw new Error('looked at too little');
-  return texts.filter((each) => contrast(each) < 4.5).map((each) => `${each.outerHTML} ${contrast(each)}`);
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_colours_have_contrast(visit: Visit, crowd: Crowd, scheme: str) -> None:
     alice = await visit("Alice", color_scheme=scheme)
@@ -439,10 +408,23 @@ async def test_the_colours_have_contrast(visit: Visit, crowd: Crowd, scheme: str
     assert await alice.page.evaluate(PALE) == []
 
 
-async def test_the_program_on_the_page_works(two: tuple[Person, Person]) -> None:
+async def test_the_program_for_browsers_works(two: tuple[Person, Person]) -> None:
     alice, bob = two
     program = await alice.page.locator("#build-dialog [data-snippet=browser]").text_content()
     assert program is not None
     assert len(program.splitlines()) == 6
     await bob.page.evaluate(f"(async () => {{ {program} }})()")
     await expect(alice.message("Hello")).to_contain_text("Ada")
+
+
+@pytest.mark.skipif(not hasattr(hubbub, "connect"), reason="there is no Python client yet")
+async def test_the_program_for_python_works(two: tuple[Person, Person]) -> None:
+    alice, _ = two
+    program = await alice.page.locator("#build-dialog [data-snippet=python]").text_content()
+    assert program is not None
+    running = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    try:
+        await expect(alice.message("Hello")).to_contain_text("Grace")
+    finally:
+        running.kill()
+        await running.wait()

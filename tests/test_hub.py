@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -135,7 +136,7 @@ class HubMachine(RuleBasedStateMachine):
         found = {name: {m for lane in lanes.values() for m in lane.members} for name, lanes in self.hub.groups.items()}
         assert found == groups
         assert set(self.hub.connections.values()) == {client.connection for client in self.clients}
-        assert {user for user in self.hub.users} == {client.connection.user_id for client in self.clients}
+        assert set(self.hub.users) == {client.connection.user_id for client in self.clients}
 
     def teardown(self) -> None:
         self.flush()
@@ -168,3 +169,104 @@ def test_a_tick_with_nothing_to_say_is_not_scheduled() -> None:
     assert hub.publish("nobody is here", message(1)) == 0
     assert hub.whisper("nobody", message(1)) == 0
     assert scheduled == []
+
+
+class Scene:
+    """A hub whose lanes share from the first member on, or never; clients by name, frames by number."""
+
+    def __init__(self, shared: bool) -> None:
+        self.hub = Hub(lambda flush: None, 1 if shared else 100)
+        self.wire = PlainWire("x")
+        self.clients: dict[str, Client] = {}
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            self.clients[name] = Client(len(self.clients), self.wire)
+            self.hub.add(self.clients[name].connection)
+
+    def join(self, *names: str) -> None:
+        for name in names:
+            self.hub.join(self.clients[name].connection, "a")
+
+    def leave(self, name: str) -> None:
+        self.hub.leave(self.clients[name].connection)
+
+    def publish(self, number: int) -> None:
+        self.hub.publish("a", message(number))
+
+    def reply(self, name: str, data: bytes) -> None:
+        self.hub.send(self.clients[name].connection, data)
+
+    def flush(self) -> dict[str, list[bytes]]:
+        self.hub.flush()
+        heard = {name: list(client.writes) for name, client in self.clients.items()}
+        for client in self.clients.values():
+            client.writes.clear()
+        return heard
+
+
+both = pytest.mark.parametrize("shared", [True, False], ids=["shared", "small"])
+
+
+@both
+def test_a_reply_comes_between_what_was_before_and_what_is_after(shared: bool) -> None:
+    scene = Scene(shared)
+    scene.add("ada", "bob")
+    scene.join("ada", "bob")
+    scene.publish(1)
+    scene.reply("ada", b"r1;")
+    scene.publish(2)
+    scene.reply("ada", b"r2;")
+    scene.publish(3)
+    assert scene.flush() == {"ada": [b"x:1;r1;x:2;r2;x:3;"], "bob": [b"x:1;x:2;x:3;"]}
+    scene.publish(4)
+    assert scene.flush() == {"ada": [b"x:4;"], "bob": [b"x:4;"]}
+
+
+@both
+def test_a_reply_before_the_first_message_stays_before_it(shared: bool) -> None:
+    scene = Scene(shared)
+    scene.add("ada", "bob")
+    scene.join("ada", "bob")
+    scene.reply("ada", b"r;")
+    scene.publish(1)
+    assert scene.flush() == {"ada": [b"r;x:1;"], "bob": [b"x:1;"]}
+
+
+@both
+def test_who_joins_in_mid_tick_hears_only_what_comes_after(shared: bool) -> None:
+    scene = Scene(shared)
+    scene.add("ada", "bob")
+    scene.join("ada")
+    scene.publish(1)
+    scene.reply("bob", b"r;")
+    scene.join("bob")
+    scene.publish(2)
+    assert scene.flush() == {"ada": [b"x:1;x:2;"], "bob": [b"r;x:2;"]}
+
+
+@both
+def test_who_leaves_in_mid_tick_hears_what_came_before(shared: bool) -> None:
+    scene = Scene(shared)
+    scene.add("ada", "bob")
+    scene.join("ada", "bob")
+    scene.publish(1)
+    scene.leave("bob")
+    scene.publish(2)
+    scene.reply("bob", b"r;")
+    assert scene.flush() == {"ada": [b"x:1;x:2;"], "bob": [b"x:1;r;"]}
+
+
+def test_a_lane_that_grows_in_mid_tick_keeps_the_order() -> None:
+    scene = Scene(shared=False)
+    scene.hub = Hub(lambda flush: None, 3)
+    scene.add("ada", "bob", "eve")
+    scene.join("ada", "bob")
+    scene.publish(1)
+    scene.join("eve")
+    scene.publish(2)
+    assert scene.flush() == {"ada": [b"x:1;x:2;"], "bob": [b"x:1;x:2;"], "eve": [b"x:2;"]}
+    scene.leave("eve")
+    scene.leave("bob")
+    scene.publish(3)
+    assert scene.flush() == {"ada": [b"x:3;"], "bob": [], "eve": []}

@@ -269,7 +269,7 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     assert len(end.heard()) == 1 + 1 + MAX_WAITING + 1
 
 
-async def test_a_connection_lost_while_it_joins_leaves_no_ghost() -> None:
+async def test_a_connection_lost_while_it_joins_leaves_no_ghost(caplog: pytest.LogCaptureFixture) -> None:
     backend = Slow()
     node = make(backend)
     end = End("c", node)
@@ -283,3 +283,4 @@ async def test_a_connection_lost_while_it_joins_leaves_no_ghost() -> None:
     await settle(node)
     assert await backend.count() == (0, 0)
     assert (node.sessions, node.hub.connections, node.hub.groups) == ({}, {}, {})
+    assert caplog.text == ""

@@ -1,4 +1,4 @@
-"""Every sentence of the page that asked for this product, as an example; the examples' code runs in the clients' tests."""
+"""Every sentence of the page that asked for this product, as an example; its code runs in the clients' tests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_any_name(server: Server, peers: Peers, name: str) -> None:
     assert await names(peer, value=name) == [name]
 
 
-# If the group does not exist, it will be created automatically, otherwise the user will be joined to the existing group.
+# If the group does not exist, it will be created automatically, otherwise the user will be joined to the existing one.
 async def test_groups_are_made_and_vanish(server: Server, peers: Peers) -> None:
     ada, bob = await peers(server, guest="ada"), await peers(server, guest="bob")
     assert await names(ada) == []
@@ -77,10 +77,13 @@ async def test_private_messages_reach_members_of_a_group(server: Server, peers: 
     }
 
 
-# … user can send any JSON data over to a group by using postRealtime() method. Any users in the group will receive the data.
+# … user can send any JSON data over to a group by using postRealtime() method. Any users in the group will receive it.
 @pytest.mark.parametrize("data", [{"msg": "Hello World!"}, [1, [2]], "text", 0, 1.5, -1, True, False, None, "", {}, []])
 async def test_any_json(server: Server, peers: Peers, data: Any) -> None:
-    ada, bob = await peers(server, guest="ada", group="HelloWorld"), await peers(server, guest="bob", group="HelloWorld")
+    ada, bob = (
+        await peers(server, guest="ada", group="HelloWorld"),
+        await peers(server, guest="bob", group="HelloWorld"),
+    )
     await ada.event()
     sent = await ada.do("post", to="HelloWorld", message=data)
     assert (sent["type"], sent["message"]) == ("success", "Message sent.")
@@ -146,7 +149,10 @@ async def test_listing_groups(server: Server, peers: Peers) -> None:
 # Users can get a list of users in a group by calling getRealtimeUsers() method.
 # You can also search users in the group by their user ID.
 async def test_listing_users(server: Server, peers: Peers) -> None:
-    a, b = await peers(server, guest="user_a", group="HelloWorld"), await peers(server, guest="user_b", group="HelloWorld")
+    a, b = (
+        await peers(server, guest="user_a", group="HelloWorld"),
+        await peers(server, guest="user_b", group="HelloWorld"),
+    )
     rows = [{"user_id": peer.welcome["user_id"], "connection_id": peer.welcome["connection_id"]} for peer in (a, b)]
     outsider = await peers(server, guest="outsider")
     assert (await outsider.do("users", group="HelloWorld"))["list"] == rows

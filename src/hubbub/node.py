@@ -270,7 +270,10 @@ class Node:
             return None
         check_message(post.message, settings.max_message, settings.max_depth)
         message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
-        return sent(self._publish_now(message))
+        recipients = self._publish_now(message)
+        self.counters.posts += 1
+        self.counters.delivered += recipients
+        return sent(recipients)
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self.settings.max_message, self.settings.max_depth)
@@ -279,7 +282,7 @@ class Node:
             if group != session.group:
                 raise _not_joined(group)
             message = Message(command.message, session.user_id, session.connection_id, group, 0)
-            return sent(await self.backend.publish(message))
+            return await self._publish(message)
         assert user_id is not None
         private = Private(command.message, session.user_id, session.connection_id)
         return sent(await self.backend.whisper(user_id, private))
@@ -288,6 +291,12 @@ class Node:
         check_message(command.message, self.settings.max_message, self.settings.max_depth)
         event = Signaled(command.message, session.user_id, session.connection_id)
         return sent(await self.backend.signal(command.connection_id, event))
+
+    async def _publish(self, message: Message) -> Success:
+        recipients = await self.backend.publish(message)
+        self.counters.published += 1
+        self.counters.delivered += recipients
+        return sent(recipients)
 
     async def _recipient(self, session: Session, to: Recipient | str) -> tuple[str | None, str | None]:
         """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None."""
@@ -341,9 +350,7 @@ class Node:
         check_name("group", group, self.settings.max_group_name)
         identity.require_group(group)
         check_message(message, self.settings.max_message, self.settings.max_depth)
-        recipients = await self.backend.publish(Message(message, identity.user_id, None, group, 0))
-        self.counters.published += 1
-        return sent(recipients)
+        return await self._publish(Message(message, identity.user_id, None, group, 0))
 
     async def post_to_user(self, identity: Identity, user_id: str, message: msgspec.Raw) -> Success:
         """Post to every connection of a user as the server. `identity` needs the server role."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -42,47 +42,52 @@ class Server:
         self.node: Node
         self._uvicorn: _Uvicorn
         self._socket: socket.socket
-        self._serving: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        """Start, and return when requests are answered."""
-        await self._prepare()
-        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
-        ready = asyncio.create_task(self._uvicorn.listening.wait())
-        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        """Start, and return when requests are answered; signals stay with the program.
+
+        Raises:
+            SettingsError: The address cannot be listened on.
+        """
+        await self._start(signals=False)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop: tell the connections to come back later, wait for them for ``shutdown_timeout``, release everything."""
-        assert self._serving is not None
         self.stop()
-        await self._serving
-        await self.node.close()
+        await self._end()
 
-    def stop(self) -> None:
-        """Begin to stop; what waits for the server to end is told."""
-        self._uvicorn.should_exit = True
-
-    async def serve(self, started: Any = lambda server: None) -> None:
+    async def serve(self, started: Callable[[Server], None]) -> None:
         """Serve until SIGINT or SIGTERM; call ``started(server)`` when requests are answered.
 
         Raises:
             SettingsError: The address cannot be listened on.
         """
-        await self._prepare(signals=True)
-        serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
-        ready = asyncio.create_task(self._uvicorn.listening.wait())
-        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if self._uvicorn.started:
-            started(self)
-        await serving
+        await self._start(signals=True)
+        started(self)
+        await self._end()
+
+    def stop(self) -> None:
+        """Begin to stop; what waits for the server to end is told."""
+        self._uvicorn.stop()
+
+    async def _start(self, *, signals: bool) -> None:
+        await self._prepare(signals=signals)
+        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+        listening = asyncio.create_task(self._uvicorn.listening.wait())
+        await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self._serving.done():
+            self._serving.result()
+
+    async def _end(self) -> None:
+        await self._serving
         await self.node.close()
 
-    async def _prepare(self, *, signals: bool = False) -> None:
+    async def _prepare(self, *, signals: bool) -> None:
         settings = self.settings
         self._socket = _listen(settings.host, settings.port)
         self.url = _url(self._socket)
@@ -109,8 +114,21 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, node: Node, *, signals: bool) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._node = node
         self._signals = signals
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Do what uvicorn does ten times a second, but stop at once when told to."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 0.1)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

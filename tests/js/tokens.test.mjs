@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { before } from 'node:test';
 
-import { Listener, SECRET, Server, WELCOME, scripted, token } from './support.mjs';
+import { Listener, SECRET, Server, WELCOME, scripted, soon, token } from './support.mjs';
 
 let server;
 before(async () => (server = await Server.start('--secret', SECRET, '--leeway', '0')));
@@ -47,7 +47,7 @@ test('a fresh token is asked for before the old one ends, and the connection liv
     },
   });
   const { connection_id } = client;
-  await renewed.promise;
+  await soon(renewed.promise, 'a new token');
   await client.joinRealtime('g'); // answered after the new token's reply
   assert.equal(asked, 2);
   assert.equal(client.connection_id, connection_id);
@@ -64,7 +64,7 @@ test('renewed on the live connection: the same command again, the group kept', a
   });
   const renewed = new Promise((resolve) => (seen = resolve));
   await Listener.connected(peer, { token: () => `token ${(asked += 1)}` });
-  await renewed;
+  await soon(renewed, 'a new token');
   assert.deepEqual(peer.commands, [{ id: 1, do: 'connect', token: 'token 1' }, { id: 2, do: 'connect', token: 'token 2' }]);
   assert.equal(peer.connections, 1);
 });

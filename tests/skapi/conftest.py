@@ -1,4 +1,4 @@
-"""One browser, one site of pages and one server for the tests with ``skapi-js``; each user has a profile of their own."""
+"""One browser, one site of pages and one server for the tests with ``skapi-js``; each user has their own profile."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from helpers import SECRET, Peer, open_peer
 from pages import CHROMIUM, OWNER, SERVICE, Site, User, install, open_page, serve_site
 from playwright.async_api import Browser, async_playwright
 
+from helpers import SECRET, Peer, open_peer
 from hubbub.server import Server
 from hubbub.settings import Settings
 

@@ -14,10 +14,10 @@ from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
-from browser import CHROMIUM
-from helpers import SECRET
 from playwright.async_api import Browser, BrowserContext, Page
 
+from browser import CHROMIUM
+from helpers import SECRET
 from hubbub.skapi_tokens import make_skapi_tokens
 
 HERE = Path(__file__).parent

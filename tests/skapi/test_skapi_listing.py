@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from helpers import SECRET, open_peer, token
 from pages import VERSIONS, Site, User, needs_skapi, user_id
 
+from helpers import SECRET, open_peer, token
 from hubbub.server import Server
 from hubbub.settings import Settings
 

@@ -90,6 +90,13 @@ def test_others_are_seen_from_the_first_byte(opener: bytes) -> None:
     assert cut(opener) == ([], 0, 0)
 
 
+@pytest.mark.parametrize(
+    "frame", [b"\x81\xfe\0\x05\0\0\0\0xxxxx", b"\x8a\xfe\0\x80" + bytes(132), b"\x81\xff" + bytes(12)]
+)
+def test_odd_lengths_are_not_for_the_fast_lane(frame: bytes) -> None:
+    assert cut(frame) == ([], 0, 0)
+
+
 def test_an_unmasked_frame_is_seen_from_the_second() -> None:
     assert cut(b"\x81") == ([], 0, 6)
     assert cut(b"\x81\x05") == ([], 0, 0)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from helpers import SECRET, Peer, bearer, server_bearer, token
 
+from helpers import SECRET, Peer, bearer, server_bearer, token
 from hubbub.server import Server
 
 Peers = Callable[..., Awaitable[Peer]]

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from helpers import SECRET, Peer, Raw, bearer, server_bearer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import SECRET, Peer, Raw, bearer, server_bearer
 from hubbub.errors import CommandError
 from hubbub.server import Server
 from hubbub.transports.http_input import decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from websockets.asyncio.client import connect
@@ -60,10 +60,8 @@ class Raw:
 
     async def end(self) -> None:
         self.writer.close()
-        try:
+        with suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 Raws = Callable[[Server], Awaitable[Raw]]
@@ -223,9 +221,7 @@ async def test_a_lost_connection_is_noticed_at_once(server: Server, peers: Peers
     assert (notice["code"], notice["user_connections"]) == ("USER_DISCONNECTED", 0)
 
 
-async def test_who_reads_too_slowly_is_cut_and_nobody_else_notices(
-    start: Start, peers: Peers, raws: Raws
-) -> None:
+async def test_who_reads_too_slowly_is_cut_and_nobody_else_notices(start: Start, peers: Peers, raws: Raws) -> None:
     server = await start(max_queue=200_000, rate_limit=0)
     slow = await raws(server)
     slow.send(b'{"do":"connect","guest":"slow"}')
@@ -259,7 +255,7 @@ async def test_the_server_stops(start: Start, peers: Peers) -> None:
 
 
 async def test_order_of_replies_privates_and_messages(server: Server, peers: Peers) -> None:
-    """One connection posts to its group, to itself and asks, all in one piece; everything arrives as it was accepted."""
+    """One connection posts to its group, to itself and asks, all at once; everything arrives as it was accepted."""
     peer = await peers(server, guest="ada", group="g")
     other = await peers(server, guest="bob", group="g")
     assert (await peer.event())["code"] == "USER_JOINED"

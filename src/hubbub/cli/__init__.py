@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -37,19 +38,19 @@ Try it, each line in a terminal of its own:
     help_format="plaintext",
     default_parameter=Parameter(negative_iterable=()),
 )
-app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False), sources])
+app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False, show=False), sources])
 app.command("hubbub.cli.token:token", name="token", config=[sources])
 # app.command("hubbub.cli.ask:groups", name="groups")
 # app.command("hubbub.cli.ask:users", name="users")
 # app.command("hubbub.cli.ask:post", name="post")
 # app.command("hubbub.cli.join:join", name="join")
-# app.command("hubbub.cli.bench:bench", name="bench")
+app.command("hubbub.cli.bench:bench", name="bench")
 
 
-def main() -> None:
-    """Run the command that ``sys.argv`` names, and exit."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that `arguments` name, those of the process if None, and exit."""
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:] if arguments is None else list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(str(error), USAGE)
     except SettingsError as error:
@@ -63,6 +64,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader has seen enough, as with "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
+    sys.exit()
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -16,6 +15,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -52,12 +52,11 @@ def serve(
     files = allow_open_files(settings.max_connections + SPARE_FILES)
     if files < settings.max_connections + SPARE_FILES:
         log.warning(
-            "%d open files are allowed, too few for max_connections = %d: raise the limit (ulimit -Hn) or lower the setting",
+            "only %d open files are allowed, too few for max_connections = %d: raise ulimit -Hn or lower the setting",
             files,
             settings.max_connections,
         )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings))
+    run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
@@ -93,9 +92,8 @@ def set_up_log(level: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    # uvicorn's news is what `announce` says better. The debug log of websockets shows frames, and with them tokens.
+    # What uvicorn tells at first is what `announce` says better.
     logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
-    logging.getLogger("websockets").setLevel(max(logging.getLogger().level, logging.INFO))
 
 
 def _stop_on_signal() -> asyncio.Event:
@@ -112,12 +110,3 @@ def _stop_on_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     return stopped
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, which is twice as quick, or None for asyncio's own where uvloop is not to be had."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -126,10 +126,13 @@ def _boolean(name: str, text: str) -> bool:
     return _json(name, text, bool, "true or false")
 
 
+_CURSOR: Any = dict[str, Any] | Literal["start", "end"]
+
+
 def _cursor(name: str, text: str) -> Any:
     if text in {"start", "end"}:
         return text
-    return _json(name, text, dict, 'the object that the page before ended with, as JSON, "start" or "end"')
+    return _json(name, text, _CURSOR, 'the object that the page before ended with, as JSON, "start" or "end"')
 
 
 _PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}

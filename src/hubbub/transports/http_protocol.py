@@ -79,10 +79,10 @@ class HttpProtocol(HttpToolsProtocol):
     # --- callbacks of the parser ---
 
     def on_message_begin(self) -> None:
-        """Start anew; the bytes that came with this one were counted when they arrived."""
+        """Take the time, unless its first bytes came alone."""
         super().on_message_begin()
         if self._part is not _Part.HEAD:  # the next of several requests that came in one piece
-            self._part, self._head = _Part.HEAD, 0
+            self._part = _Part.HEAD
             self._began = self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -103,8 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- what uvicorn calls ---
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over."""
-        self._stop_watching()
+        """Hand the connection over; the request is complete, so nothing is waited for."""
         self._part = _Part.FRAMES
         super().handle_websocket_upgrade()
 

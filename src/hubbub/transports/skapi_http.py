@@ -81,7 +81,8 @@ def skapi_routes(node: Node) -> list[Route]:
         "/skapi/cognito": calls.cognito,
         "/skapi/{call:path}": calls.anything_else,
     }
-    return [Route(path, _readable(call), methods=_METHODS) for path, call in table.items()]
+    # Not in the OpenAPI document: they are what one client asks for, not an interface to write against.
+    return [Route(path, _readable(call), methods=_METHODS, include_in_schema=False) for path, call in table.items()]
 
 
 class SkapiCalls:

@@ -8,6 +8,7 @@ frames are cut out of the buffer directly (`frames`); everything else (ping, clo
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from typing import Any, cast
 
@@ -36,6 +37,9 @@ ROUTES: dict[str, Wire] = {
 
 MAX_HEADER = 14
 """Most bytes in front of a masked frame's payload."""
+
+_LOG = logging.getLogger("hubbub.websocket")
+_LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens with them
 
 _EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
 
@@ -160,7 +164,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _by_the_book(self) -> ServerProtocol:
         if self._wslib is None:
-            self._wslib = ServerProtocol(state=State.OPEN, max_size=self._node.settings.max_command)
+            most = self._node.settings.max_command
+            self._wslib = ServerProtocol(state=State.OPEN, max_size=most, logger=_LOG)
             if self._buffer:
                 self._wslib.receive_data(bytes(self._buffer))
                 self._buffer = _EMPTY

@@ -29,14 +29,14 @@ const unavailable = (message) => new HubbubError('UNAVAILABLE', message);
 const notConnected = () =>
   new HubbubError('INVALID_REQUEST', 'No realtime connection. Execute connectRealtime() before this method.');
 
-// --- commands: what the API's arguments look like on the wire -----------------------------------------------------------
+// --- commands: what the API's arguments look like on the wire --------------------------------------------------------
 
 const SUBPROTOCOL = 'hubbub.v1';
 const GROUP_FIELDS = ['searchFor', 'value', 'condition', 'range'];
 const USER_FIELDS = ['group', 'user_id'];
 const FETCH_FIELDS = ['limit', 'startKey', 'ascending', 'fetchMore'];
 
-/** One function per command: arguments in, the command without its `id` out. They check only what the wire cannot say. */
+/** One function per command: arguments in, the command without its `id` out. Checked is what the wire cannot say. */
 const commands = {
   connect: (credentials) => ({ do: 'connect', ...credentials }),
 
@@ -66,7 +66,7 @@ function listing(name, fields, params, fetchOptions) {
   return { do: name, ...pick('params', fields, params), ...options, ...from };
 }
 
-/** A copy of `given` without the empty fields; a field that is not in `known` is a typing error and must not be lost. */
+/** A copy of `given` without the empty fields. A field that is not `known` is a slip, and must not go unnoticed. */
 function pick(what, known, given) {
   if (given === undefined || given === null) return {};
   if (!isObject(given)) throw invalid(`"${what}" must be an object.`);
@@ -109,13 +109,14 @@ function checkSize(command, body, limit) {
   if (body.length * 3 <= limit) return; // a UTF-16 unit is at most 3 bytes of UTF-8
   const rest = byteLength(encode({ ...command, message: 0 })) - 1;
   const message = byteLength(body) - rest;
-  if (message > limit) throw new HubbubError('TOO_LARGE', `"message" has ${message} bytes; at most ${limit} are allowed.`);
-  if (rest > limit) throw new HubbubError('TOO_LARGE', `The command has ${rest} bytes; at most ${limit} are allowed.`);
+  const tooLarge = (what, size) => new HubbubError('TOO_LARGE', `${what} has ${size} bytes; ${limit} are allowed.`);
+  if (message > limit) throw tooLarge('"message"', message);
+  if (rest > limit) throw tooLarge('The command', rest);
 }
 
 const byteLength = (text) => new TextEncoder().encode(text).length;
 
-// --- replies and events: what a frame from the server means ---------------------------------------------------------------
+// --- replies and events: what a frame from the server means ----------------------------------------------------------
 
 /**
  * Read one frame.
@@ -141,7 +142,7 @@ function readFrame(text) {
   return typeof frame.type === 'string' ? { event: frame } : null;
 }
 
-// --- reconnecting ------------------------------------------------------------------------------------------------------
+// --- reconnecting ----------------------------------------------------------------------------------------------------
 
 const BACKOFF_BASE = 0.5;
 const BACKOFF_CAP = 30;
@@ -199,10 +200,11 @@ function socketUrl(url) {
   return address.href;
 }
 
-// --- forms: what an HTML form says as JSON -----------------------------------------------------------------------------
+// --- forms: what an HTML form says as JSON ---------------------------------------------------------------------------
 
 const isA = (value, name) => typeof globalThis[name] === 'function' && value instanceof globalThis[name];
-const isControl = (value) => ['HTMLInputElement', 'HTMLSelectElement', 'HTMLTextAreaElement'].some((name) => isA(value, name));
+const CONTROLS = ['HTMLInputElement', 'HTMLSelectElement', 'HTMLTextAreaElement'];
+const isControl = (value) => CONTROLS.some((name) => isA(value, name));
 
 /**
  * Turn a form, its submit event, one of its controls or a FormData into an object; give back everything else as it is.
@@ -296,7 +298,7 @@ function keyFor(place, part, name) {
   return index;
 }
 
-// --- paging: where a listing stopped ----------------------------------------------------------------------------------
+// --- paging: where a listing stopped ---------------------------------------------------------------------------------
 
 const MAX_QUERIES = 100;
 
@@ -327,9 +329,9 @@ async function nextPage(query, command, ask) {
   return { ...page, startKeyHistory: [...query.history] };
 }
 
-// --- one connection ----------------------------------------------------------------------------------------------------
+// --- one connection --------------------------------------------------------------------------------------------------
 
-/** One WebSocket: numbers commands, matches the replies, hands on events. It knows nothing of tokens or reconnecting. */
+/** One WebSocket: numbers commands, matches replies, hands on events. It knows nothing of tokens or reconnecting. */
 class Connection {
   opened = deferred();
   ended = deferred(); // resolves with {code, reason}; never rejects
@@ -397,7 +399,8 @@ class Connection {
 
 const CLOSE_TIMEOUT_MS = 3_000;
 
-const lostText = ({ code, reason }) => `The connection was lost before the answer came (${code}${reason && `: ${reason}`}).`;
+const lostText = ({ code, reason }) =>
+  `The connection was lost before the answer came (${reason ? `${code}: ${reason}` : code}).`;
 
 function deferred() {
   const it = {};
@@ -425,7 +428,7 @@ async function findWebSocket() {
   return found.default;
 }
 
-// --- the client --------------------------------------------------------------------------------------------------------
+// --- the client ------------------------------------------------------------------------------------------------------
 
 const MAX_CALLS = 1000;
 
@@ -435,7 +438,7 @@ class Hubbub {
   #options;
   #timeout;
   #callback = null;
-  #run = null; // from connectRealtime() to its end: {connected: deferred, over: boolean, connection}
+  #run = null; // from connectRealtime() to its end: {connected: deferred, over, since, connection}
   #connection = null; // the connection, once identified and back in its group
   #welcome = null;
   #group = null;
@@ -474,7 +477,7 @@ class Hubbub {
     if (callback !== undefined && typeof callback !== 'function') throw invalid('"callback" must be a function.');
     if (callback) this.#callback = callback;
     if (!this.#run) {
-      this.#run = { connected: deferred(), over: false, connection: null };
+      this.#run = { connected: deferred(), over: false, since: Infinity, connection: null };
       globalThis.addEventListener?.('online', this.#online);
       this.#keepConnected(this.#run);
     }
@@ -551,7 +554,7 @@ class Hubbub {
 
   async #keepConnected(run) {
     for (let attempt = 0; !run.over; attempt += 1) {
-      const began = Date.now();
+      run.since = Infinity;
       const { code, reason, error } = await this.#stayConnected(run);
       if (run.over) return;
       const renewable = typeof this.#options.token === 'function' && Boolean(this.#welcome);
@@ -561,10 +564,10 @@ class Hubbub {
         this.#finish(run, code, why);
         return;
       }
-      if (Date.now() - began >= STEADY_MS) attempt = 0;
+      if (Date.now() - run.since >= STEADY_MS) attempt = 0;
       const delay = code === TOKEN_EXPIRED && attempt === 0 ? 0 : 1000 * backoff(attempt, Math.random());
       this.#emit({ type: 'reconnect', message: 'Reconnecting to WebSocket server...', code, reason, delay });
-      await this.#wait(delay);
+      if (!run.over) await this.#wait(delay);
     }
   }
 
@@ -622,6 +625,7 @@ class Hubbub {
   }
 
   #ready(run, connection, welcome) {
+    run.since = Date.now();
     this.#connection = connection;
     this.#welcome = welcome;
     this.#watch(connection, welcome.ping * 1000);
@@ -633,6 +637,7 @@ class Hubbub {
 
   /** End for good: nothing waits any more, nothing comes back, nothing is remembered. */
   async #finish(run, code, error) {
+    if (run.over) return; // by a callback that was just told why
     run.over = true;
     this.#run = this.#connection = this.#welcome = this.#group = null;
     this.#pages.clear();
@@ -702,6 +707,7 @@ class Hubbub {
   }
 }
 
-// --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------------
-// Pages need the first two; the rest is for the tests.
-export { Hubbub, HubbubError, backoff, collect, comesBack, commands, encode, nextPage, Pages, readFrame, refreshIn, socketUrl, withId };
+// --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------
+// Pages need the first two. The rest is for the tests, and may change.
+export { Hubbub, HubbubError };
+export { Pages, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, socketUrl, withId };

@@ -83,11 +83,17 @@ async function join(wanted) {
 function leave() {
   const left = hub;
   hub = null; // so that its last events are nobody's
-  left?.closeRealtime();
+  goodbye(left);
   group = '';
   groups.stop();
   document.title = 'Hubbub';
   byId('chat').hidden = true;
+}
+
+/** Leave the group before the connection ends, so that the others see somebody go and not get lost. */
+async function goodbye(left) {
+  if (left?.state === 'connected') await left.joinRealtime({ group: null }).catch(() => {}); // gone is gone
+  left?.closeRealtime();
 }
 
 /** Take in what the server or the client says. */

@@ -1,0 +1,127 @@
+"""``hubbub bench``: put load on a server, and report what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hubbub.auth import make_token
+from hubbub.cli import load
+from hubbub.cli.duration import Duration
+from hubbub.cli.loop import run
+from hubbub.cli.open_files import allow_open_files
+from hubbub.cli.own_server import own_server
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
+def bench(
+    *,
+    url: str | None = None,
+    secret: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET")] = None,
+    connections: Count = 500,
+    groups: Count = 10,
+    posters: Count = 10,
+    size: Annotated[int, Parameter(validator=Number(gte=0))] = 100,
+    duration: Annotated[Duration, Parameter(show_default=lambda _: "10s")] = 10.0,
+    rate: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Put load on a server and report what it did.
+
+    Connects, spreads the connections over groups, lets some of them post and
+    checks that everybody heard everything once and in order:
+
+        hubbub bench
+        hubbub bench --connections 1000 --groups 1 --posters 10
+        hubbub bench --rate 1000 --duration 1m
+        hubbub bench --url https://chat.example.com --json
+
+    Without --rate each poster posts again as soon as it has its answer: that
+    shows how much goes through. With --rate the latencies say more. A server
+    that is not ours keeps to its own limits: see its --rate-limit. Server and
+    load share this machine's processors unless --url names another one.
+
+    The exit code is 1 if something was missing, doubled or refused.
+
+    Args:
+        url: The server. Without it: one of our own, for this run.
+        secret: The server's secret, to make tokens with. Without it people come as guests.
+        connections: Connections, each of a user of its own.
+        groups: Groups over which they are spread.
+        posters: Connections that post.
+        size: Bytes of a message, as JSON.
+        duration: How long to post: 10s, 5m.
+        rate: Posts a second, of all posters together; 0 for as many as go.
+        json: Print the report as JSON.
+    """
+    plan = load.Plan(connections=connections, groups=groups, posters=posters, size=size, duration=duration, rate=rate)
+    allow_open_files(connections + 100)
+    with _progress_bar() as progress:
+        report = run(_bench(url, secret, plan, progress))
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+    else:
+        Console().print(_table(report))
+    return 0 if report.sound else 1
+
+
+async def _bench(url: str | None, secret: str | None, plan: load.Plan, progress: load.Progress) -> load.Report:
+    def identify(user: str) -> dict[str, str]:
+        return {"guest": user} if url is None or secret is None else {"token": make_token(user, secret)}
+
+    if url is not None:
+        return await load.Load(url, plan, identify, progress).run()
+    async with own_server(plan.connections) as server:
+        return await load.Load(server.url, plan, identify, progress, server.cpu).run()
+
+
+@contextmanager
+def _progress_bar() -> Iterator[load.Progress]:
+    """Show a bar on the terminal, if stderr is one; one phase after the other in the same place."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task: TaskID = bar.add_task("starting", total=None)
+        current = ""
+
+        def progress(phase: str, done: float, total: float) -> None:
+            nonlocal current
+            if phase != current:
+                current = phase
+                bar.reset(task, description=phase)
+            bar.update(task, completed=done, total=total)
+
+        yield progress
+
+
+def _table(report: load.Report) -> Table:
+    table = Table(show_header=False, box=None)
+    rows = {
+        "connections": f"{report.connections:,}  ({report.connects_per_second:,.0f} a second)",
+        "posts": f"{report.posts:,}  ({report.posts_per_second:,.0f} a second)",
+        "deliveries": f"{report.deliveries:,}  ({report.deliveries_per_second:,.0f} a second)",
+        "latency": f"p50 {_ms(report.latency_p50)}, p90 {_ms(report.latency_p90)}, p99 {_ms(report.latency_p99)}",
+        "missing": f"{report.missing:,}",
+        "out of order": f"{report.out_of_order:,}",
+        "errors": ", ".join(f"{count:,} × {text}" for text, count in report.errors.items()) or "0",
+    }
+    if report.server_cpu:
+        each = report.deliveries / report.server_cpu
+        rows["server CPU"] = f"{report.server_cpu:.2f} s  ({each:,.0f} deliveries for each second of it)"
+    for name, value in rows.items():
+        wrong = (name == "missing" and report.missing) or (name == "out of order" and report.out_of_order)
+        table.add_row(name, value, style="red" if wrong or (name == "errors" and report.errors) else "")
+    return table
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"

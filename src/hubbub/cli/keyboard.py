@@ -1,0 +1,87 @@
+"""Lines from a terminal, a pipe or a file, while the event loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+try:
+    import readline
+    import termios
+except ImportError:  # Windows: lines are read as they are, without editing
+    readline = None  # type: ignore[assignment]
+
+PROMPT = "> "
+WAITING = 100
+"""Most lines read ahead."""
+
+
+class Keyboard:
+    """Standard input, line by line. On a terminal lines can be edited and recalled.
+
+    Attributes:
+        edits: Whether somebody types at a terminal.
+    """
+
+    def __init__(self) -> None:
+        self.edits = readline is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+    def typed(self) -> str:
+        """Return the prompt and what has been typed behind it so far; "" where nobody types."""
+        return PROMPT + readline.get_line_buffer() if self.edits else ""
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Iterate over the lines until input ends."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
+
+        def put(line: str | None) -> None:
+            asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
+
+        # A thread, since a file can be neither polled nor read without blocking; a daemon, since nothing ends a read.
+        threading.Thread(target=_read, args=(_edited if self.edits else _plain, put), daemon=True).start()
+        with _terminal_restored(self.edits):
+            while (line := await queue.get()) is not None:
+                yield line
+
+
+def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]) -> None:
+    with suppress(RuntimeError, asyncio.CancelledError):  # the loop has ended
+        for line in source():
+            put(line)
+        put(None)
+
+
+def _edited() -> Iterator[str]:
+    with suppress(EOFError):
+        while True:
+            yield input(PROMPT)
+
+
+def _plain() -> Iterator[str]:
+    """Read the descriptor itself: a thread inside of ``sys.stdin`` would hold its lock when Python exits."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    rest = ""
+    while data := os.read(sys.stdin.fileno(), 65_536):
+        *lines, rest = (rest + decoder.decode(data)).split("\n")
+        yield from (line.removesuffix("\r") for line in lines)
+    if rest:
+        yield rest
+
+
+@contextmanager
+def _terminal_restored(edits: bool) -> Iterator[None]:
+    """Put the terminal back as it was: whoever stops in the middle of a line leaves it in readline's hands."""
+    if not edits:
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,56 @@
+"""A server of our own for a load run: ``hubbub serve`` in a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hubbub.errors import HubbubError
+
+
+class OwnServer:
+    """A running server. `url` is its address."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.url = url
+        self._pid = pid
+
+    def cpu(self) -> float | None:
+        """Return the CPU seconds that it has used so far; None where the system has no ``/proc`` to ask."""
+        try:
+            after_name = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")  # proc(5): utime and stime
+
+
+@asynccontextmanager
+async def own_server(connections: int) -> AsyncIterator[OwnServer]:
+    """Run a server for `connections` guests, without a rate limit; nothing else is configured.
+
+    Raises:
+        HubbubError: It did not start; what it said about it is on stderr.
+    """
+    # fmt: off
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hubbub.cli", "serve", "--config", os.devnull, "--port", "0", "--rate-limit", "0",
+        "--max-connections", str(connections + 10), "--log-level", "error",
+        stdout=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if not name.startswith("HUBBUB_")},
+    )
+    # fmt: on
+    assert process.stdout is not None
+    try:
+        address = re.search(r"http://\S+", (await process.stdout.readline()).decode())
+        if address is None:
+            raise HubbubError("the server for the run did not start")
+        yield OwnServer(address[0], process.pid)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

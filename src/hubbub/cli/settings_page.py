@@ -1,0 +1,73 @@
+"""Writes docs/settings.md out of settings.py: ``python -m hubbub.cli.settings_page > docs/settings.md``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import fields
+from textwrap import dedent
+
+from hubbub.settings import Settings
+
+_HEAD = """\
+# Settings
+
+Made from `src/hubbub/settings.py` by `python -m hubbub.cli.settings_page > docs/settings.md`; change that file.
+
+Every option of `hubbub serve` can come from four places. The first that has it wins:
+
+1. a flag, `--max-message 1000`
+2. an environment variable, `HUBBUB_MAX_MESSAGE=1000`
+3. a TOML file, `max_message = 1000`: the one that `--config` or `HUBBUB_CONFIG` names, or else `hubbub.toml` in the
+   working directory, if there is one
+4. the default
+
+A key in the file that is no setting is refused, and a wrong value is reported with the place that it came from. What is
+on or off has two flags, `--demo` and `--no-demo`, and `true` or `false` elsewhere. A list is `--origins A --origins B`,
+`HUBBUB_ORIGINS="A B"` or `origins = ["A", "B"]`. Sizes are bytes, times are seconds.
+
+```toml
+# hubbub.toml
+host = "0.0.0.0"
+secret = "at least 32 bytes; keep this file to yourself (chmod 600)"
+origins = ["https://chat.example.com"]
+rate_limit = 20
+```
+
+In Python the same names are the arguments of `hubbub.settings.Settings`.
+
+| in the file | flag | environment | default | what it is |
+|---|---|---|---|---|
+"""
+
+
+def settings_page() -> str:
+    """Return the page as Markdown."""
+    return _HEAD + "".join(map(_row, describe().items()))
+
+
+def describe() -> dict[str, str]:
+    """Return what stands below each setting in settings.py, in the order there."""
+    (definition,) = ast.parse(dedent(inspect.getsource(Settings))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for field, text in zip(definition.body, definition.body[1:], strict=False):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(description))):
+                found[name] = description
+    return found
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Settings)}
+
+
+def _row(setting: tuple[str, str]) -> str:
+    name, description = setting
+    flag, default = f"--{name.replace('_', '-')}", _DEFAULTS[name]
+    flags = f"`{flag}` `--no-{flag[2:]}`" if isinstance(default, bool) or name == "guests" else f"`{flag}`"
+    shown = "" if default is None or default == () else f"`{str(default).lower()}`"
+    return f"| `{name}` | {flags} | `HUBBUB_{name.upper()}` | {shown} | {description} |\n"
+
+
+if __name__ == "__main__":
+    print(settings_page(), end="")

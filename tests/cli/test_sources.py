@@ -1,0 +1,171 @@
+"""Settings come from flag, environment, file, default, in this order; every one can, and a wrong one is traced."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from command import call
+from hubbub.cli import app
+from hubbub.errors import SettingsError
+from hubbub.settings import Settings
+
+# Another value than the default for each setting, and one more for each source that is to win over it.
+OTHERS: dict[str, list[Any]] = {
+    "host": ["127.0.0.2", "127.0.0.3", "::1"],
+    "secret": ["a" * 32, "b" * 32, "c" * 32],
+    "jwks_url": ["https://a.example/keys", "https://b.example/keys", "https://c.example/keys"],
+    "issuer": ["a", "b", "c"],
+    "audience": ["a", "b", "c"],
+    "guests": [False, True, False],
+    "origins": [("https://a.example", "http://b.example:81"), ("*",), ("https://c.example",)],
+    "public_url": ["https://a.example", "http://b.example:81", "https://c.example"],
+    "forwarded": [True, False, True],
+    "demo": [False, True, False],
+    "access_log": [True, False, True],
+    "log_level": ["debug", "warning", "error"],
+    "max_message": [1, 2, 3],
+    "max_command": [200_000, 300_000, 400_000],
+}
+NAMES = [field.name for field in fields(Settings)]
+
+
+def values(name: str) -> list[Any]:
+    """Return three values for a setting; neighbours differ."""
+    return OTHERS.get(name) or [getattr(Settings(), name) + step for step in (1, 2, 3)]
+
+
+def flag(name: str, value: Any) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [option if value else f"--no-{option[2:]}"]
+    return [part for each in (value if isinstance(value, tuple) else [value]) for part in (option, str(each))]
+
+
+def variable(name: str, value: Any) -> tuple[str, str]:
+    text = (
+        " ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+    return f"HUBBUB_{name.upper()}", text
+
+
+def line(name: str, value: Any) -> str:
+    return f"{name} = {json.dumps(value)}\n"  # for these values TOML is written as JSON is
+
+
+def parse(*arguments: str) -> Settings:
+    """Return the settings that ``hubbub serve ARGUMENTS`` would start a server with."""
+    _, bound, _ = app.parse_args(["serve", *arguments], exit_on_error=False, print_error=False)
+    return bound.arguments.get("settings") or Settings()
+
+
+def test_without_any_source_the_defaults_hold(empty: Path) -> None:
+    assert parse() == Settings()
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), st.sets(st.sampled_from([0, 1, 2])), max_size=8))
+def test_the_first_source_that_has_it_wins(empty: Path, given_by: dict[str, set[int]]) -> None:
+    # 0: flag, 1: environment, 2: file. The oracle is the smallest of them.
+    flags = [part for name, by in given_by.items() if 0 in by for part in flag(name, values(name)[0])]
+    Path("hubbub.toml").write_text("".join(line(name, values(name)[2]) for name, by in given_by.items() if 2 in by))
+    with pytest.MonkeyPatch.context() as environment:
+        for name, by in given_by.items():
+            if 1 in by:
+                environment.setenv(*variable(name, values(name)[1]))
+        settings = parse(*flags)
+    for name in NAMES:
+        by = given_by.get(name)
+        assert getattr(settings, name) == (values(name)[min(by)] if by else getattr(Settings(), name)), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_can_come_from_everywhere(name: str, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty / "hubbub.toml").write_text(line(name, values(name)[2]))
+    assert getattr(parse(), name) == values(name)[2]
+    monkeypatch.setenv(*variable(name, values(name)[1]))
+    assert getattr(parse(), name) == values(name)[1]
+    assert getattr(parse(*flag(name, values(name)[0])), name) == values(name)[0]
+
+
+def test_the_file_that_is_named_wins_over_the_one_that_lies_there(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2, 3):
+        (empty / f"{number}.toml").write_text(f"port = {number}")
+    (empty / "3.toml").rename("hubbub.toml")
+    assert parse().port == 3
+    monkeypatch.setenv("HUBBUB_CONFIG", "2.toml")
+    assert parse().port == 2
+    assert parse("--config", "1.toml").port == 1
+
+
+def test_hyphens_in_the_file_are_as_good_as_underscores(empty: Path) -> None:
+    (empty / "hubbub.toml").write_text("rate-limit = 0.5")
+    assert parse().rate_limit == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prot = 1", "hubbub.toml: there is no setting \"prot\"; did you mean 'port'?"),
+        ("zzz = 1", 'hubbub.toml: there is no setting "zzz"'),
+        ("[serve]\nport = 1", 'hubbub.toml: there is no setting "serve"'),
+        ("port = {a = 1}", "hubbub.toml: port must be a text, a number, true or false"),
+        ("origins = [[]]", "hubbub.toml: origins must be a text, a number, true or false"),
+        ("port = 1979-05-27", "hubbub.toml: port must be a text"),
+        ("port =", "hubbub.toml is not valid TOML: "),
+        ("port = 1\nport = 2", "hubbub.toml is not valid TOML: "),
+        (b"issuer = '\xff'", "hubbub.toml is not valid TOML: "),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused(text: str | bytes, message: str, empty: Path) -> None:
+    (empty / "hubbub.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingsError) as refused:
+        parse()
+    assert str(refused.value).startswith(message)
+
+
+def test_a_file_that_is_named_must_be_there(empty: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot read nowhere\.toml: No such file"):
+        parse("--config", "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "file", "message"),
+    [
+        (["--port", "70000"], {"HUBBUB_PORT": "1"}, "", "hubbub: port must be at most 65535, not 70000"),
+        ([], {"HUBBUB_PORT": "70000"}, "port = 1", "not 70000 (port comes from HUBBUB_PORT)"),
+        ([], {}, "port = 70000", "not 70000 (port comes from hubbub.toml)"),
+        (
+            [],
+            {"HUBBUB_PORT": "x"},
+            "",
+            'hubbub: Invalid value for HUBBUB_PORT from env: unable to convert "x" into int.',
+        ),
+        ([], {}, 'port = "x"', "hubbub: Invalid value for port from hubbub.toml: unable to convert"),
+        ([], {}, 'host = "0.0.0.0"', "or listen on 127.0.0.1 (host comes from hubbub.toml)"),
+        ([], {"HUBBUB_SECRET": "short"}, "", "make one with: openssl rand -hex 32 (secret comes from HUBBUB_SECRET)"),
+        (["--prot", "1"], {}, "", "hubbub: Unknown option: --prot. Did you mean --port?"),
+    ],
+)
+def test_a_wrong_value_is_traced_to_its_source(
+    arguments: list[str],
+    environment: dict[str, str],
+    file: str,
+    message: str,
+    empty: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (empty / "hubbub.toml").write_text(file)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ran = call("serve", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    (said,) = ran.err.splitlines()
+    assert said == message if message.startswith("hubbub: port") else message in said
