@@ -249,13 +249,11 @@ class Client:
     async def _keep(self, keeper: Keeper) -> None:
         try:
             end = await keeper.run()
-        except Exception as error:  # ours, or a callback's of a library: nobody must wait for ever because of it
-            end = End(ErrorCode.INTERNAL, f"The client failed: {error!r}.")
-            loop = asyncio.get_running_loop()
-            loop.call_exception_handler({"message": "The client failed", "exception": error})
-        error = end.error or CommandError(
-            ErrorCode.UNAVAILABLE, f"The server closed the connection ({end.code}: {end.reason})."
-        )
+        except Exception as mishap:  # nobody must wait for ever because of it
+            end = End(ErrorCode.INTERNAL, "", CommandError(ErrorCode.INTERNAL, f"The client failed: {mishap!r}."))
+            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": mishap})
+        text = f"The server closed the connection ({end.code}: {end.reason})."
+        error = end.error or CommandError(ErrorCode.UNAVAILABLE, text)
         assert self._feed is not None
         self._feed.put(Problem(end.code, error.message))
         self._finish(keeper, end._replace(error=error))

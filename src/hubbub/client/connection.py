@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from hubbub.client.events import Event
@@ -188,11 +188,11 @@ async def open_connection(
         )
     except InvalidStatus as error:
         raise _refusal(error.response.status_code, bytes(error.response.body or b"")) from None
-    except InvalidHandshake as error:
-        raise CommandError(ErrorCode.INVALID_REQUEST, f"{url} does not answer as a Hubbub server: {error}.") from None
-    except (OSError, TimeoutError, WebSocketException) as error:
+    except (OSError, TimeoutError, InvalidMessage) as error:  # a server that dies may leave half an answer
         why = str(error) or type(error).__name__
         raise CommandError(ErrorCode.UNAVAILABLE, f"Cannot connect to {url}: {why}.") from None
+    except InvalidHandshake as error:
+        raise CommandError(ErrorCode.INVALID_REQUEST, f"{url} does not answer as a Hubbub server: {error}.") from None
     return Connection(socket, on_event)
 
 
