@@ -65,7 +65,10 @@ def make_skapi_tokens(
         SettingsError: `user_id` is no UUID, `service` is not a service id, or `secret` is too short.
     """
     if not _UUID.fullmatch(user_id):
-        raise SettingsError(f"skapi-js knows users by UUIDs in lower case only, and {user_id!r} is none; try uuidgen")
+        raise SettingsError(
+            f"skapi-js knows users by UUIDs in lower case only, and {user_id!r} is none "
+            '(make one with: python3 -c "import uuid; print(uuid.uuid4())")'
+        )
     own: dict[str, object] = {} if name is None else {"name": name}  # the server knows people by the accessToken
     profile = {
         **own,
