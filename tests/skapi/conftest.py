@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -53,13 +53,14 @@ async def visit(browser: Browser, site: Site, hubbub: Server) -> AsyncIterator[C
             connect: bool = True,
             server: Server = hubbub,
             tab_of: User | None = None,
+            ids: Sequence[str] = (SERVICE, OWNER),
             **claims: Any,
         ) -> User:
             context = None if tab_of is None else tab_of.page.context
             user = await open_page(browser, site.page(version, server.url), name, context)
             if context is None:
                 stack.push_async_callback(user.page.context.close)
-            await user.log_in(SERVICE, OWNER, **claims)
+            await user.log_in(*ids, **claims)
             if connect:
                 await user.connect()
             if group is not None:
