@@ -111,7 +111,7 @@ class Session(Connection):
     # fmt: off
     __slots__ = (
         "_busy", "_level", "_node", "_refilled", "_waiting",
-        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged", "silent",
     )
     # fmt: on
     wire: Wire
@@ -123,6 +123,7 @@ class Session(Connection):
         self.link = link
         self.identity: Identity | None = None
         self.expires = NEVER
+        self.silent = NEVER
         self.deadline = now + node.settings.identify_timeout
         self.heard = True
         self.pinged = False
@@ -163,6 +164,7 @@ class Session(Connection):
                 self._refuse(error.id, _RATE_LIMITED)
             return
         if command is None:
+            self.silent = now + self.wire.dialect.silence
             return
         if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
@@ -183,7 +185,7 @@ class Session(Connection):
             self.close(Close.NOT_IDENTIFIED, now)
         elif now >= self.expires:
             self.close(Close.TOKEN_EXPIRED, now)
-        elif self.pinged and not self.heard:
+        elif (self.pinged and not self.heard) or now >= self.silent:
             self.close(Close.PING_TIMEOUT, now)
         else:
             self.pinged = not self.heard

@@ -232,14 +232,14 @@ async def test_a_wrong_token_is_refused(visit: Visit) -> None:
     assert [(await ada.next())["type"], (await ada.next())["type"]] == ["error", "close"]
 
 
-async def test_a_page_comes_back_when_the_server_does(visit: Visit, site: Site) -> None:
-    """The client tries again once, three seconds later, and joins its group by itself."""
+async def test_pages_come_back_when_the_server_does(visit: Visit, site: Site) -> None:
+    """The client tries again once, three seconds after it lost the server, and joins its group by itself."""
     async with Server(Settings(port=0, secret=SECRET, origins=(site.origin,))) as server:
-        ada = await visit("ada", server=server, group="restart")
+        pages = [await visit(f"ada {version}", version, server=server, group=version) for version in VERSIONS]
         port = int(server.url.rpartition(":")[2])
     async with Server(Settings(port=port, secret=SECRET, origins=(site.origin,))):
-        heard = [(await ada.next())["type"] for _ in range(3)]
-        assert heard == ["error", "reconnect", "success"]
-        await ada.settle()
-        await ada.do("postRealtime", "back", "restart")
-        assert (await ada.next())["message"] == "back"
+        for ada, version in zip(pages, VERSIONS, strict=True):
+            assert [(await ada.next())["type"] for _ in range(3)] == ["error", "reconnect", "success"]
+            await ada.settle()
+            await ada.do("postRealtime", "back", version)
+            assert (await ada.next())["message"] == "back"

@@ -32,6 +32,9 @@ class Dialect(Protocol):
     connects: bool
     """Whether a client can say who it is by a command. Otherwise the opening handshake must carry its token."""
 
+    silence: float
+    """Seconds after which a client that used to say "I am still here", and stopped to, counts as gone."""
+
     def decode(self, payload: bytes) -> Command | None:
         """Return the command in one frame, which is valid UTF-8; None for one that only says "I am still here".
 

@@ -98,6 +98,9 @@ class Skapi:
     name = "skapi"
     subprotocol: str | None = None
     connects = False
+    # It says so every 15 seconds, except on a socket that it forgot when the page connected a second time. Such a one
+    # would stay a member for as long as the page is open, since the browser goes on answering pings.
+    silence = 60.0
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Action).decode

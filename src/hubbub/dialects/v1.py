@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import msgspec
@@ -45,6 +46,7 @@ class V1:
     name = "v1"
     subprotocol: str | None = "hubbub.v1"
     connects = True
+    silence = math.inf
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(AnyCommand).decode
