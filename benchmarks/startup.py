@@ -38,7 +38,9 @@ def start() -> float:
     """Start a server, wait for its health, stop it; return the seconds that the wait took."""
     port = free_port()
     began = time.perf_counter()
-    server = subprocess.Popen([HUBBUB, "serve", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [HUBBUB, "serve", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         while not healthy(port):
             if server.poll() is not None:
