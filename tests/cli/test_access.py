@@ -64,7 +64,9 @@ def test_server_tokens_are_told_apart(claims: dict[str, object], is_server: bool
     assert Access(token=made).server_token() == (made if is_server else None)
 
 
-@pytest.mark.parametrize("access", [Access(token="a.b.c"), Access(token="e30.W10.x"), Access(guest="a")])
+@pytest.mark.parametrize(
+    "access", [Access(token="a.b.c"), Access(token="e30.W10.x"), Access(token="e30._w.x"), Access(guest="a")]
+)
 def test_what_is_none_is_no_server_token(access: Access) -> None:
     assert access.server_token() is None
 
