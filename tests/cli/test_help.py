@@ -13,6 +13,8 @@ from hubbub.settings import Settings
 
 COMMANDS = ["serve", "token", "groups", "users", "post", "join", "bench"]
 
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+
 
 def test_the_commands_are_listed(empty: Path) -> None:
     ran = call()
@@ -30,6 +32,13 @@ def test_every_command_has_examples(command: str, empty: Path) -> None:
     if command == "serve":
         for field in fields(Settings):
             assert f"--{field.name.replace('_', '-')} " in ran.out
+
+
+@pytest.mark.parametrize("command", ["groups", "users", "post", "join"])
+def test_the_page_of_commands_has_every_option(command: str, empty: Path) -> None:
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", call(command, "--help").out.partition("─ Parameters ─")[2]))
+    assert len(options) > 4
+    assert [option for option in sorted(options) if f"`{option}" not in PAGE.read_text()] == []
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(empty: Path) -> None:
