@@ -160,9 +160,10 @@ class Hub:
                 lane.pending.append(data)
             else:
                 for connection in lane.members:
-                    if not connection.outbox:
+                    outbox = connection.outbox
+                    if not outbox:
                         self._writers.append(connection)
-                    connection.outbox.append(data)
+                    outbox.append(data)
             members += len(lane.members)
         if not self._scheduled:
             self._wake()

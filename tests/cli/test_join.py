@@ -115,6 +115,7 @@ async def test_following_without_input_until_a_signal(
         await bob.do("join", group="HelloWorld")
         assert await alice.says() == "* bob came"
         assert await alice.ended(number) == (code, "", 'You are alice in "HelloWorld", with bob.\n')
+    assert (await bob.event())["message"] == "still\nthere?"
     assert (await bob.event())["code"] == "USER_LEFT"
 
 

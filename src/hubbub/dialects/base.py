@@ -47,6 +47,10 @@ class Dialect(Protocol):
         """Return the frame that answers command `id`; None if the language has no such answer."""
         ...
 
+    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
+        """Return the frame that answers a post: ``reply(id, messages.sent(recipients))``, only quicker."""
+        ...
+
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the frame that says why command `id` was refused; None when the frame's id is unknown."""
         ...
@@ -66,12 +70,16 @@ class Wire:
         self.dialect = dialect
         self.decode = dialect.decode
         self._frame = frame
-        self._reply, self._error, self._event = dialect.reply, dialect.error, dialect.event
+        self._reply, self._sent, self._error, self._event = dialect.reply, dialect.sent, dialect.error, dialect.event
 
     def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
         """Return the framed answer to command `id`; None if there is none."""
         answer = self._reply(id, reply)
         return None if answer is None else self._frame(answer)
+
+    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
+        """Return the framed answer to a post."""
+        return self._frame(self._sent(id, recipients))
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the framed refusal of command `id`."""
