@@ -219,8 +219,8 @@ class Session(Connection):
         try:
             recipients = self._node.post_now(self, command) if type(command) is Post else None
             if recipients is not None:
-                if command.id is not None:
-                    self._node.send(self, self.wire.sent(command.id, recipients))
+                if command.id is not None and (answer := self.wire.sent(command.id, recipients)) is not None:
+                    self._node.send(self, answer)
             elif self._node.waits(command):
                 self._busy = True
                 self._node.spawn(self._run_waiting(command))

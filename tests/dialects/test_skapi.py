@@ -89,6 +89,7 @@ def test_events(vector: dict[str, Any]) -> None:
 
 def test_there_are_no_replies() -> None:
     assert S.reply(0, LEFT) is None
+    assert S.sent(0, 7) is None
 
 
 BAD = [

@@ -47,7 +47,7 @@ class Dialect(Protocol):
         """Return the frame that answers command `id`; None if the language has no such answer."""
         ...
 
-    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
+    def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
         """Return the frame that answers a post: ``reply(id, messages.sent(recipients))``, only quicker."""
         ...
 
@@ -77,9 +77,10 @@ class Wire:
         answer = self._reply(id, reply)
         return None if answer is None else self._frame(answer)
 
-    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
-        """Return the framed answer to a post."""
-        return self._frame(self._sent(id, recipients))
+    def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
+        """Return the framed answer to a post; None if there is none."""
+        answer = self._sent(id, recipients)
+        return None if answer is None else self._frame(answer)
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the framed refusal of command `id`."""

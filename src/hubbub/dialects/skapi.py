@@ -121,6 +121,9 @@ class Skapi:
     def reply(self, id: int, reply: Reply) -> None:  # noqa: A002
         """Say nothing: the client makes up its own replies before the server has heard of the command."""
 
+    def sent(self, id: int, recipients: int) -> None:  # noqa: A002
+        """Say nothing."""
+
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Encode ``{"#error", "#code"}``, which reach the page's callback as ``message`` and ``code``."""
         return _escape(self._encode(_Failed(payload=error.message, code=error.code)))
