@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pages import VERSIONS, Site, User, needs_skapi, user_id
+from pages import OWNER, SERVICE, VERSIONS, Site, User, needs_skapi, open_page, user_id
+from playwright.async_api import Browser
 
 from helpers import SECRET, open_peer, token
 from hubbub.server import Server
@@ -54,10 +55,14 @@ async def crowded(site: Site) -> AsyncIterator[Server]:
         yield server
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=VERSIONS)
-async def ada(request: pytest.FixtureRequest, visit: Visit, crowded: Server) -> User:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=VERSIONS)
+async def ada(request: pytest.FixtureRequest, browser: Browser, site: Site, crowded: Server) -> AsyncIterator[User]:
     """Somebody who looks around and is in no group herself."""
-    return await visit("ada", request.param, server=crowded)
+    user = await open_page(browser, site.page(request.param, crowded.url), "ada")
+    await user.log_in(SERVICE, OWNER)
+    await user.connect()
+    yield user
+    await user.page.context.close()
 
 
 async def names(user: User, params: Any, options: Any = None) -> list[tuple[str, int]]:
