@@ -54,7 +54,7 @@ def _all_finite(raw: bytes) -> bool:
     # The other reason for a refusal is half of a surrogate pair, which a dialect may let through. Python's own parser
     # does, too.
     try:
-        json.loads(raw, parse_float=_finite)
+        json.loads(raw, parse_float=_finite, parse_int=_finite)
     except ValueError:
         return False
     return True
