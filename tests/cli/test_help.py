@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from command import call
+from command import call, run
 from hubbub.settings import Settings
 
 COMMANDS = ["serve", "token", "groups", "users", "post", "join", "bench"]
@@ -16,11 +16,11 @@ COMMANDS = ["serve", "token", "groups", "users", "post", "join", "bench"]
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
-def test_the_commands_are_listed(empty: Path) -> None:
-    ran = call()
-    assert ran.code == 0
-    assert re.findall(r"^│ ([a-z]+) ", ran.out, re.MULTILINE) == COMMANDS
-    assert ran == call("--help")
+async def test_the_commands_are_listed_with_what_they_do(tmp_path: Path) -> None:
+    ran = await run(cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.findall(r"^│ ([a-z]+) +[A-Z].*\. +│$", ran.out, re.MULTILINE) == COMMANDS
+    assert ran == await run("--help", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
