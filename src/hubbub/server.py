@@ -13,8 +13,11 @@ from typing import Any, Self, cast
 import uvicorn
 
 from hubbub.auth import Authenticator
+from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
-from hubbub.errors import SettingsError
+from hubbub.backends.valkey.address import parse_address
+from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.errors import CommandError, SettingsError
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
@@ -91,7 +94,7 @@ class Server:
         settings = self.settings
         self._socket = _listen(settings.host, settings.port)
         self.url = _url(self._socket)
-        self.node = Node(settings, MemoryBackend(), Authenticator(settings))
+        self.node = Node(settings, make_backend(settings.backend), Authenticator(settings))
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
@@ -105,7 +108,11 @@ class Server:
             backlog=BACKLOG,
         )
         self._uvicorn = _Uvicorn(config, self.node, signals=signals)
-        await self.node.start()
+        try:
+            await self.node.start()
+        except CommandError as error:
+            self._socket.close()
+            raise SettingsError(f"backend: {error.message}") from None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -145,6 +152,11 @@ class _Uvicorn(uvicorn.Server):
             return
         with super().capture_signals():
             yield
+
+
+def make_backend(name: str) -> Backend:
+    """Return the backend that the setting names. Raises `SettingsError` if there is none of that name."""
+    return MemoryBackend() if name == "memory" else ValkeyBackend(parse_address(name))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from dataclasses import dataclass, fields
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,6 +33,8 @@ class Settings:
     """Address to listen on. Anything but loopback needs a secret or a JWKS URL."""
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
+    backend: str = "memory"
+    """What nodes share: "memory" for a single node, or "valkey://host:6379" for several ("rediss://…" with TLS)."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
     jwks_url: str | None = None
@@ -147,8 +150,10 @@ class Settings:
         return (self.loopback and not self.has_keys) if self.guests is None else self.guests
 
     def __repr__(self) -> str:
-        """Show what differs from the defaults; never the secret."""
+        """Show what differs from the defaults; never the secret or a password."""
         shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        if "backend" in shown:
+            shown["backend"] = re.sub(r"//[^/]*@", "//…@", self.backend)
         if "secret" in shown:
             shown["secret"] = "…"  # noqa: S105
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
