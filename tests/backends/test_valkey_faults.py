@@ -1,4 +1,4 @@
-"""What can happen to a node and to the store: killed, frozen, restarted, cut off, emptied. Real processes, real faults."""
+"""What can happen to a node and to the store: killed, frozen, restarted, cut off, emptied. All faults are real."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_frozen_store_fails_commands_in_time_and_heals(own_store: Store,
 async def test_an_emptied_store_is_noticed(own_store: Store, pair: tuple[Peer, Peer]) -> None:
     await own_store.run("FLUSHALL")
     for peer in pair:
-        while not (await peer.ask("groups")).get("ok", {}).get("list") == [ROW]:
+        while (await peer.ask("groups")).get("ok", {}).get("list") != [ROW]:
             await asyncio.sleep(0.01)
     await nothing_has_changed(*pair)
 

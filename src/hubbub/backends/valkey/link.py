@@ -122,7 +122,6 @@ class Link:
     async def _run(self, started: asyncio.Future[None]) -> None:
         failures = 0
         while True:
-            before = self.opened
             try:
                 await self._open()
                 await self._use(started)
@@ -131,7 +130,7 @@ class Link:
             except Exception:
                 self._reason = "an error of our own"
                 log.exception("the connection to the store failed")
-            if not before:
+            if not self.opened:
                 raise unavailable(f"{self._address}: {self._reason}")
             failures = 0 if self.ready else failures + 1
             if self.ready:
