@@ -39,8 +39,9 @@ async def pages(ask: Any, query: Any, **fields: Any) -> list[Any]:
         start_key = page.start_key
 
 
+@pytest.mark.parametrize("visible", [None, lambda name: "a" in name])
 @pytest.mark.parametrize("search_for", ["group", "number_of_users"])
-async def test_listings_are_those_of_the_memory_directory(store: Store, search_for: str) -> None:
+async def test_listings_are_those_of_the_memory_directory(store: Store, search_for: str, visible: Any) -> None:
     backend, directory = ValkeyBackend(parse_address(store.url())), Directory()
     await backend.start()
     groups = {"a": 1, "b": 2, "ab": 2, "a\0": 1, "\U0010ffff": 3, "\ue000": 1, "\ud7ff": 3, "z" * 256: 1}
@@ -61,15 +62,14 @@ async def test_listings_are_those_of_the_memory_directory(store: Store, search_f
     shapes: list[dict[str, Any]] = [{}]
     shapes += [{"value": v, "condition": c} for v in values for c in ("=", "!=", ">", "<", ">=", "<=")]
     shapes += [{"value": values[0], "range": v} for v in values]
-    for visible in (None, lambda name: "a" in name):
-        for shape in shapes:
-            for ascending in (True, False):
+    for shape in shapes:
+        for ascending in (True, False):
 
-                def query(start_key: Any, shape: Any = shape, ascending: bool = ascending) -> Any:
-                    command = Groups(search_for=search_for, limit=2, ascending=ascending, start_key=start_key, **shape)
-                    return parse_query(command, 1000)
+            def query(start_key: Any, shape: Any = shape, ascending: bool = ascending) -> Any:
+                command = Groups(search_for=search_for, limit=2, ascending=ascending, start_key=start_key, **shape)
+                return parse_query(command, 1000)
 
-                assert await pages(in_store, query) == await pages(in_memory, query)
+            assert await pages(in_store, query) == await pages(in_memory, query)
     await backend.close()
 
 
