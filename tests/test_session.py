@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from ends import End
+from ends import End, turn
 from hubbub.auth import Authenticator, make_token
 from hubbub.backends.memory import MemoryBackend
+from hubbub.dialects.base import Wire
+from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
+from hubbub.identity import Identity
 from hubbub.messages import Message, Position, UserRow
 from hubbub.node import Node
 from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING
@@ -34,7 +37,7 @@ def enter(node: Node, guest: str = "ada") -> End:
 async def frames(end: End) -> list[dict[str, Any]]:
     """Return what the end hears in this tick."""
     before = len(end.heard())
-    await asyncio.sleep(0)
+    await turn(end.node)
     return end.heard()[before:]
 
 
@@ -51,6 +54,25 @@ async def test_unidentified_connections_are_closed() -> None:
     assert end.closed == []
     end.session.tick(end.born + 5)
     assert end.closed == [Close.NOT_IDENTIFIED]
+
+
+async def test_who_stops_saying_that_it_is_still_here_is_closed() -> None:
+    node = make()
+    ends = [End(f"c{number}", node, Wire(Skapi(), bytes)) for number in range(3)]
+    for end in ends:
+        end.session.enter(Identity("ada"))
+    now, (steady, forgotten, program) = ends[0].born, ends
+    steady.say(action="keepAlive")
+    forgotten.say(action="keepAlive")
+    for seconds in range(15, 150, 15):
+        for end in ends:
+            end.session.heard = True  # a browser answers pings whatever the page does
+        steady.say(after=seconds, action="keepAlive")
+        for end in ends:
+            end.session.tick(now + seconds)
+        assert seconds >= 60 or not forgotten.closed
+    assert forgotten.closed == [Close.PING_TIMEOUT]
+    assert steady.closed == program.closed == []  # who never said so need not
 
 
 async def test_who_does_not_answer_the_close_is_cut() -> None:
@@ -233,7 +255,7 @@ async def settle(node: Node) -> None:
     """Let every task of the node end, then the tick."""
     while node.tasks:
         await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turn(node)
 
 
 async def test_with_a_backend_that_waits_commands_keep_their_order() -> None:
@@ -262,7 +284,7 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     end.say(id=1, do="join", group="g")
     for number in range(MAX_WAITING + 1):
         end.say(id=number + 2, do="leave")
-    await asyncio.sleep(0)
+    await turn(node)
     assert [frame["error"]["code"] for frame in end.heard()[1:]] == ["RATE_LIMITED"]
     backend.gate.set()
     await settle(node)

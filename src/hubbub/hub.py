@@ -160,9 +160,10 @@ class Hub:
                 lane.pending.append(data)
             else:
                 for connection in lane.members:
-                    if not connection.outbox:
+                    outbox = connection.outbox
+                    if not outbox:
                         self._writers.append(connection)
-                    connection.outbox.append(data)
+                    outbox.append(data)
             members += len(lane.members)
         if not self._scheduled:
             self._wake()
@@ -178,6 +179,14 @@ class Hub:
                 data = encoded[connection.wire] = connection.wire.event(event)
             self.send(connection, data)
         return len(connections)
+
+    def signal(self, connection_id: str, event: Event) -> int:
+        """Hand `event` to the one connection; return 1, or 0 if it is not here."""
+        connection = self.connections.get(connection_id)
+        if connection is None:
+            return 0
+        self.send(connection, connection.wire.event(event))
+        return 1
 
     def send(self, connection: Connection, data: bytes) -> None:
         """Hand `data` to one connection, after everything that it was to hear before."""

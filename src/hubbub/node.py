@@ -33,6 +33,8 @@ from hubbub.messages import (
     Private,
     Recipient,
     Reply,
+    Signal,
+    Signaled,
     Success,
     UserRow,
     Users,
@@ -73,9 +75,10 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self._wall = wall
-        self.hub = Hub(self.loop.call_soon)
+        self.hub = Hub(self.after_tick)
         self.send = self.hub.send
         self.deliver = self.hub.publish
+        self.deliver_to_connection = self.hub.signal
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self.tasks: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
@@ -85,6 +88,7 @@ class Node:
             Join: self._join,
             Leave: self._leave,
             Post: self._post,
+            Signal: self._signal,
             Groups: self._groups,
             Users: self._users,
         }
@@ -120,6 +124,14 @@ class Node:
     def full(self) -> bool:
         """Whether there are as many connections as the settings allow."""
         return len(self.sessions) >= self.settings.max_connections
+
+    def after_tick(self, callback: Callable[[], object]) -> None:
+        """Call `callback` after the sockets have been looked at once more.
+
+        This is when the hub writes. What comes in during that look shares its writes: with a busy group of 1,000 that
+        is half again as many deliveries in the same time, and it costs an idle node some microseconds.
+        """
+        self.loop.call_soon(self.loop.call_soon, callback)
 
     def admit(self, session: Session) -> None:
         """Watch over a new session, identified or not."""
@@ -257,7 +269,7 @@ class Node:
         await self.backend.leave(session.row)
         return LEFT
 
-    def post_now(self, session: Session, post: Post) -> Success | None:
+    def post_now(self, session: Session, post: Post) -> int | None:
         """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
         lane, to, settings = session.lane, post.to, self.settings
         if self._publish_now is None or lane is None:
@@ -269,7 +281,7 @@ class Node:
         recipients = self._publish_now(message)
         self.counters.posts += 1
         self.counters.delivered += recipients
-        return sent(recipients)
+        return recipients
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self.settings.max_message, self.settings.max_depth)
@@ -282,6 +294,11 @@ class Node:
         assert user_id is not None
         private = Private(command.message, session.user_id, session.connection_id)
         return sent(await self.backend.whisper(user_id, private))
+
+    async def _signal(self, session: Session, command: Signal) -> Success:
+        check_message(command.message, self.settings.max_message, self.settings.max_depth)
+        event = Signaled(command.message, session.user_id, session.connection_id)
+        return sent(await self.backend.signal(command.connection_id, event))
 
     async def _publish(self, message: Message) -> Success:
         recipients = await self.backend.publish(message)
@@ -329,6 +346,11 @@ class Node:
         check_name("group", group, self.settings.max_group_name)
         identity.require_group(group)
         return await self.backend.users(group, query)
+
+    def who_is(self, user_id: str) -> Identity | None:
+        """Return the identity of a user who is connected to this node."""
+        connection = next(iter(self.hub.users.get(user_id, {}).values()), None)
+        return None if connection is None else self.sessions[connection.connection_id].identity
 
     async def post_to_group(self, identity: Identity, group: str, message: msgspec.Raw) -> Success:
         """Post as the server: no membership needed, ``sender_cid`` is null. `identity` needs the server role."""

@@ -24,7 +24,7 @@ from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.hub import Connection
 from hubbub.identity import Identity
-from hubbub.messages import Command, Connect, Post, Reply, Success, UserRow
+from hubbub.messages import Command, Connect, Post, Reply, UserRow
 from hubbub.settings import Settings
 
 MAX_WAITING = 256
@@ -63,8 +63,8 @@ class Operations(Protocol):
         """Do what the command says. Raises `CommandError`; None means that there is nothing to answer any more."""
         ...
 
-    def post_now(self, session: Session, post: Post) -> Success | None:
-        """Do a post that need not wait, and return its reply; None if it is one for `execute`."""
+    def post_now(self, session: Session, post: Post) -> int | None:
+        """Do a post that need not wait, and return its number of recipients; None if it is one for `execute`."""
         ...
 
     def send(self, session: Session, data: bytes) -> None:
@@ -111,7 +111,7 @@ class Session(Connection):
     # fmt: off
     __slots__ = (
         "_busy", "_level", "_node", "_refilled", "_waiting",
-        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged", "silent",
     )
     # fmt: on
     wire: Wire
@@ -123,6 +123,7 @@ class Session(Connection):
         self.link = link
         self.identity: Identity | None = None
         self.expires = NEVER
+        self.silent = NEVER
         self.deadline = now + node.settings.identify_timeout
         self.heard = True
         self.pinged = False
@@ -162,6 +163,9 @@ class Session(Connection):
             else:
                 self._refuse(error.id, _RATE_LIMITED)
             return
+        if command is None:
+            self.silent = now + self.wire.dialect.silence
+            return
         if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
         elif self._busy:
@@ -181,7 +185,7 @@ class Session(Connection):
             self.close(Close.NOT_IDENTIFIED, now)
         elif now >= self.expires:
             self.close(Close.TOKEN_EXPIRED, now)
-        elif self.pinged and not self.heard:
+        elif (self.pinged and not self.heard) or now >= self.silent:
             self.close(Close.PING_TIMEOUT, now)
         else:
             self.pinged = not self.heard
@@ -213,14 +217,15 @@ class Session(Connection):
 
     def _run(self, command: Command) -> None:
         try:
-            reply: Reply | None = self._node.post_now(self, command) if type(command) is Post else None
-            if reply is None:
-                if self._node.waits(command):
-                    self._busy = True
-                    self._node.spawn(self._run_waiting(command))
-                    return
-                reply = run_now(self._node.execute(self, command))
-            self._answer(command.id, reply)
+            recipients = self._node.post_now(self, command) if type(command) is Post else None
+            if recipients is not None:
+                if command.id is not None and (answer := self.wire.sent(command.id, recipients)) is not None:
+                    self._node.send(self, answer)
+            elif self._node.waits(command):
+                self._busy = True
+                self._node.spawn(self._run_waiting(command))
+            else:
+                self._answer(command.id, run_now(self._node.execute(self, command)))
         except CommandError as error:
             self._refuse(command.id, error)
         except Exception:
@@ -257,7 +262,9 @@ class Session(Connection):
 
     def _answer(self, command_id: int | None, reply: Reply | None) -> None:
         if command_id is not None and reply is not None and not self.gone:
-            self._node.send(self, self.wire.reply(command_id, reply))
+            data = self.wire.reply(command_id, reply)
+            if data is not None:
+                self._node.send(self, data)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
         if command_id is not None and not self.gone:

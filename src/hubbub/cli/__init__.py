@@ -6,14 +6,16 @@ file is wrong; 130 Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
 
+from hubbub.cli.screen import harmless
 from hubbub.cli.sources import Sources
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
@@ -38,19 +40,32 @@ Try it, each line in a terminal of its own:
     help_format="plaintext",
     default_parameter=Parameter(negative_iterable=()),
 )
-app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False, show=False), sources])
-app.command("hubbub.cli.token:token", name="token", config=[sources])
-# app.command("hubbub.cli.ask:groups", name="groups")
-# app.command("hubbub.cli.ask:users", name="users")
-# app.command("hubbub.cli.ask:post", name="post")
-# app.command("hubbub.cli.join:join", name="join")
-app.command("hubbub.cli.bench:bench", name="bench")
+_COMMANDS: dict[str, list[Callable[..., None]]] = {
+    "serve:serve": [Env("HUBBUB_", command=False, show=False), sources],
+    "token:token": [sources],
+    "listing:groups": [],
+    "listing:users": [],
+    "post:post": [],
+    "join:join": [],
+    "bench:bench": [],
+}
+"""The commands, in the order of the list of them, and where they get options from that the command line has not."""
+
+for _number, (_where, _config) in enumerate(_COMMANDS.items()):
+    app.command(f"hubbub.cli.{_where}", name=_where.partition(":")[2], sort_key=_number, config=_config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that `arguments` name, those of the process if None, and exit."""
+    _complete_streams()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(sys.argv[1:] if arguments is None else list(arguments), exit_on_error=False, print_error=False)
+        if not given or given[0] in app.help_flags:
+            app.resolved_commands()  # imports them all, for their descriptions in the list
+        try:
+            app(given, exit_on_error=False, print_error=False)
+        finally:
+            sys.stdout.flush()  # while somebody is there to say what went wrong
     except CycloptsError as error:
         _fail(str(error), USAGE)
     except SettingsError as error:
@@ -62,11 +77,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader has seen enough, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(FAILED)
+    except OSError as error:  # such as a full disk
+        _drop_output()
+        _fail(str(error), FAILED)
     sys.exit()
 
 
+def _complete_streams() -> None:
+    """Give this process the three streams that everybody relies on, whatever the shell has closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (open to the end)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what peers write may be more than this terminal's encoding can say
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Lead what is left to be written to nowhere: it cannot be written, and Python would try again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"hubbub: {' '.join(message.split())}", file=sys.stderr)
+    print(f"hubbub: {harmless(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -19,15 +19,19 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from hubbub.dialects.base import Wire
+from hubbub.dialects.skapi import Skapi
 from hubbub.dialects.v1 import V1
 from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode
 from hubbub.identity import Identity
 from hubbub.node import Node
 from hubbub.session import Session
-from hubbub.transports.frames import PING, cut, text_frame
+from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
 
-ROUTES: dict[str, Wire] = {"/v1/connect": Wire(V1(), text_frame)}
+ROUTES: dict[str, Wire] = {
+    "/v1/connect": Wire(V1(), text_frame),
+    "/skapi/connect": Wire(Skapi(), text_frame),
+}
 """Which dialect is spoken where. A new dialect is one line here."""
 
 
@@ -86,6 +90,16 @@ class WebSocketProtocol(asyncio.Protocol):
             self._upgrade(bytes(data))
             return
         session.heard = True
+        # Nearly every read brings exactly one short text frame, so what `cut` would find is looked for here first; no
+        # functions, for the calls would cost more than what they do.
+        alone = len(data) > 6 and len(data) + 122 == data[1] < 0xFE and data[0] == TEXT
+        if alone and not self._buffer and self._wslib is None:
+            payload = apply_mask(data[6:], data[2:6])
+            if payload.isascii() or _is_utf8(payload):
+                session.receive(payload, self._node.now())
+            else:
+                session.close(Close.INVALID_UTF8, self._node.now())
+            return
         if self._wslib is not None:
             self._receive_by_the_book(data)
             return
@@ -97,14 +111,18 @@ class WebSocketProtocol(asyncio.Protocol):
         payloads, taken, need = cut(data)
         now = self._node.now()
         for payload in payloads:
-            if payload.isascii() or _is_utf8(payload):
-                session.receive(payload, now)
-            else:
-                session.close(Close.INVALID_UTF8, now)
+            self._receive_text(payload, session, now)
         if self._wslib is not None or not need or need > self._node.settings.max_command + MAX_HEADER:
             self._receive_by_the_book(data[taken:])
         elif taken < len(data):
             self._buffer, self._need = bytearray(data[taken:]), need
+
+    @staticmethod
+    def _receive_text(payload: bytes, session: Session, now: float) -> None:
+        if payload.isascii() or _is_utf8(payload):
+            session.receive(payload, now)
+        else:
+            session.close(Close.INVALID_UTF8, now)
 
     # --- the opening handshake ---
 
@@ -120,6 +138,8 @@ class WebSocketProtocol(asyncio.Protocol):
                 text = "The server is stopping." if self._node.draining else "The server is full; try again later."
                 raise Refused(503, ErrorCode.UNAVAILABLE, text, "Retry-After: 5\r\n")
             if handshake.token is None:
+                if not wire.dialect.connects:
+                    raise Refused(401, ErrorCode.UNAUTHORIZED, 'Put a token into the address: "?token=…".')
                 self._open(handshake, wire)
             elif self._node.auth.waits:
                 self._transport.pause_reading()
@@ -192,10 +212,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if frame.fin:
             payload = b"".join(self._fragments)
             self._fragments = None
-            if _is_utf8(payload):
-                session.receive(payload, now)
-            else:
-                session.close(Close.INVALID_UTF8, now)
+            self._receive_text(payload, session, now)
 
     def _send_by_the_book(self, protocol: ServerProtocol, session: Session) -> None:
         """Send what the library has to say, in order with everything else; an empty part means end of stream."""
@@ -203,7 +220,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if data:
                 self._node.send(session, data)
             else:  # after the flush, which is already scheduled
-                self._node.loop.call_soon(self._transport.close)
+                self._node.after_tick(self._transport.close)
 
     # --- what the session asks (`hubbub.session.Link`) ---
 
