@@ -40,6 +40,7 @@ def main(clients: int = CLIENTS, stalled: int = STALLED) -> int:
         unready, first_close, codes, times = listen(target.port, lively, began)
         exit_code = target.wait(20)
         seconds = time.monotonic() - began
+        cut = sum(each.told_to_leave() == 1006 for each in stuck)  # before they had read to the close frame
         for each in lively + stuck:
             each.cut()
         span = times[-1] - times[0]
@@ -52,6 +53,7 @@ def main(clients: int = CLIENTS, stalled: int = STALLED) -> int:
             "closes": {str(code): number for code, number in codes.items()},
             "spread s": round(span, 2),
             "most in 100 ms": most,
+            "stalled and cut": cut,
             "exit code": exit_code,
             "exit after s": round(seconds, 2),
         }
@@ -61,6 +63,7 @@ def main(clients: int = CLIENTS, stalled: int = STALLED) -> int:
             "not ready while clients are told": unready < times[-1],
             "every lively client is told to come back": codes == {1001: clients - stalled},
             "spread": most <= 3 * clients / (span * 10),
+            "the stalled were stalled": cut == stalled,
             "exit code 0": exit_code == 0,
             "within 10 s": seconds < 10,
             "no traceback at the end": "Traceback" not in "\n".join(target.log()),

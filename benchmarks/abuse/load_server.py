@@ -1,4 +1,4 @@
-"""A real ``hubbub serve`` as a process of its own, looked at from outside; and a WebSocket that can be as rude as wanted.
+"""A real ``hubbub serve`` as a process of its own, looked at from outside, and a WebSocket as rude as wanted.
 
 Plain blocking sockets: what a client does here happens exactly when it is written, and costs next to nothing.
 """
@@ -83,7 +83,7 @@ class Target:
 
 @contextmanager
 def serving(*arguments: str, files: int | None = None) -> Iterator[Target]:
-    """Run ``hubbub serve ARGUMENTS`` on a free port, with at most `files` open files; end it at the end of the block."""
+    """Run ``hubbub serve ARGUMENTS`` on a free port, with at most `files` open files, until the block ends."""
 
     def limit() -> None:
         if files is not None:
@@ -166,6 +166,12 @@ class Socket:
             self._more()
         head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
         return head
+
+    def skip(self, size: int) -> None:
+        """Read over `size` bytes."""
+        while len(self._buffer) < size:
+            self._more()
+        self._buffer = self._buffer[size:]
 
     def frame(self) -> tuple[int, bytes]:
         """Return opcode and payload of the next frame."""
