@@ -19,14 +19,16 @@ STALLED = 50
 GROUPS = 100
 FILL = 60_000
 """Bytes of each message that the stalled do not read."""
+POSTS = 120
+"""Number of these: more than the system's buffers take, so that the server has to keep some, but within max_queue."""
 
 
 def main(clients: int = CLIENTS, stalled: int = STALLED) -> int:
-    with serving("--rate-limit", "0", "--max-queue", "4194304") as target:
+    with serving("--rate-limit", "0", "--max-queue", "16777216") as target:
         lively = [join(target.port, number) for number in range(clients - stalled)]
         stuck = [member(target.port, f"s{number}", "stalled", receive_buffer=4096) for number in range(stalled)]
         poster = member(target.port, "poster", "stalled")
-        for _ in range(50):  # more than the system's buffers take, less than max_queue
+        for _ in range(POSTS):
             poster.ask(do="post", to="stalled", message="x" * FILL)
         poster.cut()
         probe = Socket(target.port)
@@ -40,7 +42,7 @@ def main(clients: int = CLIENTS, stalled: int = STALLED) -> int:
         unready, first_close, codes, times = listen(target.port, lively, began)
         exit_code = target.wait(20)
         seconds = time.monotonic() - began
-        cut = sum(each.told_to_leave() == 1006 for each in stuck)  # before they had read to the close frame
+        cut = sum(each.close_code() == 1006 for each in stuck)  # the close frame was behind what they did not read
         for each in lively + stuck:
             each.cut()
         span = times[-1] - times[0]

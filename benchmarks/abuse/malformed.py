@@ -209,7 +209,7 @@ class Malformed:
     def _ask(
         self, one: Socket, batch: list[bytes], only: set[str] | None = None, target: Target | None = None
     ) -> Socket:
-        """Send commands, then one that is right, and read up to its answer; a new connection takes the place of a lost one."""
+        """Send commands, then one that is right, and read up to its answer; return the connection, or a new one."""
         valid = b"".join(map(frame, batch)) + command(id=10**9, do="groups", limit=1)
         answers = 0
         try:
