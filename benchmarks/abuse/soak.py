@@ -1,8 +1,9 @@
 """Connections that are cut at random points, again and again: ``python benchmarks/abuse/soak.py [CYCLES] [SEED]``.
 
 A cycle is: connect, identify, join one of 50 groups, post, leave or go to another group; it is cut after a random
-number of bytes, in the middle of a frame or not, with or without waiting for the answers. In the end there must be exactly as
-many tasks, open files, connections, groups and members as at the beginning, and the memory must have stopped growing.
+number of bytes, in the middle of a frame or not, with or without waiting for the answers. In the end there must be
+exactly as many tasks, open files, connections, groups and members as at the beginning, and the memory must have stopped
+growing.
 """
 
 from __future__ import annotations
