@@ -10,7 +10,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser clean
+.PHONY: help run test check fix browser soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
