@@ -103,7 +103,7 @@ async def nginx(folder: Path, upstream: str, port: int, plain: int) -> AsyncIter
 async def test_the_whole_way(start: Start, tmp_path: Path) -> None:
     """Connect, post, hear, ask over HTTP; pages of our own and of others; the end of the server reaches the clients."""
     trust, port = make_certificate(tmp_path), free_port()
-    server = await start(secret=SECRET)
+    server = await start(secret=SECRET, forwarded=True)
     address = f"wss://localhost:{port}/v1/connect"
     async with nginx(tmp_path, server.url, port, free_port()):
         options = {"ssl": trust, "proxy": None, "subprotocols": ["hubbub.v1"]}

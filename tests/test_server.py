@@ -108,8 +108,8 @@ async def test_without_a_spread_all_are_told_at_once() -> None:
         assert {await peer.closed() for peer in peers} == {Close.GOING_AWAY}
 
 
-async def test_who_is_too_many_for_the_open_files_is_refused(raw: Callable[..., Awaitable[Raw]]) -> None:
-    """At the limit all others go on; those just above it hear why when they ask, or after a second; the rest at once."""
+async def test_too_many_for_the_open_files_are_refused(raw: Callable[..., Awaitable[Raw]]) -> None:
+    """At the limit all others go on; those just above it hear why when they ask, or in a second; the rest at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hubbub.server._most_connections", lambda: 3)
         patch.setattr("hubbub.transports.http_protocol.SPARE_CONNECTIONS", 2)

@@ -70,7 +70,8 @@ def state(target: Target) -> dict[str, float]:
 
 def main(many: int = 50_000, seed: int = 1) -> int:
     chance, counts = random.Random(seed), Counter[str]()
-    with serving("--rate-limit", "0", "--max-connections-per-user", "1000") as target:
+    options = ["--rate-limit", "0", "--max-connections-per-user", "1000", "--ping-interval", "3600"]
+    with serving(*options) as target:
         witness = member(target.port, "witness", "apart")
         before, began = state(target), time.monotonic()
         warm = int(many * WARM_UP)
