@@ -39,8 +39,9 @@ def message(size: int, chance: random.Random) -> bytes:
     text = ""
     while len(text) < size:
         text += chance.choice(WORDS) + " "
-    event = {"type": "message", "message": {"text": text, "at": chance.randrange(10**12)},
-             "sender": "alice", "sender_cid": f"{chance.getrandbits(72):x}", "sender_rid": "HelloWorld", "seq": 7, "code": None}  # fmt: skip
+    event: dict[str, object] = {"type": "message", "message": {"text": text, "at": chance.randrange(10**12)}}
+    event |= {"sender": "alice", "sender_cid": f"{chance.getrandbits(72):x}", "sender_rid": "HelloWorld"}
+    event |= {"seq": 7, "code": None}
     return json.dumps(event, separators=(",", ":")).encode()
 
 

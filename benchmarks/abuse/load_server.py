@@ -251,6 +251,14 @@ def until(what: Any, seconds: float = PATIENCE) -> float:
     return time.monotonic() - began
 
 
+def settle(look: Any, before: Any, seconds: float = 10.0) -> Any:
+    """Look until things are as they were `before`, or for so many seconds; return what was seen last."""
+    deadline = time.monotonic() + seconds
+    while (seen := look()) != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return seen
+
+
 def report(name: str, facts: dict[str, Any], checks: dict[str, bool]) -> int:
     """Print what was done and measured as one line of JSON; return the exit code, 1 if a check failed."""
     failed = [check for check, holds in checks.items() if not holds]

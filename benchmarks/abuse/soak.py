@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 
-from load_server import HANDSHAKE, Socket, Target, command, member, report, serving, unharmed, until
+from load_server import HANDSHAKE, Socket, Target, command, member, report, serving, settle, unharmed
 
 WINDOW = 50
 """Connections that are open at the same time."""
@@ -79,8 +79,7 @@ def main(many: int = 50_000, seed: int = 1) -> int:
         memory = target.memory()
         cycles(target, many - warm, chance, counts)
         seconds = time.monotonic() - began
-        settled = until(lambda: state(target) == before, 10)
-        after = state(target)
+        after = settle(lambda: state(target), before)
         growth = target.memory() / memory
         witness.ask(do="leave")
         closes, joins = (
@@ -103,7 +102,7 @@ def main(many: int = 50_000, seed: int = 1) -> int:
             "as many as asked for": counts["connected"] == many,
             "every upgrade has ended": closes == counts["upgraded"],
             "cut at all points": 0 < counts["heard out"] < counts["upgraded"] < many and joins > counts["heard out"],
-            "everything as before": settled < float("inf"),
+            "everything as before": after == before,
             "no groups left": members == [],
             "memory flat": growth < GROWTH,
             **unharmed(target),
