@@ -37,6 +37,11 @@ browser:
 	@tests/install-browser.sh
 	@tests/install-nginx.sh
 
+# make soak    the abuses in full: a million malformed inputs, a million cut connections; about five minutes
+soak: $(VENV)/tested
+	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
+	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
+
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV) ..."

@@ -19,6 +19,11 @@ from hubbub.settings import Settings
 from hubbub.transports.frames import text_frame
 from hubbub.transports.websocket import WebSocketProtocol
 
+CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
+"""All but 9, which measures speed, and 12 and 13, which are about compression: it is not offered."""
+NUMBER = 247
+"""How many these are."""
+
 
 class EchoSession(Session):
     """Sends every text back instead of running it as a command."""

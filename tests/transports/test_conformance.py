@@ -7,12 +7,9 @@ from collections import Counter
 import kosoku
 from websockets.asyncio.client import connect
 
-from echo import echoing
+from echo import CASES, NUMBER, echoing
 from hubbub.server import Server
 
-CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
-"""All but 9, which measures speed, and 12 and 13, which are about compression: it is not offered."""
-NUMBER = 247
 CONFORMING = {"OK", "NON-STRICT", "INFORMATIONAL"}
 """The suite's words for what passes; non-strict is an invalid text found at its end, not at its first wrong byte."""
 
