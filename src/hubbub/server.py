@@ -28,7 +28,7 @@ if sys.platform != "win32":
 BACKLOG = 4096
 """Connections that the system may hold before we accept them."""
 
-SPARE_FILES = 64
+SPARE_FILES = 96
 """Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
 
 DRAIN_RATE = 1000.0
