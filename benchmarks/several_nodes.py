@@ -56,6 +56,7 @@ async def start_node(backend: str) -> NodeProcess:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hubbub.cli", "serve", "--config", os.devnull, "--port", "0", "--rate-limit", "0",
         "--log-level", "error", "--backend", backend, "--max-connections-per-user", "5000", "--shutdown-timeout", "0",
+        "--drain-spread", "0",
         stdout=asyncio.subprocess.PIPE,
     )
     # fmt: on

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -17,15 +18,27 @@ from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.errors import CommandError, SettingsError
+from hubbub.errors import Close, CommandError, SettingsError
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
 from hubbub.transports.http_protocol import HttpProtocol
 from hubbub.transports.websocket import WebSocketProtocol
 
+if sys.platform != "win32":
+    import resource
+
 BACKLOG = 4096
 """Connections that the system may hold before we accept them."""
+
+SPARE_FILES = 96
+"""Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
+
+DRAIN_RATE = 1000.0
+"""Connections a second that are told to leave when the server stops, or more, to be done in ``drain_spread``."""
+
+DRAIN_STEP = 0.05
+"""Seconds between two groups of connections that are told to leave."""
 
 
 class Server:
@@ -98,7 +111,7 @@ class Server:
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
-            http=HttpProtocol,
+            http=cast(Any, partial(HttpProtocol, _most_connections())),
             lifespan="off",
             access_log=False,  # uvicorn's would show query strings, and tokens with them
             log_config=None,
@@ -126,6 +139,7 @@ class _Uvicorn(uvicorn.Server):
         self._signals = signals
 
     def stop(self) -> None:
+        self._node.draining = True
         self.should_exit = True
         self._stopping.set()
 
@@ -142,7 +156,7 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._node.draining = True
+        await _drain(self._node)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -157,6 +171,29 @@ class _Uvicorn(uvicorn.Server):
 def make_backend(name: str) -> Backend:
     """Return the backend that the setting names. Raises `SettingsError` if there is none of that name."""
     return MemoryBackend() if name == "memory" else ValkeyBackend(parse_address(name))
+
+
+async def _drain(node: Node) -> None:
+    """Tell the connections to come back, spread over time: they shall not all come back at once.
+
+    Meanwhile the listener stays open, so that ``/readyz`` can say 503 and newcomers are told why they are refused.
+    """
+    node.draining = True
+    sessions = list(node.sessions.values())
+    steps = int(min(node.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
+    for step in range(steps):
+        if step:
+            await asyncio.sleep(DRAIN_STEP)
+        for session in sessions[step::steps]:
+            session.close(Close.GOING_AWAY, node.now())
+
+
+def _most_connections() -> int:
+    """Return how many connections the limit of open files has room for."""
+    if sys.platform == "win32":  # knows no such limit
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
 def _listen(host: str, port: int) -> socket.socket:
