@@ -28,6 +28,7 @@ from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.scripts import SCRIPTS
 from hubbub.directory import parse_query
+from hubbub.errors import CommandError
 from hubbub.messages import Groups
 from store import Store
 
@@ -288,7 +289,74 @@ async def cost(members: int = 1000, seconds: float = 8) -> None:
                         stdout=asyncio.subprocess.PIPE,
                     )  # fmt: skip
                     out, _ = await process.communicate()
-                    print(turn, backend.partition(":")[0], f"cpu {node.cpu() - before:.2f} s", out.decode().strip())
+                    deliveries, used = json.loads(out)["deliveries"], node.cpu() - before
+                    name = backend.partition(":")[0]
+                    print(f"cost {turn}, {name}: {deliveries / used:,.0f} deliveries per CPU-second of the node")
+
+
+class Gate:
+    """A way to the store that can be shut: then bytes go nowhere, as when a cable is cut."""
+
+    def __init__(self, port: int) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.port = 0
+        self._target = port
+
+    async def start(self) -> None:
+        """Listen, on a port that the system chooses."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        with suppress(asyncio.CancelledError):  # at the end of the run
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                await self.open.wait()
+                writer.write(data)
+            await self.open.wait()
+        writer.close()
+
+
+async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
+    """Cut one of three nodes off for 15 s while 50 joins and leaves a second go on; then compare with the truth."""
+    from backends.test_valkey_model import Deaf, World
+
+    took = []
+    with Store() as store:
+        gate, world = Gate(store.port), World(store, 1)
+        await gate.start()
+        far = ValkeyBackend(parse_address(f"valkey://127.0.0.1:{gate.port}"))
+        far.attach(Deaf())
+        await far.start()
+        world.nodes.append(far)
+        await world.node()
+        await world.node()
+        for turn in range(rounds):
+            lost = far._link.opened
+            gate.open.clear()
+            ends, refused = time.monotonic() + seconds, 0
+            while time.monotonic() < ends:
+                step = asyncio.create_task(world.step())
+                await asyncio.sleep(1 / rate)
+                with suppress(CommandError):
+                    await step
+                    continue
+                refused += 1
+            assert not far.ready
+            gate.open.set()
+            began = time.monotonic()
+            for node in world.nodes:
+                while not await world.agrees(node):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            took.append(time.monotonic() - began)
+            assert far._link.opened > lost
+            print(f"cut {turn + 1}: {refused} refused, all views are the truth after {took[-1]:.2f} s", flush=True)
+    print(f"cut off for {seconds:g} s: {summary(took, 's', 1)}")
 
 
 async def latency(posts: int = 1000) -> None:
