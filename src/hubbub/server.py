@@ -105,7 +105,7 @@ class Server:
 
     async def _prepare(self, *, signals: bool) -> None:
         settings = self.settings
-        self._socket = _listen(settings.host, settings.port)
+        self._socket = listen(settings)
         self.url = _url(self._socket)
         self.node = Node(settings, make_backend(settings.backend), Authenticator(settings))
         config = uvicorn.Config(
@@ -196,11 +196,19 @@ def _most_connections() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket bound to the address; with several workers, one that shares its port with theirs.
+
+    Raises:
+        SettingsError: The address cannot be listened on.
+    """
+    host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY on what is accepted; without it, small answers wait for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.workers > 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

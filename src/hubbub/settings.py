@@ -35,6 +35,8 @@ class Settings:
     """Port to listen on; 0 lets the system choose one."""
     backend: str = "memory"
     """What nodes share: "memory" for a single node, or "valkey://host:6379" for several ("rediss://…" with TLS)."""
+    workers: int = 1
+    """Processes that "hubbub serve" starts on the port; more than one need a backend that they share."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
     jwks_url: str | None = None
@@ -95,8 +97,10 @@ class Settings:
         """Check each value by itself, then the combination."""
         for name in ("max_message", "max_command", "max_group_name", "max_user_id", "max_depth", "max_page"):
             self._at_least(name, 1)
-        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst"):
+        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
             self._at_least(name, 1)
+        if self.workers > 1 and self.backend == "memory":
+            raise SettingsError('workers share nothing with the backend "memory": set --backend (HUBBUB_BACKEND)')
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
         for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout"):
