@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, expect
 
-import hubbub
 from browser import CHROMIUM, PALE, PHONE, SHOWS_FOCUS, SPILLS, Person, chromium, come
 from helpers import SECRET, Peer, open_peer, token
 from hubbub.server import Server
@@ -417,7 +416,6 @@ async def test_the_program_for_browsers_works(two: tuple[Person, Person]) -> Non
     await expect(alice.message("Hello")).to_contain_text("Ada")
 
 
-@pytest.mark.skipif(not hasattr(hubbub, "connect"), reason="there is no Python client yet")
 async def test_the_program_for_python_works(two: tuple[Person, Person]) -> None:
     alice, _ = two
     program = await alice.page.locator("#build-dialog [data-snippet=python]").text_content()

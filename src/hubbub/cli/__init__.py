@@ -6,6 +6,7 @@ file is wrong; 130 Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
 
 from hubbub.cli.sources import Sources
+from hubbub.cli.screen import harmless
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
 FAILED = 1
@@ -40,15 +42,17 @@ Try it, each line in a terminal of its own:
 )
 app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False, show=False), sources])
 app.command("hubbub.cli.token:token", name="token", config=[sources])
-# app.command("hubbub.cli.ask:groups", name="groups")
-# app.command("hubbub.cli.ask:users", name="users")
-# app.command("hubbub.cli.ask:post", name="post")
-# app.command("hubbub.cli.join:join", name="join")
+app.command("hubbub.cli.listing:groups", name="groups")
+app.command("hubbub.cli.listing:users", name="users")
+app.command("hubbub.cli.post:post", name="post")
+app.command("hubbub.cli.join:join", name="join")
 app.command("hubbub.cli.bench:bench", name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that `arguments` name, those of the process if None, and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what peers write may be more than this terminal's encoding can say
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(sys.argv[1:] if arguments is None else list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -68,5 +72,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"hubbub: {' '.join(message.split())}", file=sys.stderr)
+    print(f"hubbub: {harmless(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

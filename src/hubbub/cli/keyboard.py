@@ -30,10 +30,11 @@ class Keyboard:
 
     def __init__(self) -> None:
         self.edits = readline is not None and sys.stdin.isatty() and sys.stdout.isatty()
+        self._prompting = False
 
     def typed(self) -> str:
-        """Return the prompt and what has been typed behind it so far; "" where nobody types."""
-        return PROMPT + readline.get_line_buffer() if self.edits else ""
+        """Return the prompt and what has been typed behind it so far; "" where nobody types, or not just now."""
+        return PROMPT + readline.get_line_buffer() if self._prompting else ""
 
     async def lines(self) -> AsyncIterator[str]:
         """Iterate over the lines until input ends."""
@@ -44,10 +45,24 @@ class Keyboard:
             asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
 
         # A thread, since a file can be neither polled nor read without blocking; a daemon, since nothing ends a read.
-        threading.Thread(target=_read, args=(_edited if self.edits else _plain, put), daemon=True).start()
+        threading.Thread(target=_read, args=(self._edited if self.edits else _plain, put), daemon=True).start()
         with _terminal_restored(self.edits):
             while (line := await queue.get()) is not None:
                 yield line
+
+    def _edited(self) -> Iterator[str]:
+        readline.set_pre_input_hook(self._prompted)
+        with suppress(EOFError):
+            while True:
+                try:
+                    line = input(PROMPT)
+                finally:
+                    self._prompting = False
+                yield line
+
+    def _prompted(self) -> None:
+        """Called when the prompt has been printed: what comes now has to be printed around it."""
+        self._prompting = True
 
 
 def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]) -> None:
@@ -55,12 +70,6 @@ def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]
         for line in source():
             put(line)
         put(None)
-
-
-def _edited() -> Iterator[str]:
-    with suppress(EOFError):
-        while True:
-            yield input(PROMPT)
 
 
 def _plain() -> Iterator[str]:

@@ -17,20 +17,30 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+def is_harmless(character: str) -> bool:
+    """Return whether a terminal shows this character, rather than obeys it or cannot have it."""
+    code = ord(character)
+    control = code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
+    return not (control or 0xD800 <= code < 0xE000 or character in _TURNING)
+
+
 def harmless(text: str) -> str:
     """Return `text` with everything that is a command to a terminal made visible instead; new lines are indented."""
     return "".join(map(_harmless, text))
 
 
+def one_line(text: str) -> str:
+    """Return `text` as `harmless` does, new lines made visible as well."""
+    return harmless(text.replace("\n", "␊"))
+
+
 def _harmless(character: str) -> str:
-    code = ord(character)
+    if is_harmless(character):
+        return character
     if character == "\n":
         return "\n    "
-    if code < 0x20:
-        return chr(0x2400 + code)  # the picture of the control character
-    if 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0x2028, 0x2029) or character in _TURNING:
-        return f"\\u{code:04x}"
-    return character
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else f"\\u{code:04x}"  # the picture of the control character
 
 
 def colour(user: str) -> str:
@@ -40,7 +50,7 @@ def colour(user: str) -> str:
 
 def name(user: str) -> Text:
     """Return a user's name in its colour, on one line."""
-    return Text(harmless(user).replace("\n    ", "␊"), style=f"bold {colour(user)}")
+    return Text(one_line(user), style=f"bold {colour(user)}")
 
 
 def words(message: Any) -> str:
@@ -82,12 +92,15 @@ class Screen:
         self._console = console
         self._typed = typed
 
-    def show(self, line: Text) -> None:
-        """Print a line above the one that is being typed."""
-        typed = self._typed()
+    def show(self, line: Text | str) -> None:
+        """Print a line above the one that is being typed. Text without colours must be harmless already."""
+        typed = self._typed() if self._console.is_terminal else ""
         if typed:
             self._console.file.write("\r\x1b[K")
-        self._console.print(line, soft_wrap=True, highlight=False, emoji=False)
+        if isinstance(line, str):
+            self._console.file.write(f"{line}\n")
+        else:
+            self._console.print(line, soft_wrap=True, highlight=False, emoji=False)
         self._console.file.write(typed)
         self._console.file.flush()
 

@@ -18,7 +18,7 @@ async def main():
         await hub.join_realtime(${JSON.stringify(group)})
         await hub.post_realtime({"msg": "Hello"}, {"group": ${JSON.stringify(group)}})
         async for event in hub:
-            print(event.sender, event.message)
+            print(event)
 
 asyncio.run(main())`;
 

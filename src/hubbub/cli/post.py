@@ -1,0 +1,94 @@
+"""``hubbub post``: send one message to a group or to a user."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from hubbub.cli.access import Access, connected, patiently
+from hubbub.cli.json_lines import json_line
+from hubbub.cli.loop import run
+from hubbub.cli.server_post import post_as_server
+from hubbub.errors import SettingsError
+
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def post(
+    to: Annotated[str, Parameter(show_default=False)],
+    message: Annotated[str, Parameter(show_default=False, allow_leading_hyphen=True)],
+    /,
+    *,
+    user: Flag = False,
+    json: Flag = False,
+    access: Access | None = None,
+) -> None:
+    """Send a message to a group or to a user.
+
+    Text is sent as {"msg": "the text"}, the way the demo page and "hubbub
+    join" do; with --json the message is any JSON, sent as it is. "-" reads it
+    from standard input:
+
+        hubbub post HelloWorld "Hello, everybody"
+        hubbub post --user alice "Only for you"
+        hubbub post HelloWorld --json '{"temperature": 21.5}'
+        uptime | hubbub post HelloWorld -
+
+    Only members post to a group, so this joins it, posts and leaves, and the
+    others see that. With a server token ("hubbub token NAME --server") it posts
+    from outside, and nobody comes or goes.
+
+    Args:
+        to: The group, or with --user the user.
+        message: What to say; - for standard input.
+        user: TO is a user, who hears it on every connection.
+        json: The message is JSON. So is the answer then.
+        access: Where, and as whom.
+    """
+    if not to:
+        raise SettingsError("TO must be the name of a group, or with --user of a user")
+    access = access or Access()
+    value = parse_message(sys.stdin.buffer.read() if message == "-" else message, as_json=json)
+    token = access.server_token()
+    if token is not None:
+        recipients = post_as_server(access.address, token, to, value, to_user=user)
+    else:
+        recipients = run(_post(access, to, value, to_user=user))
+    if json:
+        print(json_line({"type": "success", "message": "Message sent.", "recipients": recipients}))
+    else:
+        print(f"Sent to {recipients} connection{'s' * (recipients != 1)}." if recipients else "Sent; nobody was there.")
+
+
+def parse_message(given: str | bytes, *, as_json: bool) -> Any:
+    """Return the message that text on the command line, or bytes from standard input, stand for.
+
+    Raises:
+        SettingsError: It is not UTF-8, or not JSON where it should be.
+    """
+    try:
+        text = given if isinstance(given, str) else given.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise SettingsError("the message is not UTF-8") from None
+    if not as_json:
+        return {"msg": text}
+    try:
+        return json_module.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"the message is not JSON: {error}") from None
+    except RecursionError:
+        raise SettingsError("the message is nested too deep") from None
+
+
+async def _post(access: Access, to: str, message: Any, *, to_user: bool) -> int:
+    """Return how many connections it was handed to, our own apart."""
+    async with connected(access) as client:
+        if to_user:
+            return (await patiently(lambda: client.post_realtime(message, {"user_id": to}))).recipients
+        await client.join_realtime(to)
+        sent = await client.post_realtime(message, {"group": to})
+        await client.join_realtime(None)
+        return sent.recipients - 1

@@ -1,0 +1,44 @@
+"""The Python client: `connect` to a server, join a group, post, list, and hear what others post.
+
+Example::
+
+    async with hubbub.connect("http://127.0.0.1:8000", guest="alice") as client:
+        await client.join_realtime("HelloWorld")
+        await client.post_realtime({"msg": "Hello World!"}, "HelloWorld")
+        async for event in client:
+            print(event)
+"""
+
+from hubbub.client.client import Client, connect
+from hubbub.client.events import (
+    Closed,
+    Connected,
+    Event,
+    Message,
+    Notice,
+    Other,
+    Private,
+    Problem,
+    Reconnecting,
+)
+from hubbub.client.results import Joined, Page, Sent
+from hubbub.messages import GroupRow, UserRow
+
+__all__ = [
+    "Client",
+    "Closed",
+    "Connected",
+    "Event",
+    "GroupRow",
+    "Joined",
+    "Message",
+    "Notice",
+    "Other",
+    "Page",
+    "Private",
+    "Problem",
+    "Reconnecting",
+    "Sent",
+    "UserRow",
+    "connect",
+]

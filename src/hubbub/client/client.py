@@ -1,0 +1,285 @@
+"""What programs use: the spec page's six methods in snake_case, and the events."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import AsyncIterator, Callable, Generator
+from types import TracebackType
+from typing import Any, Literal
+
+from hubbub.client.connection import End
+from hubbub.client.events import Closed, Event, Problem
+from hubbub.client.feed import Feed
+from hubbub.client.keeper import Keeper, Target, Token
+from hubbub.client.paging import Pages
+from hubbub.client.results import Joined, Page, Row, Sent, StartKey
+from hubbub.client.wire import Command, Recipient, join_command, listing_command, post_command
+from hubbub.errors import Close, CommandError, ErrorCode, invalid
+from hubbub.messages import Condition, GroupRow, Order, UserRow
+
+MAX_CALLS = 1000
+"""Most calls that wait for their answers at a time."""
+
+
+def connect(
+    url: str,
+    *,
+    token: Token | None = None,
+    guest: str | None = None,
+    on_event: Callable[[Event], object] | None = None,
+    timeout: float = 10.0,
+    connect_timeout: float | None = 10.0,
+    max_events: int = 10_000,
+    tls: ssl.SSLContext | None = None,
+) -> Client:
+    """Return a client of the server at `url`, for ``async with`` or ``await``, which connect it.
+
+    Args:
+        url: The server's address (``http``, ``https``, ``ws`` or ``wss``); a path before ``/v1/connect`` is kept.
+        token: Who we are: a token, or a function, perhaps async, that returns a fresh one. It is called before each
+            attempt to connect, and shortly before the present token ends.
+        guest: Or a name, where the server lets guests in.
+        on_event: Called with every event, one after the other; may be async. Without it, events are read with
+            ``async for event in client``.
+        timeout: Seconds that a call waits for its answer.
+        connect_timeout: Seconds to wait for the first connection; None: as long as it takes.
+        max_events: Most events that wait to be read or handled. Of more, the newest are dropped, and a `Problem` with
+            the code ``EVENTS_LOST`` stands in their place.
+        tls: How the server's certificate is checked; None for the system's way.
+
+    Raises:
+        CommandError: ``INVALID_PARAMETER``: the address is none, or not exactly one of `token` and `guest` is given.
+    """
+    if max_events < 1:
+        raise invalid('"max_events" must be at least 1.')
+    return Client(Target(url, token, guest, timeout, tls), on_event, connect_timeout, max_events)
+
+
+class Client:
+    """A client of one server; made by `connect`.
+
+    All methods raise `hubbub.CommandError`: with the server's code and text; with ``UNAVAILABLE`` when there is no
+    answer in time, or when the connection was lost after a post was sent, which may or may not have arrived; with
+    ``INVALID_REQUEST`` when not connected with `connect_realtime`. Calls made while the connection is away wait for it.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        on_event: Callable[[Event], object] | None,
+        connect_timeout: float | None,
+        max_events: int,
+    ) -> None:
+        self._target = target
+        self._on_event = on_event
+        self._connect_timeout = connect_timeout
+        self._max_events = max_events
+        self._feed: Feed | None = None
+        self._keeper: Keeper | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._handling: asyncio.Task[None] | None = None
+        self._pages = Pages()
+
+    # --- what is the matter ---
+
+    @property
+    def state(self) -> str:
+        """``closed``, ``connecting``, ``connected`` or ``reconnecting``."""
+        return self._keeper.state if self._keeper else "closed"
+
+    @property
+    def user_id(self) -> str | None:
+        """Who we are to the server; None before the first connection."""
+        return self._keeper.welcome.user_id if self._keeper and self._keeper.welcome else None
+
+    @property
+    def connection_id(self) -> str | None:
+        """The id of the present connection; None while there is none."""
+        return self._keeper.welcome.connection_id if self.state == "connected" and self._keeper else None  # type: ignore[union-attr]
+
+    @property
+    def group(self) -> str | None:
+        """The joined group."""
+        return self._keeper.group if self._keeper else None
+
+    # --- connecting ---
+
+    async def connect_realtime(self) -> None:
+        """Connect, and stay connected until `close_realtime`.
+
+        Raises:
+            CommandError: The server refused; or ``UNAVAILABLE``, there was no connection within `connect_timeout`.
+        """
+        if self._keeper is None:
+            self._feed = Feed(self._max_events)
+            self._keeper = Keeper(self._target, self._feed.put)
+            self._keeping = asyncio.create_task(self._keep(self._keeper))
+            if self._on_event:
+                self._handling = asyncio.create_task(self._handle(self._feed, self._on_event))
+        keeper = self._keeper
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await asyncio.shield(keeper.connected)
+        except TimeoutError:
+            await self.close_realtime()
+            text = f"No connection within {self._connect_timeout:g} s: {keeper.trouble}"
+            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
+
+    async def close_realtime(self) -> None:
+        """Close the connection; the group is forgotten, and calls that wait fail. Does nothing when there is none."""
+        if self._keeper is None or self._keeping is None:
+            return
+        keeping, handling = self._keeping, self._handling
+        error = CommandError(ErrorCode.UNAVAILABLE, "The connection was closed by close_realtime().")
+        self._finish(self._keeper, End(int(Close.NORMAL), "closed", error))
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        if handling and handling is not asyncio.current_task():  # the handler itself may close the client
+            await asyncio.wait([handling])
+
+    def __await__(self) -> Generator[Any, None, Client]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> Client:
+        await self.connect_realtime()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_realtime()
+
+    # --- events ---
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Give the events since `connect_realtime`, and end after `Closed`. They are given once, to one reader."""
+        if self._on_event:
+            raise CommandError(ErrorCode.INVALID_REQUEST, "The events go to on_event.")
+        if self._feed is None:
+            raise _not_connected()
+        while event := await self._feed.get():
+            yield event
+
+    # --- commands ---
+
+    async def join_realtime(self, group: str | None) -> Joined:
+        """Enter a group, leaving the one before; None and ``""`` only leave."""
+        keeper = self._running()
+        joined: Joined = await self._ask(join_command(group), Joined)
+        keeper.group = group or None
+        return joined
+
+    async def post_realtime(self, message: Any, recipient: Recipient) -> Sent:
+        """Send any JSON value to the own group or to a user.
+
+        Args:
+            message: None, bool, int, float, str, list, tuple, or dict with text as keys.
+            recipient: A name, which means the joined group if it is called that, otherwise a user; or exactly
+                ``{"group": …}`` or ``{"user_id": …}``.
+        """
+        sent: Sent = await self._ask(post_command(message, recipient), Sent)
+        return sent
+
+    async def get_realtime_groups(
+        self,
+        search_for: Order | None = None,
+        value: str | float | None = None,
+        condition: Condition | None = None,
+        range: str | float | None = None,  # noqa: A002  (the spec page's name)
+        *,
+        limit: int | None = None,
+        ascending: bool | None = None,
+        start_key: StartKey | Literal["start"] | None = None,
+        fetch_more: bool = False,
+    ) -> Page[GroupRow]:
+        """List or search the groups. All parameters as on the spec page.
+
+        Args:
+            search_for: ``"group"``, by name, or ``"number_of_users"``.
+            value: The name or number to compare with.
+            condition: How to compare; ``>=`` on names means "starts with".
+            range: The other end of a range, in place of `condition`.
+            limit: Rows of a page, 1 to 1000; 50.
+            ascending: False lists downwards.
+            start_key: Begin behind this start key of an earlier page.
+            fetch_more: Go on where the last page of the same query stopped.
+        """
+        fields = {"searchFor": search_for, "value": value, "condition": condition, "range": range}
+        command = listing_command("groups", **fields, limit=limit, ascending=ascending, startKey=start_key)
+        return await self._list(command, Page[GroupRow], None, goes_on=fetch_more and start_key != "start")
+
+    async def get_realtime_users(
+        self,
+        group: str | None = None,
+        user_id: str | None = None,
+        *,
+        limit: int | None = None,
+        ascending: bool | None = None,
+        start_key: StartKey | Literal["start"] | None = None,
+        fetch_more: bool = False,
+    ) -> Page[UserRow]:
+        """List the connections in `group` (default: the joined one), or those of one user in it."""
+        fields = {"group": group, "user_id": user_id}
+        command = listing_command("users", **fields, limit=limit, ascending=ascending, startKey=start_key)
+        scope = group if group is not None else self.group
+        return await self._list(command, Page[UserRow], scope, goes_on=fetch_more and start_key != "start")
+
+    # --- inside ---
+
+    def _running(self) -> Keeper:
+        if self._keeper is None:
+            raise _not_connected()
+        return self._keeper
+
+    async def _ask(self, command: Command, kind: Any) -> Any:
+        keeper = self._running()
+        if keeper.waiting >= MAX_CALLS:
+            raise CommandError(ErrorCode.RATE_LIMITED, f"More than {MAX_CALLS} calls wait for their answers.")
+        return await keeper.ask(command, kind)
+
+    async def _list(self, command: Command, kind: type[Page[Row]], scope: str | None, *, goes_on: bool) -> Page[Row]:
+        async def ask(asked: Command) -> Page[Row]:
+            page: Page[Row] = await self._ask(asked, kind)
+            return page
+
+        return await self._pages.open(command, scope, goes_on=goes_on).next_page(command, ask)
+
+    async def _keep(self, keeper: Keeper) -> None:
+        try:
+            end = await keeper.run()
+        except Exception as mishap:  # nobody must wait for ever because of it
+            end = End(ErrorCode.INTERNAL, "", CommandError(ErrorCode.INTERNAL, f"The client failed: {mishap!r}."))
+            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": mishap})
+        text = f"The server closed the connection ({end.code}: {end.reason})."
+        error = end.error or CommandError(ErrorCode.UNAVAILABLE, text)
+        assert self._feed is not None
+        self._feed.put(Problem(end.code, error.message))
+        self._finish(keeper, end._replace(error=error))
+
+    def _finish(self, keeper: Keeper, end: End) -> None:
+        """End for good: nothing waits any more, nothing comes back, nothing is remembered."""
+        assert end.error is not None
+        assert self._feed is not None
+        self._keeper = self._keeping = self._handling = None
+        self._pages.clear()
+        keeper.fail(end.error)
+        self._feed.put(Closed(end.code))
+
+    @staticmethod
+    async def _handle(feed: Feed, on_event: Callable[[Event], object]) -> None:
+        """Hand on the events. What goes wrong there is reported to the loop, and changes nothing here."""
+        while event := await feed.get():
+            try:
+                result = on_event(event)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as error:  # as asyncio does with its own callbacks
+                text = f"Exception in on_event({event.type!r})"
+                asyncio.get_running_loop().call_exception_handler({"message": text, "exception": error})
+
+
+def _not_connected() -> CommandError:
+    text = "No realtime connection. Call connect_realtime(), or use `async with`, before this."
+    return CommandError(ErrorCode.INVALID_REQUEST, text)
