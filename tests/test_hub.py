@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hubbub.hub import SHARED_FROM, Connection, Hub
+from hubbub.hub import SHARED_FROM, SLICE, WRITE, Connection, Hub
 from hubbub.messages import Event, Message
 
 GROUPS = st.sampled_from(["a", "b", "c"])
@@ -53,9 +53,9 @@ class HubMachine(RuleBasedStateMachine):
         self.clients: list[Client] = []
         self.number = 0
 
-    @initialize(shared_from=st.integers(1, 4))
-    def start(self, shared_from: int) -> None:
-        self.hub = Hub(self.scheduled.append, shared_from)
+    @initialize(shared_from=st.integers(1, 4), slice_cost=st.sampled_from([1, 2 * WRITE, SLICE]))
+    def start(self, shared_from: int, slice_cost: int) -> None:
+        self.hub = Hub(self.scheduled.append, shared_from, slice_cost)
 
     @rule(wire=st.integers(0, 1))
     def connect(self, wire: int) -> None:
@@ -117,14 +117,21 @@ class HubMachine(RuleBasedStateMachine):
         client.expected += b"r%d;" % self.number
 
     @rule()
-    def flush(self) -> None:
+    def tick(self) -> None:
         before = {client: len(client.writes) for client in self.clients}
         assert len(self.scheduled) <= 1, "scheduled more than once per tick"
-        while self.scheduled:
+        if self.scheduled:
             self.scheduled.pop()()
         for client in self.clients:
-            assert b"".join(client.writes) == client.expected
+            assert client.expected.startswith(b"".join(client.writes))
             assert len(client.writes) - before[client] <= 1, "more than one write in a tick"
+
+    @rule()
+    def flush(self) -> None:
+        while self.scheduled:
+            self.tick()
+        for client in self.clients:
+            assert b"".join(client.writes) == client.expected
 
     @invariant()
     def membership(self) -> None:
@@ -161,6 +168,28 @@ def test_members_of_a_quiet_tick_share_one_object() -> None:
     written = [client.writes for client in clients]
     assert written == [[b"x:1;x:2;"]] * SHARED_FROM
     assert len({id(writes[0]) for writes in written}) == 1
+
+
+def test_a_flush_ends_when_it_has_cost_enough() -> None:
+    scheduled: list[Callable[[], None]] = []
+    hub = Hub(scheduled.append, slice_cost=5 * WRITE)
+    wire = PlainWire("x")
+    clients = [Client(number, wire) for number in range(100)]
+    for client in clients:
+        hub.add(client.connection)
+        hub.join(client.connection, "a")
+    hub.flush()
+    hub.publish("a", message(1))
+    ticks = 0
+    while scheduled:
+        before = sum(len(client.writes) for client in clients)
+        scheduled.pop()()
+        assert sum(len(client.writes) for client in clients) - before in {0, 5}
+        ticks += 1
+        if ticks == 3:
+            hub.publish("a", message(2))
+    assert [client.writes for client in clients] == [[b"x:1;", b"x:2;"]] * 100
+    assert ticks in {40, 41}
 
 
 def test_a_tick_with_nothing_to_say_is_not_scheduled() -> None:
