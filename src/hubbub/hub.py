@@ -21,10 +21,10 @@ is pending and it has shrunk to half of that, so that a group at the edge does n
 
 How nobody waits for long
 -------------------------
-Writing to 10,000 members takes tens of milliseconds, in which nothing else would happen. So a flush of shared lanes ends
-when it has cost `SLICE`; the members that it has not come to stay in the lane's ``rest`` until the next tick. What the
-group hears meanwhile waits in ``pending`` until they have been served. Who gets something of its own before its turn
-comes first takes over into its outbox what it was about to hear.
+Writing to 10,000 members takes tens of milliseconds, in which nothing else would happen. So a flush of shared lanes
+ends when it has cost `SLICE`; the members that it has not come to stay in the lane's ``rest`` until the next tick. What
+the group hears meanwhile waits in ``pending`` until they have been served. Who gets something of its own before its
+turn comes first takes over into its outbox what it was about to hear.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class Hub:
     # --- inside ---
 
     def _flush_lane(self, lane: Lane, room: int) -> int:
-        """Write what is pending and return what it has cost; if that would be more than `room`, leave it to the rest."""
+        """Write what is pending and return what it has cost; if that would exceed `room`, leave it to the rest."""
         pending, apart, members = lane.pending, lane.apart, lane.members
         lane.pending, lane.apart = [], {}
         if not pending:
