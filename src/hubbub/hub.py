@@ -41,8 +41,8 @@ SHARED_FROM = 12
 WRITE = 24_576
 """What a write costs besides the bytes in it, in bytes that could be written in the same time."""
 
-SLICE = 2_200 * WRITE
-"""What one flush may spend on shared lanes: 10 to 15 milliseconds."""
+SLICE = 3_000 * WRITE
+"""What one flush may spend on shared lanes: about 15 milliseconds."""
 
 
 class Wire(Protocol):
