@@ -108,3 +108,8 @@ def call(*arguments: str) -> Ran:
     code = ended.value.code
     assert code is None or isinstance(code, int)
     return Ran(code or 0, out.getvalue(), err.getvalue())
+
+
+async def ask(*arguments: str) -> Ran:
+    """Do `call` in a thread, for commands that talk to a server that runs in this loop."""
+    return await asyncio.to_thread(call, *arguments)

@@ -35,7 +35,7 @@ class _Cursor(msgspec.Struct, forbid_unknown_fields=True):
 
 def parse_user_query(command: Users, max_page: int) -> UserQuery:
     """Check a `Users` command; raise `CommandError` ``INVALID_PARAMETER`` that names the field and the limit."""
-    limit = DEFAULT_LIMIT if command.limit is None else command.limit
+    limit = min(DEFAULT_LIMIT, max_page) if command.limit is None else command.limit
     if not 1 <= limit <= max_page:
         raise invalid(f'"limit" must be 1 to {max_page}, not {limit}.')
     after = None

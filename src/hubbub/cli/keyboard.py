@@ -45,8 +45,9 @@ class Keyboard:
             asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
 
         # A thread, since a file can be neither polled nor read without blocking; a daemon, since nothing ends a read.
-        threading.Thread(target=_read, args=(self._edited if self.edits else _plain, put), daemon=True).start()
+        reading = threading.Thread(target=_read, args=(self._edited if self.edits else _plain, put), daemon=True)
         with _terminal_restored(self.edits):
+            reading.start()
             while (line := await queue.get()) is not None:
                 yield line
 

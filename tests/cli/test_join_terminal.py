@@ -1,0 +1,88 @@
+"""``hubbub join`` in a terminal: what comes is shown around what is being typed, and the terminal is left as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from helpers import Peer
+from hubbub.server import Server
+
+if sys.platform == "win32":
+    pytest.skip("there are no pseudo-terminals", allow_module_level=True)
+
+from terminal import terminal, visible
+
+Peers: TypeAlias = Callable[..., Awaitable[Peer]]
+
+
+async def hears(peer: Peer, **expected: Any) -> bool:
+    """Whether the next event is this, as far as it is told."""
+    event = await peer.event()
+    return {name: event.get(name) for name in expected} == expected
+
+
+async def test_a_conversation(server: Server, peers: Peers, tmp_path: Path) -> None:
+    bob = await peers(server, guest="bob", group="HelloWorld")
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await alice.shows('You are alice in "HelloWorld", with bob.', "> ")
+        assert await hears(bob, code="USER_JOINED", sender="alice")
+
+        alice.type("Hello, ev")
+        assert await alice.shows("> Hello, ev")
+        await bob.do("post", to="HelloWorld", message={"msg": "Hi \x1b[2Jthere"})
+        await bob.do("post", to={"user_id": "alice"}, message=[1, {"a": None}])
+        said = ["bob: Hi ␛[2Jthere", 'bob (only to you): [1, {"a": null}]']
+        assert await alice.shows(*said, "> Hello, ev")
+        assert await hears(bob, sender="bob")
+
+        alice.type("erybody\r")
+        assert await alice.shows(*said, "> Hello, everybody", "> ")
+        assert await hears(bob, type="message", sender="alice", message={"msg": "Hello, everybody"})
+
+        alice.type("\r\x1b[A\x7f\r")  # an empty line says nothing; then the line before, without its last letter
+        assert await hears(bob, message={"msg": "Hello, everybod"})
+        await bob.do("leave")
+        assert await alice.shows("> Hello, everybod", "* bob left", "> ")
+        await bob.do("join", group="HelloWorld")
+        assert await alice.shows("* bob left", "* bob came", "> ")
+
+        alice.type("\x04")
+        assert await alice.ended() == 0
+        assert await hears(bob, code="USER_LEFT", sender="alice")
+        assert alice.restored
+        assert alice.lines[-1] == ""
+
+
+async def test_control_c_leaves_too(server: Server, peers: Peers, tmp_path: Path) -> None:
+    bob = await peers(server, guest="bob", group="HelloWorld")
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await hears(bob, code="USER_JOINED", sender="alice")
+        alice.type("Hel")
+        assert await alice.shows("> Hel")
+        alice.type("\x03")
+        assert await alice.ended() == 130
+        assert alice.restored
+        assert alice.lines[-1] == ""
+    assert await hears(bob, code="USER_LEFT", sender="alice")
+
+
+async def test_what_cannot_be_posted_is_said(start: Callable[..., Awaitable[Server]], tmp_path: Path) -> None:
+    server = await start(max_message=200)
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await alice.shows('You are alice in "HelloWorld", alone.', "> ")
+        alice.type("x" * 300 + "\r")
+        assert await alice.shows("> " + "x" * 300, '"message" has 310 bytes; at most 200 are allowed.', "> ")
+        alice.type("\x04")
+        assert await alice.ended() == 0  # it was seen
+
+
+def test_the_oracle_itself() -> None:
+    assert visible("ab\r\n\x1b[31mc\x1b[0md\b\x1b[K\n") == ["ab", "c", ""]
+    assert visible("> ab\r\x1b[Kx\r\n> ab") == ["x", "> ab"]
+    with pytest.raises(AssertionError):
+        visible("\x1b[2J")
