@@ -420,7 +420,7 @@ class Swarm:
             sys.exit(f"{len(lost)} of {len(clients)} clients were not let in: {lost[0].status} {lost[0].code}")
         return clients
 
-    def settle(self, quiet: float = 0.3) -> None:
+    def settle(self, quiet: float = 1.0) -> None:
         """Run until nothing has come for `quiet` seconds."""
         while True:
             before = self.heard_at = now()

@@ -130,6 +130,16 @@ class Hub:
             if not own:
                 del self.users[connection.user_id]
 
+    def rewire(self, connection: Connection, write: Callable[[bytes], object]) -> None:
+        """Write to `connection` with `write` from now on. May be called while it is being written to."""
+        connection.write = write
+        lane = connection.lane
+        if lane is not None:
+            if connection in lane.members:
+                lane.members[connection] = write
+            if connection in lane.rest:
+                lane.rest[connection] = write
+
     # --- groups ---
 
     def join(self, connection: Connection, group: str) -> None:
