@@ -193,9 +193,10 @@ class Hub:
                 lane.pending.append(data)
             else:
                 for connection in lane.members:
-                    if not connection.outbox:
+                    outbox = connection.outbox
+                    if not outbox:
                         self._writers.append(connection)
-                    connection.outbox.append(data)
+                    outbox.append(data)
             members += len(lane.members)
         if not self._scheduled:
             self._wake()
@@ -276,6 +277,8 @@ class Hub:
             for connection in turn:
                 rest.pop(connection)(data)
             room -= len(turn) * cost
+            if not rest:
+                lane.data = b""
             # Outboxes have been written, but there is more to hear when the lane's turn has come.
             self._writers.extend(lane.apart)
         self._lanes = late

@@ -257,7 +257,7 @@ class Node:
         await self.backend.leave(session.row)
         return LEFT
 
-    def post_now(self, session: Session, post: Post) -> Success | None:
+    def post_now(self, session: Session, post: Post) -> int | None:
         """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
         lane, to, settings = session.lane, post.to, self.settings
         if self._publish_now is None or lane is None:
@@ -269,7 +269,7 @@ class Node:
         recipients = self._publish_now(message)
         self.counters.posts += 1
         self.counters.delivered += recipients
-        return sent(recipients)
+        return recipients
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self.settings.max_message, self.settings.max_depth)

@@ -24,7 +24,7 @@ from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.hub import Connection
 from hubbub.identity import Identity
-from hubbub.messages import Command, Connect, Post, Reply, Success, UserRow
+from hubbub.messages import Command, Connect, Post, Reply, UserRow
 from hubbub.settings import Settings
 
 MAX_WAITING = 256
@@ -66,8 +66,8 @@ class Operations(Protocol):
         """Do what the command says. Raises `CommandError`; None means that there is nothing to answer any more."""
         ...
 
-    def post_now(self, session: Session, post: Post) -> Success | None:
-        """Do a post that need not wait, and return its reply; None if it is one for `execute`."""
+    def post_now(self, session: Session, post: Post) -> int | None:
+        """Do a post that need not wait, and return its number of recipients; None if it is one for `execute`."""
         ...
 
     def send(self, session: Session, data: bytes) -> None:
@@ -239,14 +239,15 @@ class Session(Connection):
 
     def _run(self, command: Command) -> None:
         try:
-            reply: Reply | None = self._node.post_now(self, command) if type(command) is Post else None
-            if reply is None:
-                if self._node.waits(command):
-                    self._busy = True
-                    self._node.spawn(self._run_waiting(command))
-                    return
-                reply = run_now(self._node.execute(self, command))
-            self._answer(command.id, reply)
+            recipients = self._node.post_now(self, command) if type(command) is Post else None
+            if recipients is not None:
+                if command.id is not None:
+                    self._node.send(self, self.wire.sent(command.id, recipients))
+            elif self._node.waits(command):
+                self._busy = True
+                self._node.spawn(self._run_waiting(command))
+            else:
+                self._answer(command.id, run_now(self._node.execute(self, command)))
         except CommandError as error:
             self._refuse(command.id, error)
         except Exception:

@@ -62,6 +62,7 @@ async def test_control_c_leaves_too(server: Server, peers: Peers, tmp_path: Path
     bob = await peers(server, guest="bob", group="HelloWorld")
     async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
         assert await hears(bob, code="USER_JOINED", sender="alice")
+        assert await alice.shows("> ")
         alice.type("Hel")
         assert await alice.shows("> Hel")
         alice.type("\x03")

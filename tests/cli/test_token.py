@@ -11,7 +11,6 @@ import pytest
 
 from command import call, run
 from helpers import SECRET
-from hubbub.cli.duration import parse_duration
 
 OTHER = "another secret, of 32 bytes or more too"
 
@@ -68,14 +67,3 @@ def test_one_clear_line(
     (line,) = ran.err.splitlines()
     assert message in line
     assert "short" not in line
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800), ("01s", 1)])
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "5", "h", "1.5h", "-1h", "0s", "1H", "1h30m", " 1h", "1h\n", "٣h", "9999999s"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="write it as 90s, 15m, 1h or 7d"):
-        parse_duration(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -40,21 +40,30 @@ Try it, each line in a terminal of its own:
     help_format="plaintext",
     default_parameter=Parameter(negative_iterable=()),
 )
-app.command("hubbub.cli.serve:serve", name="serve", config=[Env("HUBBUB_", command=False, show=False), sources])
-app.command("hubbub.cli.token:token", name="token", config=[sources])
-app.command("hubbub.cli.listing:groups", name="groups")
-app.command("hubbub.cli.listing:users", name="users")
-app.command("hubbub.cli.post:post", name="post")
-app.command("hubbub.cli.join:join", name="join")
-app.command("hubbub.cli.bench:bench", name="bench")
+_COMMANDS: dict[str, list[Callable[..., None]]] = {
+    "serve:serve": [Env("HUBBUB_", command=False, show=False), sources],
+    "token:token": [sources],
+    "listing:groups": [],
+    "listing:users": [],
+    "post:post": [],
+    "join:join": [],
+    "bench:bench": [],
+}
+"""The commands, in the order of the list of them, and where they get options from that the command line has not."""
+
+for _number, (_where, _config) in enumerate(_COMMANDS.items()):
+    app.command(f"hubbub.cli.{_where}", name=_where.partition(":")[2], sort_key=_number, config=_config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that `arguments` name, those of the process if None, and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # what peers write may be more than this terminal's encoding can say
         sys.stdout.reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if not given or given[0] in app.help_flags:
+        app.resolved_commands()  # imports them all, for their descriptions in the list
     try:
-        app(sys.argv[1:] if arguments is None else list(arguments), exit_on_error=False, print_error=False)
+        app(given, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(str(error), USAGE)
     except SettingsError as error:

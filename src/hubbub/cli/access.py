@@ -27,6 +27,8 @@ WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 """RFC 7515, section 7.1: three parts in base64url."""
 
+Url = Annotated[str | None, Parameter(env_var="HUBBUB_URL", metavar="URL", show_default=lambda _: DEFAULT_URL)]
+
 T = TypeVar("T")
 
 
@@ -42,9 +44,7 @@ class Credentials(TypedDict, total=False):
 class Access:
     """Where the server is, and who we are to it."""
 
-    url: Annotated[str | None, Parameter(env_var="HUBBUB_URL", metavar="URL", show_default=lambda _: DEFAULT_URL)] = (
-        None
-    )
+    url: Url = None
     """The server."""
     token: str | None = field(default=None, repr=False)
     """A token that says who you are. Others on this machine may see flags: prefer HUBBUB_TOKEN in the environment."""

@@ -16,7 +16,7 @@ from rich.text import Text
 from hubbub.cli.access import Access, connected, patiently
 from hubbub.cli.json_lines import json_line
 from hubbub.cli.loop import run
-from hubbub.cli.screen import one_line
+from hubbub.cli.screen import one_line, rendered
 from hubbub.client.results import Page, Row, StartKey
 from hubbub.errors import CommandError, ErrorCode, SettingsError
 from hubbub.messages import Condition, GroupRow, Order, UserRow
@@ -202,8 +202,7 @@ async def _show(listing: Listing[Row], table: Callable[[list[Row]], Table], noth
     else:
         rows = [row async for row in listing]
         if rows:
-            terminal = sys.stdout.isatty()
-            Console(width=None if terminal else UNBOUNDED, highlight=False, emoji=False).print(table(rows))
+            print(rendered(Console(width=None if sys.stdout.isatty() else UNBOUNDED), table(rows)))
         else:
             print(f"hubbub: {nothing}", file=sys.stderr)
     if listing.more:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green", "bright_red")
@@ -61,6 +62,9 @@ def words(message: Any) -> str:
     return said if isinstance(said, str) else json.dumps(message, ensure_ascii=False)
 
 
+CLEAR = "\r\x1b[K"
+"""Takes away the line that the cursor is in: ECMA-48, section 8.3.41, with its default."""
+
 NOTICES = {
     "USER_JOINED": "came",
     "USER_LEFT": "left",
@@ -80,6 +84,16 @@ def notice_line(sender: str, code: str, connections: int) -> Text:
     return Text.assemble("* ", name(sender), f" {NOTICES.get(code, harmless(code))}{others}", style="dim")
 
 
+def rendered(console: Console, what: Text | Table) -> str:
+    """Return what `console` would print, without the last new line.
+
+    Whoever writes that out sees the error when nobody reads it any more; rich would end the program.
+    """
+    with console.capture() as captured:
+        console.print(what, soft_wrap=isinstance(what, Text), highlight=False, emoji=False)
+    return captured.get().removesuffix("\n")
+
+
 class Screen:
     """Prints lines, around what is being typed.
 
@@ -95,13 +109,9 @@ class Screen:
     def show(self, line: Text | str) -> None:
         """Print a line above the one that is being typed. Text without colours must be harmless already."""
         typed = self._typed() if self._console.is_terminal else ""
-        if typed:
-            self._console.file.write("\r\x1b[K")
-        if isinstance(line, str):
-            self._console.file.write(f"{line}\n")
-        else:
-            self._console.print(line, soft_wrap=True, highlight=False, emoji=False)
-        self._console.file.write(typed)
+        if isinstance(line, Text):
+            line = rendered(self._console, line)
+        self._console.file.write(f"{CLEAR if typed else ''}{line}\n{typed}")
         self._console.file.flush()
 
     def error(self, text: str) -> None:

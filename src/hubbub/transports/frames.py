@@ -7,9 +7,9 @@ implementation of the protocol, byte for byte, so this file holds no second opin
 from __future__ import annotations
 
 try:
-    from websockets.speedups import apply_mask
+    from websockets.speedups import apply_mask as apply_mask
 except ImportError:  # no compiled wheel for this platform
-    from websockets.utils import apply_mask
+    from websockets.utils import apply_mask as apply_mask
 
 TEXT = 0x81
 """First byte of a final text frame."""

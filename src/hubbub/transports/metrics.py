@@ -104,5 +104,5 @@ class _NodeCollector(Collector):
         for bound, count in zip([*map(str, LAG_BOUNDS), "+Inf"], counters.lag, strict=True):
             total += count
             buckets.append((bound, float(total)))
-        text = "How late the event loop came to what it does every second."
+        text = "How late the event loop came to what it does four times a second."
         return HistogramMetricFamily("hubbub_loop_lag_seconds", text, buckets=buckets, sum_value=counters.lag_sum)
