@@ -114,9 +114,9 @@ def frame(payload: bytes, first: int = TEXT) -> bytes:
     return head + bytes(4) + payload
 
 
-def command(do: str, id: int | None = None, **fields: Any) -> bytes:
-    """Return the frame of a command."""
-    head = {} if id is None else {"id": id}
+def command(do: str, number: int | None = None, **fields: Any) -> bytes:
+    """Return the frame of a command; without a number it gets no reply."""
+    head = {} if number is None else {"id": number}
     return frame(json.dumps({**head, "do": do, **fields}).encode())
 
 
@@ -208,8 +208,8 @@ class Client:
             return 0
 
     def stall(self) -> None:
-        """Never read again."""
-        self.swarm.ignore(self)
+        """Never read again; only notice being cut."""
+        self.swarm.watch(self, 0)
 
     def cut(self) -> None:
         """Go without a word (RST, so that no port stays behind in TIME_WAIT)."""
@@ -230,6 +230,9 @@ class Client:
     def on_event(self, events: int) -> None:
         """Called by the swarm."""
         assert self.socket is not None
+        if not events & ~(select.EPOLLERR | select.EPOLLHUP):
+            self.end(1006)
+            return
         if events & select.EPOLLOUT:
             self.swarm.watch(self, select.EPOLLIN)
             self.send(self.request)
@@ -281,7 +284,7 @@ class Client:
         self.on_data, self.on_frame = None, on_frame
 
     def look(self, data: bytes) -> None:
-        """Take what comes once it is in, at little cost: pings and close frames come alone, the rest does not matter."""
+        """Take what comes once it is in, at little cost: pings and close frames come alone, the rest is nothing."""
         if data[0] in (PING, CLOSE):
             for first, payload in frames(data)[0]:
                 self.take(first, payload)
@@ -301,6 +304,7 @@ class Digest:
         self.crc = self.size = 0
 
     def __call__(self, data: bytes) -> None:
+        """Take in what comes next."""
         self.crc = zlib.crc32(data, self.crc)
         self.size += len(data)
 
@@ -309,7 +313,7 @@ class Swarm:
     """Clients of the server on `port`, in one loop."""
 
     def __init__(self, port: int) -> None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.port = port
         self._epoll = select.epoll()

@@ -8,6 +8,7 @@ Started by `attack.Observer` with a plan as JSON:
     rate       posts a second, from two further connections
     size       bytes of each message, all of them different
     probe      seconds between two questions (a page of one group); 0 for none
+    connect    seconds between two people who come, identify, join a group and go; 0 for none
 
 It reads ``start`` and ``stop`` from stdin and answers ``stop`` with one line of JSON.
 """
@@ -22,7 +23,7 @@ import select
 import sys
 from typing import Any
 
-from attack import CLOSE, LOAD_CPU, PING, PONG, TEXT, Client, Swarm, command, frame, now, percentile, pin
+from attack import CLOSE, LOAD_CPU, PING, PONG, TEXT, Client, Swarm, command, frame, hello, now, percentile, pin
 
 PROBES = 4
 """Connections that take turns to ask, so that none is over its rate."""
@@ -52,6 +53,9 @@ class Bystander:
         """Forget what was measured."""
         self.latencies: list[float] = []
         self.answers: list[float] = []
+        self.connects: list[float] = []
+        self.refused = 0
+        self.coming: set[Client] = set()
         self.asked: dict[int, float] = {}
         self.seqs: dict[Client, int] = {}
         self.disorder = self.posts = 0
@@ -99,6 +103,26 @@ class Bystander:
         if self.plan.get("probe"):
             self.stops.append(self.swarm.every(self.plan["probe"], self._ask))
 
+        if self.plan.get("connect"):
+            self.stops.append(self.swarm.every(self.plan["connect"], self._come))
+
+    def _come(self) -> None:
+        name = f"newcomer-{os.getpid()}-{next(self.numbers)}"
+        client = Client(self.swarm, name, hello(name, f"room of {name}"))
+        client.on_ready = self._came
+        client.on_end = self._gone
+        self.coming.add(client)
+        client.connect(self.plan["port"])
+
+    def _came(self, client: Client) -> None:
+        self.connects.append(client.ready - client.began)
+        self.coming.discard(client)
+        client.cut()
+
+    def _gone(self, client: Client) -> None:
+        self.refused += not client.ready
+        self.coming.discard(client)
+
     def _post(self) -> None:
         number = next(self.numbers)
         padding = os.urandom(self.plan["size"] // 2).hex()  # unique
@@ -116,7 +140,7 @@ class Bystander:
         for stop in self.stops:
             stop()
         expected = self.posts * len(self.listeners)
-        self.swarm.run(10, lambda: self.heard >= expected and not self.asked)
+        self.swarm.run(10, lambda: self.heard >= expected and not self.asked and not self.coming)
         everybody = [*self.posters, *self.listeners, *self.probes]
         return {
             "posts": self.posts,
@@ -132,6 +156,10 @@ class Bystander:
             "probe_p99": percentile(self.answers, 0.99),
             "probe_max": max(self.answers, default=0.0),
             "probes": len(self.answers),
+            "connects": len(self.connects),
+            "connect_p99": percentile(self.connects, 0.99),
+            "connect_max": max(self.connects, default=0.0),
+            "not_connected": self.refused + len(self.coming),
         }
 
 

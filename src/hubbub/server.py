@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -23,6 +24,9 @@ from hubbub.transports.websocket import WebSocketProtocol
 
 BACKLOG = 4096
 """Connections that the system may hold before we accept them."""
+
+UNSENT = 65_536
+"""Bytes for a slow connection that the system may hold back before they wait, and are counted, in our own queue."""
 
 
 class Server:
@@ -150,6 +154,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":  # what it accepts inherits this; elsewhere the system's buffers come on top of ours
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -33,6 +33,9 @@ MAX_WAITING = 256
 CLOSE_TIMEOUT = 3.0
 """Seconds that the other side has to answer a close frame before the connection is cut."""
 
+SLOW_TIMEOUT = 1.0
+"""The same for who reads too slowly, and will not come to the close frame in any time."""
+
 PATIENCE = 5
 """How many frames a connection may waste for each command that it may send (`Session.waste`)."""
 
@@ -219,13 +222,13 @@ class Session(Connection):
     def close(self, code: Close, now: float) -> None:
         """End the connection with `code`; what was sent before still leaves."""
         if not self.closing:
-            self.ending(now)
+            self.ending(now, SLOW_TIMEOUT if code is Close.TOO_SLOW else CLOSE_TIMEOUT)
             self.link.close(code)
 
-    def ending(self, now: float) -> None:
+    def ending(self, now: float, timeout: float = CLOSE_TIMEOUT) -> None:
         """The closing handshake has begun; from now on commands are ignored, and time is short."""
         self.closing = True
-        self.deadline = now + CLOSE_TIMEOUT
+        self.deadline = now + timeout
 
     def lost(self) -> None:
         """The transport has lost the connection. Calling it again changes nothing."""

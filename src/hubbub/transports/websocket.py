@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
+import struct
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -45,6 +47,8 @@ _LOG = logging.getLogger("hubbub.websocket")
 _LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens with them
 
 _DATA = frozenset((Opcode.TEXT, Opcode.BINARY, Opcode.CONT))
+
+_AT_ONCE = struct.pack("ii", 1, 0)  # linger: on, for no time (RST instead of FIN)
 
 _EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
 
@@ -294,7 +298,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._node.send(self._session, PING)
 
     def abort(self) -> None:
-        """Cut the connection without further words."""
+        """Cut the connection without further words, and let the system forget what it has not sent yet."""
+        if not self._transport.is_closing():
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._transport.abort()
 
     def shutdown(self) -> None:
