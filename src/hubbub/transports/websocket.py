@@ -137,7 +137,7 @@ class WebSocketProtocol(asyncio.Protocol):
         for payload in payloads:
             self._receive_text(payload, session, now)
         if self._wslib is not None or not need or need > self._node.settings.max_command + MAX_HEADER:
-            self._receive_by_the_book(data[taken:])
+            self._receive_by_the_book(data[taken:] if taken else data)
         elif taken < len(data):
             self._buffer, self._need = bytearray(data[taken:]), need
 
