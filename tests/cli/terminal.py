@@ -55,12 +55,12 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         """Press keys."""
-        os.write(self._main, keys.encode())
+        os.write(self._main, keys.encode(errors="surrogateescape"))
 
     @property
     def lines(self) -> list[str]:
         """What is to be seen now."""
-        return visible(self._written.decode())
+        return visible(self._written.decode(errors="replace"))
 
     async def shows(self, *last: str) -> bool:
         """Wait until these are the last lines."""

@@ -64,7 +64,9 @@ def test_server_tokens_are_told_apart(claims: dict[str, object], is_server: bool
     assert Access(token=made).server_token() == (made if is_server else None)
 
 
-@pytest.mark.parametrize("access", [Access(token="a.b.c"), Access(token="e30.W10.x"), Access(guest="a")])
+@pytest.mark.parametrize(
+    "access", [Access(token="a.b.c"), Access(token="e30.W10.x"), Access(token="e30._w.x"), Access(guest="a")]
+)
 def test_what_is_none_is_no_server_token(access: Access) -> None:
     assert access.server_token() is None
 
@@ -87,9 +89,9 @@ async def test_guests_come_under_their_own_name(server: Server, empty: Path, mon
     assert (await ask("groups", "--url", server.url, "--guest", "alice")).code == 0
 
 
-async def test_a_server_that_is_not_there_is_not_waited_for(empty: Path) -> None:
+async def test_a_server_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
     for command in (["groups"], ["users", "g"], ["join", "g"]):
-        ran = await ask(*command, "--url", "http://127.0.0.1:1")
+        ran = await run(*command, "--url", "http://127.0.0.1:1", cwd=tmp_path)
         assert (ran.code, ran.out) == (1, "")
         assert ran.err.startswith("hubbub: Cannot connect to ws://127.0.0.1:1/v1/connect: ")
         assert ran.err.endswith('Is a server running? "hubbub serve" starts one.\n')

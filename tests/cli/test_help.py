@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from command import call
+from command import call, run
 from hubbub.settings import Settings
 
 COMMANDS = ["serve", "token", "groups", "users", "post", "join", "bench"]
 
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
-def test_the_commands_are_listed(empty: Path) -> None:
-    ran = call()
-    assert ran.code == 0
-    assert re.findall(r"^│ ([a-z]+) ", ran.out, re.MULTILINE) == COMMANDS
-    assert ran == call("--help")
+
+async def test_the_commands_are_listed_with_what_they_do(tmp_path: Path) -> None:
+    ran = await run(cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.findall(r"^│ ([a-z]+) +[A-Z].*\. +│$", ran.out, re.MULTILINE) == COMMANDS
+    assert ran == await run("--help", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -30,6 +32,13 @@ def test_every_command_has_examples(command: str, empty: Path) -> None:
     if command == "serve":
         for field in fields(Settings):
             assert f"--{field.name.replace('_', '-')} " in ran.out
+
+
+@pytest.mark.parametrize("command", ["groups", "users", "post", "join"])
+def test_the_page_of_commands_has_every_option(command: str, empty: Path) -> None:
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", call(command, "--help").out.partition("─ Parameters ─")[2]))
+    assert len(options) > 4
+    assert [option for option in sorted(options) if f"`{option}" not in PAGE.read_text()] == []
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(empty: Path) -> None:

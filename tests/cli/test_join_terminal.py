@@ -82,6 +82,22 @@ async def test_what_cannot_be_posted_is_said(start: Callable[..., Awaitable[Serv
         assert await alice.ended() == 0  # it was seen
 
 
+async def test_keys_that_are_no_text(server: Server, peers: Peers, tmp_path: Path) -> None:
+    bob = await peers(server, guest="bob", group="HelloWorld")
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await alice.shows("> ")
+        assert await hears(bob, code="USER_JOINED")
+        alice.type("a\udcffb")
+        assert await alice.shows("> a\ufffdb")
+        await bob.do("post", to={"user_id": "alice"}, message="x")
+        assert await alice.shows("bob (only to you): x", r"> a\udcffb")
+        alice.type("\r")
+        assert await hears(bob, message={"msg": "a\ufffdb"})
+        assert await alice.shows("> ")
+        alice.type("\x04")
+        assert await alice.ended() == 0
+
+
 def test_the_oracle_itself() -> None:
     assert visible("ab\r\n\x1b[31mc\x1b[0md\b\x1b[K\n") == ["ab", "c", ""]
     assert visible("> ab\r\x1b[Kx\r\n> ab") == ["x", "> ab"]

@@ -144,8 +144,9 @@ async def test_what_the_server_refuses(role: str | None, start: Start, empty: Pa
 
 
 @pytest.mark.parametrize("role", [None, "server"])
-async def test_a_server_that_is_not_there(role: str | None, empty: Path) -> None:
-    ran = await ask("post", "g", "x", "--url", "http://127.0.0.1:1", "--token", token(role=role))
+async def test_a_server_that_is_not_there(role: str | None, tmp_path: Path) -> None:
+    arguments = ["--url", "http://127.0.0.1:1", "--token", token(role=role)]
+    ran = await run("post", "g", "x", *arguments, cwd=tmp_path)
     assert (ran.code, ran.out) == (1, "")
     (line,) = ran.err.splitlines()
     assert line.startswith("hubbub: Cannot connect to ")
@@ -162,7 +163,7 @@ async def test_a_server_that_is_not_there(role: str | None, empty: Path) -> None
     ],
 )
 @pytest.mark.parametrize("role", [None, "server"])
-async def test_a_server_that_is_another(role: str | None, answer: bytes, empty: Path) -> None:
+async def test_a_server_that_is_another(role: str | None, answer: bytes, tmp_path: Path) -> None:
     heads = []
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -172,7 +173,8 @@ async def test_a_server_that_is_another(role: str | None, answer: bytes, empty: 
 
     async with await asyncio.start_server(reply, "127.0.0.1", 0) as other:
         port = other.sockets[0].getsockname()[1]
-        ran = await ask("post", "g", "x", "--url", f"http://127.0.0.1:{port}", "--token", token(role=role))
+        access = ["--url", f"http://127.0.0.1:{port}", "--token", token(role=role)]
+        ran = await run("post", "g", "x", *access, cwd=tmp_path)
     assert (ran.code, ran.out) == (1, "")
     assert len(ran.err.splitlines()) == 1
     assert b"Authorization" not in b"".join(heads[1:])  # where a redirect leads to, the token is nobody's business

@@ -158,6 +158,25 @@ async def test_a_server_that_is_none(clients: Make, scripted: Play) -> None:
     listener.close()
 
 
+async def test_a_redirect_is_a_refusal(server: Server, clients: Make) -> None:
+    async def send_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {server.url}/v1/connect\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(send_away, "127.0.0.1", 0)
+
+    class Elsewhere:
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+    client = clients(Elsewhere, guest="alice")
+    with pytest.raises(CommandError, match="refused with HTTP status 302") as caught:
+        await client.connect_realtime()
+    assert caught.value.code == ErrorCode.INVALID_REQUEST
+    listener.close()
+
+
 async def test_a_full_server_is_asked_again(start: Callable[..., Awaitable[Server]], clients: Make) -> None:
     server = await start(max_connections=1)
     await clients(server, guest="alice")

@@ -88,7 +88,7 @@ def test_what_is_no_frame_is_ignored(frame: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", ['{"type":', "", "\x00", '{"type":"message","message":' + "[" * 5000 + "]" * 5000 + "}"]
+    "frame", ['{"type":', "", "\x00", '{"type":"message","message":' + "[" * 100_000 + "]" * 100_000 + "}"]
 )
 def test_what_cannot_be_read_is_told(frame: str) -> None:
     problem = read_frame(frame)

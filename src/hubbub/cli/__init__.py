@@ -57,13 +57,15 @@ for _number, (_where, _config) in enumerate(_COMMANDS.items()):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that `arguments` name, those of the process if None, and exit."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what peers write may be more than this terminal's encoding can say
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _complete_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if not given or given[0] in app.help_flags:
-        app.resolved_commands()  # imports them all, for their descriptions in the list
     try:
-        app(given, exit_on_error=False, print_error=False)
+        if not given or given[0] in app.help_flags:
+            app.resolved_commands()  # imports them all, for their descriptions in the list
+        try:
+            app(given, exit_on_error=False, print_error=False)
+        finally:
+            sys.stdout.flush()  # while somebody is there to say what went wrong
     except CycloptsError as error:
         _fail(str(error), USAGE)
     except SettingsError as error:
@@ -75,9 +77,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader has seen enough, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(FAILED)
+    except OSError as error:  # such as a full disk
+        _drop_output()
+        _fail(str(error), FAILED)
     sys.exit()
+
+
+def _complete_streams() -> None:
+    """Give this process the three streams that everybody relies on, whatever the shell has closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (open to the end)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what peers write may be more than this terminal's encoding can say
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Lead what is left to be written to nowhere: it cannot be written, and Python would try again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -104,12 +104,12 @@ class Conversation:
         finally:
             typing.cancel()
             await self._leave()
-            await asyncio.wait({showing, typing})
+            ends = await asyncio.gather(showing, typing, return_exceptions=True)
             if self._keyboard.edits:
                 print()  # behind the prompt
-        for task in (showing, typing):
-            if not task.cancelled():
-                task.result()
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
         return int(self._failed and not self._keyboard.edits)
 
     async def _show(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import io
 import os
 import sys
 import threading
@@ -31,6 +32,8 @@ class Keyboard:
     def __init__(self) -> None:
         self.edits = readline is not None and sys.stdin.isatty() and sys.stdout.isatty()
         self._prompting = False
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # whatever keys are pressed
 
     def typed(self) -> str:
         """Return the prompt and what has been typed behind it so far; "" where nobody types, or not just now."""
@@ -68,8 +71,9 @@ class Keyboard:
 
 def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]) -> None:
     with suppress(RuntimeError, asyncio.CancelledError):  # the loop has ended
-        for line in source():
-            put(line)
+        with suppress(OSError):  # the terminal is gone
+            for line in source():
+                put(line)
         put(None)
 
 

@@ -167,23 +167,20 @@ class Listing(Generic[Row]):
 
     async def __aiter__(self) -> AsyncIterator[Row]:
         """Iterate over the rows. A page may be short, or empty, before the end: only its start key says."""
-        left = math.inf if self._wanted is None else self._wanted
+        left = self._wanted
         start_key: StartKey | None = None
         while True:
             page = await self._page(start_key)
-            for row in page.list:
-                if left == 0:
-                    break
+            taken = page.list[:left]
+            for row in taken:
                 yield row
-                left -= 1
-            else:
-                if page.end_of_list:
-                    return
-                if left:
-                    start_key = page.start_key
-                    continue
-            self.more = True
-            return
+            if left is not None:
+                left -= len(taken)
+            finished = page.end_of_list and len(taken) == len(page.list)
+            if finished or left == 0:
+                self.more = not finished
+                return
+            start_key = page.start_key
 
     async def _page(self, start_key: StartKey | None) -> Page[Row]:
         try:

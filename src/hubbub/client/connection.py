@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_websocket
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
@@ -161,6 +160,14 @@ def _no_answer(command: Command, timeout: float) -> CommandError:
     return CommandError(ErrorCode.UNAVAILABLE, f"No answer to {command['do']!r} within {timeout:g} s.")
 
 
+class _Opening(connect):
+    """The library's way to open a connection, but to this address only: a redirect would take the token elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Let a redirect be the refusal that it is."""
+        return exc
+
+
 async def open_connection(
     url: str, on_event: Callable[[Event], None], *, timeout: float, tls: ssl.SSLContext | None
 ) -> Connection:
@@ -176,7 +183,7 @@ async def open_connection(
         CommandError: ``UNAVAILABLE``, nothing answers; or what the server answered instead of opening.
     """
     try:
-        socket = await open_websocket(
+        socket = await _Opening(
             url,
             subprotocols=[SUBPROTOCOL],
             ssl=tls,
