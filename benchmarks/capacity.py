@@ -61,8 +61,10 @@ def stall(verdict: Verdict) -> None:
     """Longest stall with 10,000 idle, then with fan-outs to 10,000 members and the largest messages."""
     with Server("--max-connections", "21000") as server:
         swarm = Swarm(server.port)
-        clients = idle(swarm)
         observer = Observer(server.port, group=None, probe=0.005)
+        observer.start()
+        clients = idle(swarm)
+        coming = observer.stop_while(swarm)
         observer.start()
         swarm.run(5)
         quiet = observer.stop_while(swarm)
@@ -88,7 +90,7 @@ def stall(verdict: Verdict) -> None:
         least = sum(9000 * size for size in sizes)
         heard = sum(digest.size for digest in digests)
         verdict.proof(f"members heard {heard / 1e6:.0f} MB", heard >= least)
-        for label, result in [("10,000 idle", quiet), *results.items()]:
+        for label, result in [("10,000 come", coming), ("10,000 idle", quiet), *results.items()]:
             longest = result["probe_max"]
             verdict.figure(
                 f"longest stall, {label}", f"{ms(longest)}, p99 {ms(result['probe_p99'])}, {result['probes']} probes",

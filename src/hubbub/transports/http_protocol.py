@@ -69,7 +69,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._part is _Part.HEAD:
             self._head += len(data)
         super().data_received(data)
-        if self.transport.is_closing() or self._part is _Part.FRAMES:
+        if self._part is _Part.FRAMES:
+            # They would hold each other, and memory, until the garbage collector comes.
+            self.parser = None  # type: ignore[assignment]
+            return
+        if self.transport.is_closing():
             return
         if self._part is _Part.HEAD and self._head > MAX_HEAD:
             self._refuse(*_TOO_LARGE)

@@ -84,6 +84,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._session is not None:
             self._node.counters.closes[_close_code(self._wslib)] += 1
             self._session.lost()
+            self._session = None  # else they would hold each other until the garbage collector comes
 
     def pause_writing(self) -> None:
         """More than a little waits: the other side does not keep up, and others must not pay for it. Watch it."""
