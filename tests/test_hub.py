@@ -88,6 +88,14 @@ class HubMachine(RuleBasedStateMachine):
         self.flush()
         assert len(client.writes) == before, "a removed connection was written to"
 
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data())
+    def rewire(self, data: st.DataObject) -> None:
+        client = data.draw(st.sampled_from(self.clients))
+        written = b"".join(client.writes)
+        client.writes = [written]
+        self.hub.rewire(client.connection, client.writes.append)
+
     @rule(group=GROUPS, times=st.integers(1, 3))
     def publish(self, group: str, times: int) -> None:
         members = [client for client in self.clients if client.group == group]

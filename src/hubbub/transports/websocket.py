@@ -84,7 +84,13 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._session is not None:
             self._node.counters.closes[_close_code(self._wslib)] += 1
             self._session.lost()
-            self._session = None  # else they would hold each other until the garbage collector comes
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Break the cycles, so that the memory is released now and not when the garbage collector comes."""
+        self._session = None
+        if self._wslib is not None:
+            self._wslib.parser.close()
 
     def pause_writing(self) -> None:
         """More than a little waits: the other side does not keep up, and others must not pay for it. Watch it."""
@@ -248,8 +254,8 @@ class WebSocketProtocol(asyncio.Protocol):
             for event in protocol.events_received():
                 if isinstance(event, Frame):
                     self._take(event, session)
-            if not self._transport.is_reading():  # it was told that this is too much
-                return
+                if not self._transport.is_reading():  # it was told that this is too much
+                    return
         if protocol.state is not State.OPEN and not session.closing:
             session.ending(self._node.now())
         self._send_by_the_book(protocol, session)
