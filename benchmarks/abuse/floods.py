@@ -1,4 +1,4 @@
-"""One client floods, as fast as it can, and comes back when it is cut. The others, 200 members of a group, must not pay.
+"""One client floods as fast as it can, and comes back when it is cut. 200 members of a group must not pay for it.
 
 python benchmarks/abuse/floods.py [flood ...]     one or more of those in FLOODS; all without arguments
 """
@@ -10,7 +10,8 @@ import select
 import sys
 from collections.abc import Iterator
 
-from attack import LOAD_CPU, PING, TEXT, Client, Observer, Server, Swarm, Verdict, command, frame, hello, mb, ms, pin
+from attack import LOAD_CPU, Observer, Server, Verdict, mb, ms, pin
+from swarm import PING, TEXT, Client, Swarm, command, frame, hello
 
 SECONDS = 8
 COME_BACK = 0.25

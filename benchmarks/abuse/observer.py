@@ -23,7 +23,8 @@ import select
 import sys
 from typing import Any
 
-from attack import CLOSE, LOAD_CPU, PING, PONG, TEXT, Client, Swarm, command, frame, hello, now, percentile, pin
+from attack import LOAD_CPU, percentile, pin
+from swarm import CLOSE, PING, PONG, TEXT, Client, Swarm, command, frame, hello, now
 
 PROBES = 4
 """Connections that take turns to ask, so that none is over its rate."""

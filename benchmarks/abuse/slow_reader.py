@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import sys
 
-from attack import LOAD_CPU, Client, Observer, Server, Swarm, Verdict, frames, hello, now, pin
+from attack import LOAD_CPU, Observer, Server, Verdict, pin
+from swarm import Client, Swarm, frames, hello, now
 
 PER_READ = 1000
 EVERY = 0.1

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from attack import LOAD_CPU, Client, Digest, Observer, Server, Swarm, Verdict, hello, mb, ms, now, percentile, pin
+from attack import LOAD_CPU, Observer, Server, Verdict, mb, ms, percentile, pin
+from swarm import Client, Digest, Swarm, hello, now
 
 READERS, STALLED = 2000, 200
 PLAN = {"group": "hall", "listeners": 20, "rate": 20, "size": 4096, "probe": 0.02}

@@ -95,7 +95,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """More than a little waits: the other side does not keep up, and others must not pay for it. Watch it."""
         session, node = self._session, self._node
-        if session is None or session.closing:
+        if session is None:
             return
         self._backlog = Backlog(self._transport, node.settings.max_queue, node.now())
         if self._backlog.overfull:
@@ -227,11 +227,14 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _too_slow(self) -> None:
         session = self._session
-        assert session is not None
-        if not session.gone:
-            self._node.counters.queue_cuts += 1
-            self._node.hub.remove(session)
-            self._node.hub.rewire(session, self._transport.write)
+        if session is None:
+            return
+        self._node.counters.queue_cuts += 1
+        self._node.hub.remove(session)
+        self._node.hub.rewire(session, self._transport.write)
+        if session.closing:
+            self.abort()
+        else:
             session.close(Close.TOO_SLOW, self._node.now())
 
     # --- the full implementation of the protocol ---
