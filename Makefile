@@ -32,9 +32,10 @@ check: $(VENV)/tested
 fix: $(VENV)/tested
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-# A browser comes from the system; only root can install it. Without one its tests are skipped, loudly.
+# A browser and nginx come from the system; only root can install them. Without one its tests are skipped, loudly.
 browser:
 	@tests/install-browser.sh
+	@tests/install-nginx.sh
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }

@@ -18,13 +18,13 @@ LINES = Wire(V1(), lambda payload: payload + b"\n")
 class End:
     """One connection of `node`; the `Link` of its session."""
 
-    def __init__(self, connection_id: str, node: Node) -> None:
+    def __init__(self, connection_id: str, node: Node, wire: Wire = LINES) -> None:
         self.written = b""
         self.closed: list[Close] = []
         self.pings = 0
         self.aborted = False
         self.born = node.now()
-        self.session = Session(connection_id, LINES, self.write, self, node, self.born)
+        self.session = Session(connection_id, wire, self.write, self, node, self.born)
         node.admit(self.session)
 
     def write(self, data: bytes) -> None:

@@ -88,6 +88,14 @@ def test_groups(groups: Any, expected: Any) -> None:
     assert check({**CLAIMS, "groups": groups}).groups == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Ada Lovelace", "Ada Lovelace"), ("x" * 300, "x" * 256), ("", None), (7, None), (None, None), ("\ud800", None)],
+)
+def test_a_name_gives_no_rights_and_is_never_wrong(name: Any, expected: str | None) -> None:
+    assert check({**CLAIMS, "name": name}) == Identity(CANARY, None, False, NOW + 60, expected)
+
+
 def test_limits_are_inclusive() -> None:
     assert check({**CLAIMS, "sub": "ü" * 256}).user_id == "ü" * 256
     assert len(check({**CLAIMS, "groups": ["*"] * MAX_PATTERNS}).groups or ()) == MAX_PATTERNS

@@ -118,6 +118,14 @@ class HubMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
+    def signal(self, data: st.DataObject) -> None:
+        self.number += 1
+        client = data.draw(st.sampled_from(self.clients))
+        assert self.hub.signal(client.connection.connection_id, message(self.number)) == 1
+        client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data())
     def reply(self, data: st.DataObject) -> None:
         self.number += 1
         client = data.draw(st.sampled_from(self.clients))
@@ -205,6 +213,7 @@ def test_a_tick_with_nothing_to_say_is_not_scheduled() -> None:
     hub = Hub(scheduled.append)
     assert hub.publish("nobody is here", message(1)) == 0
     assert hub.whisper("nobody", message(1)) == 0
+    assert hub.signal("no connection", message(1)) == 0
     assert scheduled == []
 
 

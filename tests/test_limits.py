@@ -58,6 +58,14 @@ def test_refused_messages(raw: bytes, code: str, text: str) -> None:
     assert (caught.value.code, caught.value.message) == (code, text)
 
 
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1" * 400, b"1" * 5000])
+def test_half_a_surrogate_pair_passes_but_hides_no_number(number: bytes) -> None:
+    """Dialects that must refuse such halves do so when they decode."""
+    check_message(msgspec.Raw(b'["\\ud800",1e300,' + b"1" * 300 + b"]"), 10_000, 10)
+    with pytest.raises(CommandError, match="out of the range of a double"):
+        check_message(msgspec.Raw(b'["\\ud800",' + number + b"]"), 10_000, 10)
+
+
 def test_a_number_of_5000_digits_is_refused() -> None:
     with pytest.raises(CommandError, match="out of the range of a double"):
         check_message(msgspec.Raw(b"1" * 5000), 65536, 64)

@@ -24,6 +24,16 @@ async def test_it_answers_as_soon_as_it_is_entered() -> None:
             await client.get(f"{url}/healthz")
 
 
+async def test_small_answers_are_not_held_back() -> None:
+    """Nagle's algorithm (RFC 896) and delayed acknowledgements together would add 40 ms to every second answer."""
+    async with Server(Settings(port=0)) as server:
+        peer = await open_peer(server, guest="ada")
+        (session,) = server.node.sessions.values()
+        accepted = session.write.__self__.get_extra_info("socket")  # type: ignore[attr-defined]
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await peer.socket.close()
+
+
 async def test_two_servers_in_one_program_know_nothing_of_each_other() -> None:
     async with Server(Settings(port=0)) as one, Server(Settings(port=0)) as other:
         peer, stranger = await open_peer(one, guest="ada", group="g"), await open_peer(other, guest="bob")

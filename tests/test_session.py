@@ -10,7 +10,10 @@ import pytest
 from ends import End
 from hubbub.auth import Authenticator, make_token
 from hubbub.backends.memory import MemoryBackend
+from hubbub.dialects.base import Wire
+from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
+from hubbub.identity import Identity
 from hubbub.messages import Message, Position, UserRow
 from hubbub.node import Node
 from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING, PATIENCE, SLOW_TIMEOUT
@@ -60,6 +63,25 @@ async def test_who_reads_too_slowly_has_less_time_to_answer_the_close() -> None:
     assert not end.aborted
     end.session.tick(end.born + SLOW_TIMEOUT)
     assert end.aborted
+
+
+async def test_who_stops_saying_that_it_is_still_here_is_closed() -> None:
+    node = make()
+    ends = [End(f"c{number}", node, Wire(Skapi(), bytes)) for number in range(3)]
+    for end in ends:
+        end.session.enter(Identity("ada"))
+    now, (steady, forgotten, program) = ends[0].born, ends
+    steady.say(action="keepAlive")
+    forgotten.say(action="keepAlive")
+    for seconds in range(15, 150, 15):
+        for end in ends:
+            end.session.heard = True  # a browser answers pings whatever the page does
+        steady.say(after=seconds, action="keepAlive")
+        for end in ends:
+            end.session.tick(now + seconds)
+        assert seconds >= 60 or not forgotten.closed
+    assert forgotten.closed == [Close.PING_TIMEOUT]
+    assert steady.closed == program.closed == []  # who never said so need not
 
 
 async def test_who_does_not_answer_the_close_is_cut() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from unicodedata import category
@@ -141,6 +141,7 @@ def make_token(
     issuer: str | None = None,
     audience: str | None = None,
     now: float | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> str:
     """Return a token (HS256) that a server with the same `secret` accepts.
 
@@ -153,6 +154,7 @@ def make_token(
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
         now: Unix time in seconds at which it is issued; None for the present.
+        extra: Further claims, which the server does not look at.
 
     Raises:
         SettingsError: `secret` is too short, or looks like a public key.
@@ -165,7 +167,12 @@ def make_token(
         "iss": issuer,
         "aud": audience,
     }
-    claims: dict[str, Any] = {"sub": user_id, "iat": math.floor(issued), "exp": math.ceil(issued + ttl)}
+    claims: dict[str, Any] = {
+        **(extra or {}),
+        "sub": user_id,
+        "iat": math.floor(issued),
+        "exp": math.ceil(issued + ttl),
+    }
     claims.update({name: value for name, value in optional.items() if value is not None})
     return jwt.encode(claims, key, algorithm="HS256")
 

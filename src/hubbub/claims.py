@@ -58,6 +58,7 @@ def read_claims(payload: bytes, settings: Settings, now: float) -> Identity:
         groups=_groups(claims),
         server=claims.get("role") == "server",
         expires=expires,
+        name=_name(claims, settings.max_user_id),
     )
 
 
@@ -105,6 +106,12 @@ def _subject(claims: dict[str, Any], most: int) -> str:
     if not is_unicode(subject):
         raise unauthorized('The token\'s "sub" is not valid Unicode.')
     return subject
+
+
+def _name(claims: dict[str, Any], most: int) -> str | None:
+    """Return ``name`` (OpenID Connect Core, section 5.1), which gives no rights: what cannot be shown is ignored."""
+    name = claims.get("name")
+    return name[:most] if isinstance(name, str) and is_unicode(name) and name else None
 
 
 def _groups(claims: dict[str, Any]) -> tuple[str, ...] | None:

@@ -213,6 +213,14 @@ class Hub:
             self.send(connection, data)
         return len(connections)
 
+    def signal(self, connection_id: str, event: Event) -> int:
+        """Hand `event` to the one connection; return 1, or 0 if it is not here."""
+        connection = self.connections.get(connection_id)
+        if connection is None:
+            return 0
+        self.send(connection, connection.wire.event(event))
+        return 1
+
     def send(self, connection: Connection, data: bytes) -> None:
         """Hand `data` to one connection, after everything that it was to hear before."""
         lane = connection.lane

@@ -19,6 +19,7 @@ class Identity(msgspec.Struct, frozen=True):
         groups: Glob patterns (``*``, ``?``, ``[abc]``) of the groups that this user may join, see and read;
             None for all.
         server: Whether the token has ``"role": "server"``: may post as the server and disconnect people.
+        name: What people call this user, if the token says so.
         expires: When the rights end, Unix time in seconds; None for never (guests).
     """
 
@@ -26,6 +27,7 @@ class Identity(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] | None = None
     server: bool = False
     expires: float | None = None
+    name: str | None = None
 
     def may_join(self, group: str) -> bool:
         """Return whether one of the patterns in `groups` matches the whole name."""

@@ -6,6 +6,8 @@ HTTP API refuse the same things with the same words.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 
 import msgspec
@@ -44,7 +46,25 @@ def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
     try:
         _parse(message)
     except ValueError:
-        raise invalid('"message" holds a number that is out of the range of a double.') from None
+        if not _all_finite(bytes(message)):
+            raise invalid('"message" holds a number that is out of the range of a double.') from None
+
+
+def _all_finite(raw: bytes) -> bool:
+    # The other reason for a refusal is half of a surrogate pair, which a dialect may let through. Python's own parser
+    # does, too.
+    try:
+        json.loads(raw, parse_float=_finite, parse_int=_finite)
+    except ValueError:
+        return False
+    return True
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("out of range")
+    return value
 
 
 def _too_deep(raw: bytes, max_depth: int) -> bool:
@@ -52,10 +72,10 @@ def _too_deep(raw: bytes, max_depth: int) -> bool:
     return raw.count(b"[") + raw.count(b"{") > max_depth and depth(raw) > max_depth
 
 
-def depth(json: bytes) -> int:
+def depth(text: bytes) -> int:
     """Return how many arrays and objects of a well-formed JSON text lie inside each other, at the deepest place."""
     deepest = level = 0
-    for byte in _STRING.sub(b"", json):
+    for byte in _STRING.sub(b"", text):
         if byte in b"[{":
             level += 1
             deepest = max(deepest, level)

@@ -84,7 +84,15 @@ class Users(Command, tag="users", rename={"start_key": "startKey"}):
     start_key: dict[str, Any] | str | None = None
 
 
+class Signal(Command, tag="signal"):
+    """Send JSON to one connection, whoever's it is: what two browsers tell each other before they talk directly."""
+
+    connection_id: str
+    message: msgspec.Raw
+
+
 AnyCommand: TypeAlias = Connect | Join | Leave | Post | Groups | Users
+"""What dialect ``v1`` offers. `Signal` is not among them: so far only the legacy client has a use for it."""
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
@@ -159,6 +167,16 @@ class Private(msgspec.Struct, tag_field="type", tag="private", gc=False):
     code: None = None
 
 
+class Signaled(msgspec.Struct, tag_field="type", tag="signal", gc=False):
+    """What one connection hears: the JSON of a `Signal`."""
+
+    message: msgspec.Raw
+    sender: str
+    sender_cid: str
+    sender_rid: None = None
+    code: None = None
+
+
 NoticeCode = Literal["USER_JOINED", "USER_LEFT", "USER_DISCONNECTED"]
 
 _NOTICE_TEXTS: dict[NoticeCode, str] = {
@@ -179,7 +197,7 @@ class Notice(msgspec.Struct, tag_field="type", tag="notice"):
     user_connections: int
 
 
-Event: TypeAlias = Message | Private | Notice
+Event: TypeAlias = Message | Private | Notice | Signaled
 
 
 def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:

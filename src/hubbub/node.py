@@ -33,6 +33,8 @@ from hubbub.messages import (
     Private,
     Recipient,
     Reply,
+    Signal,
+    Signaled,
     Success,
     UserRow,
     Users,
@@ -76,6 +78,7 @@ class Node:
         self.hub = Hub(self.loop.call_soon)
         self.send = self.hub.send
         self.deliver = self.hub.publish
+        self.deliver_to_connection = self.hub.signal
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self.tasks: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
@@ -85,6 +88,7 @@ class Node:
             Join: self._join,
             Leave: self._leave,
             Post: self._post,
+            Signal: self._signal,
             Groups: self._groups,
             Users: self._users,
         }
@@ -283,6 +287,11 @@ class Node:
         private = Private(command.message, session.user_id, session.connection_id)
         return sent(await self.backend.whisper(user_id, private))
 
+    async def _signal(self, session: Session, command: Signal) -> Success:
+        check_message(command.message, self.settings.max_message, self.settings.max_depth)
+        event = Signaled(command.message, session.user_id, session.connection_id)
+        return sent(await self.backend.signal(command.connection_id, event))
+
     async def _publish(self, message: Message) -> Success:
         recipients = await self.backend.publish(message)
         self.counters.published += 1
@@ -329,6 +338,11 @@ class Node:
         check_name("group", group, self.settings.max_group_name)
         identity.require_group(group)
         return await self.backend.users(group, query)
+
+    def who_is(self, user_id: str) -> Identity | None:
+        """Return the identity of a user who is connected to this node."""
+        connection = next(iter(self.hub.users.get(user_id, {}).values()), None)
+        return None if connection is None else self.sessions[connection.connection_id].identity
 
     async def post_to_group(self, identity: Identity, group: str, message: msgspec.Raw) -> Success:
         """Post as the server: no membership needed, ``sender_cid`` is null. `identity` needs the server role."""

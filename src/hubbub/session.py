@@ -116,8 +116,13 @@ class Session(Connection):
 
     # fmt: off
     __slots__ = (
+<<<<<<< HEAD
         "_busy", "_level", "_node", "_refilled", "_waiting", "_wasted", "_wasted_at",
         "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged",
+=======
+        "_busy", "_level", "_node", "_refilled", "_waiting",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged", "silent",
+>>>>>>> main
     )
     # fmt: on
     wire: Wire
@@ -129,6 +134,7 @@ class Session(Connection):
         self.link = link
         self.identity: Identity | None = None
         self.expires = NEVER
+        self.silent = NEVER
         self.deadline = now + node.settings.identify_timeout
         self.heard = True
         self.pinged = False
@@ -171,6 +177,9 @@ class Session(Connection):
                 self._refuse(error.id, _RATE_LIMITED)
                 self.waste(now)
             return
+        if command is None:
+            self.silent = now + self.wire.dialect.silence
+            return
         if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
             self.waste(now)
@@ -210,7 +219,7 @@ class Session(Connection):
             self.close(Close.NOT_IDENTIFIED, now)
         elif now >= self.expires:
             self.close(Close.TOKEN_EXPIRED, now)
-        elif self.pinged and not self.heard:
+        elif (self.pinged and not self.heard) or now >= self.silent:
             self.close(Close.PING_TIMEOUT, now)
         else:
             self.pinged = not self.heard
@@ -244,8 +253,8 @@ class Session(Connection):
         try:
             recipients = self._node.post_now(self, command) if type(command) is Post else None
             if recipients is not None:
-                if command.id is not None:
-                    self._node.send(self, self.wire.sent(command.id, recipients))
+                if command.id is not None and (answer := self.wire.sent(command.id, recipients)) is not None:
+                    self._node.send(self, answer)
             elif self._node.waits(command):
                 self._busy = True
                 self._node.spawn(self._run_waiting(command))
@@ -287,7 +296,9 @@ class Session(Connection):
 
     def _answer(self, command_id: int | None, reply: Reply | None) -> None:
         if command_id is not None and reply is not None and not self.gone:
-            self._node.send(self, self.wire.reply(command_id, reply))
+            data = self.wire.reply(command_id, reply)
+            if data is not None:
+                self._node.send(self, data)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
         if command_id is not None and not self.gone:

@@ -46,6 +46,10 @@ class Settings:
     """Let people in by name without a token, on loopback only. Default: yes there, while no secret or JWKS is set."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect besides the server's own, as "https://example.com"; "*" for all."""
+    public_url: str | None = None
+    """Address under which clients reach the server, as "https://example.com". Default: what each request is sent to."""
+    forwarded: bool = False
+    """Believe "X-Forwarded-Proto" and "X-Forwarded-Host"; only behind a proxy that sets both, or anyone could."""
     demo: bool = True
     """Serve the demo page at "/"."""
     access_log: bool = False
@@ -100,6 +104,8 @@ class Settings:
             raise SettingsError(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
         for origin in self.origins:
             _check_origin(origin)
+        if self.public_url is not None:
+            _check_public_url(self.public_url)
         self._check_auth()
 
     def _at_least(self, name: str, least: float) -> None:
@@ -172,6 +178,15 @@ def _check_jwks_url(url: str) -> None:
         raise SettingsError("jwks_url must start with https:// or http:// and a host")
     if parts.username is not None or parts.password is not None:
         raise SettingsError("jwks_url must not have a user name or password in it: key sets are public")
+
+
+def _check_public_url(url: str) -> None:
+    parts = _split(url)
+    if parts is None or url != _origin(parts):
+        raise SettingsError(
+            'public_url must look like "https://example.com" or "http://localhost:8000": lower case, ASCII, '
+            f"no path, no port that goes without saying; not {url!r}"
+        )
 
 
 def _check_origin(origin: str) -> None:

@@ -11,7 +11,7 @@ from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError
-from hubbub.messages import Event, GroupRow, Groups, Message, Notice, Private, UserRow, Users
+from hubbub.messages import Event, GroupRow, Groups, Message, Notice, Private, Signaled, UserRow, Users
 from hubbub.roster import parse_user_query
 
 ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "3"), UserRow("eve", "4")
@@ -23,6 +23,7 @@ class Listener:
     def __init__(self) -> None:
         self.group_events: list[tuple[str, Event]] = []
         self.privates: list[tuple[str, Private]] = []
+        self.signals: list[tuple[str, Signaled]] = []
         self.disconnected: list[tuple[str | None, str | None]] = []
 
     def deliver(self, group: str, event: Event) -> int:
@@ -31,6 +32,10 @@ class Listener:
 
     def deliver_to_user(self, user_id: str, event: Private) -> int:
         self.privates.append((user_id, event))
+        return 1
+
+    def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
+        self.signals.append((connection_id, event))
         return 1
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
@@ -161,10 +166,13 @@ async def test_users_page(backend: Backend, node: Listener) -> None:
     assert (await backend.users("unknown", parse_user_query(Users(), 1000))).list == []
 
 
-async def test_private_messages_and_disconnects_reach_the_nodes(backend: Backend, node: Listener) -> None:
+async def test_private_messages_signals_and_disconnects_reach_the_nodes(backend: Backend, node: Listener) -> None:
     private = Private(msgspec.Raw(b"1"), "ada", "1")
     assert await backend.whisper("bob", private) == 1
     assert node.privates == [("bob", private)]
+    signal = Signaled(msgspec.Raw(b'{"candidate":""}'), "ada", "1")
+    assert await backend.signal("3", signal) == 1
+    assert node.signals == [("3", signal)]
     assert await backend.disconnect_user("bob") == 1
     assert await backend.disconnect_connection("4") == 1
     assert node.disconnected == [("bob", None), (None, "4")]

@@ -26,6 +26,8 @@ OTHERS: dict[str, list[Any]] = {
     "audience": ["a", "b", "c"],
     "guests": [False, True, False],
     "origins": [("https://a.example", "http://b.example:81"), ("*",), ("https://c.example",)],
+    "public_url": ["https://a.example", "http://b.example:81", "https://c.example"],
+    "forwarded": [True, False, True],
     "demo": [False, True, False],
     "access_log": [True, False, True],
     "log_level": ["debug", "warning", "error"],

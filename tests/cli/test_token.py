@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from command import call, run
 from helpers import SECRET
 
+ADA = "6f1ad5b4-1b5c-4c7a-9a35-0d6e3c0f9a01"
 OTHER = "another secret, of 32 bytes or more too"
 
 
@@ -43,6 +45,24 @@ async def test_says_all_that_it_is_told_and_takes_the_nearest_secret(tmp_path: P
     assert 0 <= said["exp"] - said["iat"] - 7 * 86_400 <= 1  # whole seconds, to the outside
 
 
+def test_prints_what_the_skapi_client_logs_in_with(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBBUB_SECRET", SECRET)
+    ran = call("token", ADA, "--skapi", "mock00000000-6abcd-11111111-1111-4111-8111-111111111111", "--name", "Ada")
+    assert (ran.code, ran.err) == (0, "")
+    tokens = json.loads(ran.out)
+    assert list(tokens) == ["idToken", "accessToken", "refreshToken"]
+    said = claims(tokens["idToken"])
+    assert (said["sub"], said["name"], said["custom:service"]) == (ADA, "Ada", "ap21mock00000000abcd")
+    assert said["exp"] - said["iat"] in {86_400, 86_401}  # the 2.0 client wants much more than an hour
+    said = json.loads(call("token", ADA, "--skapi", "abcde", "--ttl", "2h").out)
+    assert claims(said["accessToken"])["exp"] - claims(said["accessToken"])["iat"] in {7200, 7201}
+
+
+def test_a_name_goes_into_any_token(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBBUB_SECRET", SECRET)
+    assert claims(call("token", "alice", "--name", "Alice").out.strip())["name"] == "Alice"
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
@@ -51,6 +71,9 @@ async def test_says_all_that_it_is_told_and_takes_the_nearest_secret(tmp_path: P
         (["alice", "--ttl", "1x"], {"HUBBUB_SECRET": SECRET}, '--ttl: "1x" is not a span of time; write it as 90s,'),
         ([""], {"HUBBUB_SECRET": SECRET}, "hubbub: a token needs a user id"),
         ([], {"HUBBUB_SECRET": SECRET}, "USER"),
+        (["alice", "--skapi", "ap21mock00000000abcd"], {"HUBBUB_SECRET": SECRET}, "by UUIDs in lower case only"),
+        ([ADA, "--skapi", "not-an-id"], {"HUBBUB_SECRET": SECRET}, "'not-an-id' is not a service id: take what"),
+        ([ADA, "--skapi", "abcde", "--server"], {"HUBBUB_SECRET": SECRET}, "use one of them"),
     ],
 )
 def test_one_clear_line(

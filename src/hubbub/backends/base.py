@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from hubbub.directory import Query
-from hubbub.messages import Event, Message, Page, Position, Private, UserRow
+from hubbub.messages import Event, Message, Page, Position, Private, Signaled, UserRow
 from hubbub.roster import UserQuery
 
 
@@ -24,6 +24,10 @@ class Receiver(Protocol):
 
     def deliver_to_user(self, user_id: str, event: Private) -> int:
         """Hand a private message to the user's local connections; return how many that is."""
+        ...
+
+    def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
+        """Hand a signal to a local connection; return 1, or 0 if it is not here."""
         ...
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
@@ -100,6 +104,10 @@ class Backend(Protocol):
 
     async def whisper(self, user_id: str, message: Private) -> int:
         """Hand `message` to every connection of the user, on every node; return how many that is."""
+        ...
+
+    async def signal(self, connection_id: str, event: Signaled) -> int:
+        """Hand `event` to one connection, on whichever node it is; return 1, or 0 if there is none."""
         ...
 
     async def connected(self, user_id: str) -> bool:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from hubbub.backends.base import Receiver
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, UserRow, notice
+from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 from hubbub.roster import Roster, UserQuery
 
 
@@ -107,6 +107,10 @@ class MemoryBackend:
     async def whisper(self, user_id: str, message: Private) -> int:
         """Hand the message over."""
         return sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
+
+    async def signal(self, connection_id: str, event: Signaled) -> int:
+        """Ask the nodes."""
+        return sum(receiver.deliver_to_connection(connection_id, event) for receiver in self._receivers)
 
     async def connected(self, user_id: str) -> bool:
         """Look the user up."""

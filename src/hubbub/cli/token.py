@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +12,21 @@ from hubbub.auth import make_token
 from hubbub.claims import is_unicode
 from hubbub.cli.duration import Duration
 from hubbub.errors import SettingsError
+from hubbub.skapi_tokens import DAY, make_skapi_tokens
+
+HOUR = 3600.0
+"""Seconds that a token lasts unless told otherwise."""
 
 
 def token(
     user: Annotated[str, Parameter(show_default=False)],
     /,
     *,
-    ttl: Annotated[Duration, Parameter(show_default=lambda _: "1h")] = 3600.0,
+    ttl: Annotated[Duration | None, Parameter(show_default=lambda _: "1h; 1d with --skapi")] = None,
     groups: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
     server: Annotated[bool, Parameter(negative=())] = False,
+    skapi: Annotated[str | None, Parameter(metavar="SERVICE")] = None,
+    name: str | None = None,
     secret: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET")] = None,
     issuer: Annotated[str | None, Parameter(env_var="HUBBUB_ISSUER")] = None,
     audience: Annotated[str | None, Parameter(env_var="HUBBUB_AUDIENCE")] = None,
@@ -36,12 +43,16 @@ def token(
         hubbub token alice --groups "team-*" --groups lobby
         hubbub join HelloWorld --token "$(hubbub token alice)"
         hubbub token backend --server --ttl 15m
+        hubbub token 6f1ad5b4-1b5c-4c7a-9a35-0d6e3c0f9a01 --skapi SERVICE --name Alice
 
     Args:
         user: The user's id, 1 to 256 characters.
         ttl: How long the token is good for: 90s, 15m, 1h, 7d.
         groups: Pattern of the names of groups that the user may join; may be given several times. Without it: all.
         server: A token for your own server program: may post to any group or user and disconnect people over HTTP.
+        skapi: Print the three tokens that skapi.loginWithToken() takes, as JSON, for a page that passes SERVICE to
+            "new Skapi(...)". The user's id must be a UUID.
+        name: What others see the user called, in pages that use skapi-js.
         secret: The server's secret. Others on this machine may see flags: prefer the environment or the file.
         issuer: "iss", if the server asks for one.
         audience: "aud", if the server asks for one.
@@ -54,4 +65,17 @@ def token(
             'a token needs the server\'s secret: set HUBBUB_SECRET, --secret or "secret" in hubbub.toml '
             "(make one with: openssl rand -hex 32)"
         )
-    print(make_token(user, secret, ttl=ttl, groups=groups, server=server, issuer=issuer, audience=audience))
+    if skapi is None:
+        extra = {} if name is None else {"name": name}
+        ttl = HOUR if ttl is None else ttl
+        print(
+            make_token(
+                user, secret, ttl=ttl, groups=groups, server=server, issuer=issuer, audience=audience, extra=extra
+            )
+        )
+        return
+    if server:
+        raise SettingsError("--skapi makes tokens for people, and --server one for a program: use one of them")
+    ttl = DAY if ttl is None else ttl
+    tokens = make_skapi_tokens(user, secret, skapi, name=name, ttl=ttl, groups=groups, issuer=issuer, audience=audience)
+    print(json.dumps(tokens, indent=2))

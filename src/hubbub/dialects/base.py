@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import AnyCommand, Event, Reply
+from hubbub.messages import Command, Event, Reply
 
 
 class BadCommandError(CommandError):
@@ -26,22 +26,28 @@ class Dialect(Protocol):
     name: str
     """How the documentation calls it."""
 
-    subprotocol: str
-    """Its WebSocket subprotocol (RFC 6455, section 1.9)."""
+    subprotocol: str | None
+    """Its WebSocket subprotocol (RFC 6455, section 1.9), if it has one."""
 
-    def decode(self, payload: bytes) -> AnyCommand:
-        """Return the command in one frame, which is valid UTF-8.
+    connects: bool
+    """Whether a client can say who it is by a command. Otherwise the opening handshake must carry its token."""
+
+    silence: float
+    """Seconds after which a client that used to say "I am still here", and stopped to, counts as gone."""
+
+    def decode(self, payload: bytes) -> Command | None:
+        """Return the command in one frame, which is valid UTF-8; None for one that only says "I am still here".
 
         Raises:
             BadCommandError: The frame is not JSON, not a known command, or a field is missing or of the wrong type.
         """
         ...
 
-    def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
-        """Return the frame that answers command `id`."""
+    def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
+        """Return the frame that answers command `id`; None if the language has no such answer."""
         ...
 
-    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
+    def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
         """Return the frame that answers a post: ``reply(id, messages.sent(recipients))``, only quicker."""
         ...
 
@@ -66,13 +72,15 @@ class Wire:
         self._frame = frame
         self._reply, self._sent, self._error, self._event = dialect.reply, dialect.sent, dialect.error, dialect.event
 
-    def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
-        """Return the framed answer to command `id`."""
-        return self._frame(self._reply(id, reply))
+    def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
+        """Return the framed answer to command `id`; None if there is none."""
+        answer = self._reply(id, reply)
+        return None if answer is None else self._frame(answer)
 
-    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
-        """Return the framed answer to a post."""
-        return self._frame(self._sent(id, recipients))
+    def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
+        """Return the framed answer to a post; None if there is none."""
+        answer = self._sent(id, recipients)
+        return None if answer is None else self._frame(answer)
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the framed refusal of command `id`."""

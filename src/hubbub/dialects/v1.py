@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import msgspec
@@ -43,7 +44,9 @@ class V1:
     """The dialect object; see `hubbub.dialects.base.Dialect` for what each method promises."""
 
     name = "v1"
-    subprotocol = "hubbub.v1"
+    subprotocol: str | None = "hubbub.v1"
+    connects = True
+    silence = math.inf
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(AnyCommand).decode

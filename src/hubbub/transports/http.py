@@ -22,6 +22,7 @@ from hubbub.transports.http_files import file_routes
 from hubbub.transports.http_guard import Guard
 from hubbub.transports.metrics import metrics_endpoint
 from hubbub.transports.openapi import openapi
+from hubbub.transports.skapi_http import skapi_routes
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -34,6 +35,7 @@ def routes(node: Node) -> list[Route]:
         Route("/metrics", metrics_endpoint(node)),
         Route("/openapi.json", _document(node)),
         *Api(node).routes(),
+        *skapi_routes(node),
         *file_routes(demo=node.settings.demo),
     ]
 

@@ -170,7 +170,7 @@ async def read_message(request: Request, limit: int) -> msgspec.Raw:
         CommandError: ``TOO_LARGE``, ``INVALID_PARAMETER``; `HttpError` with 415 for what does not claim to be JSON.
     """
     _check_type(request)
-    return _parse(await _read_body(request, limit))
+    return _parse(await read_body(request, limit))
 
 
 def _check_type(request: Request) -> None:
@@ -183,7 +183,8 @@ def _check_type(request: Request) -> None:
         raise HttpError(415, ErrorCode.INVALID_REQUEST, "The body must not be compressed.", {"Accept-Encoding": ""})
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body of a request; never more than `limit` bytes are held. Raises `CommandError` ``TOO_LARGE``."""
     too_large = CommandError(ErrorCode.TOO_LARGE, f"The body is larger than {limit} bytes.")
     if int(request.headers.get("content-length", "0")) > limit:  # digits only: the parser has seen to it
         raise too_large

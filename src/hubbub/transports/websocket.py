@@ -21,6 +21,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from hubbub.dialects.base import Wire
+from hubbub.dialects.skapi import Skapi
 from hubbub.dialects.v1 import V1
 from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode
 from hubbub.identity import Identity
@@ -30,7 +31,10 @@ from hubbub.transports.backlog import LOOK, RELAXED, Backlog
 from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
 
-ROUTES: dict[str, Wire] = {"/v1/connect": Wire(V1(), text_frame)}
+ROUTES: dict[str, Wire] = {
+    "/v1/connect": Wire(V1(), text_frame),
+    "/skapi/connect": Wire(Skapi(), text_frame),
+}
 """Which dialect is spoken where. A new dialect is one line here."""
 
 
@@ -169,6 +173,8 @@ class WebSocketProtocol(asyncio.Protocol):
                 text = "The server is stopping." if self._node.draining else "The server is full; try again later."
                 raise Refused(503, ErrorCode.UNAVAILABLE, text, "Retry-After: 5\r\n")
             if handshake.token is None:
+                if not wire.dialect.connects:
+                    raise Refused(401, ErrorCode.UNAUTHORIZED, 'Put a token into the address: "?token=…".')
                 self._open(handshake, wire)
             elif self._node.auth.waits:
                 self._transport.pause_reading()
