@@ -116,13 +116,8 @@ class Session(Connection):
 
     # fmt: off
     __slots__ = (
-<<<<<<< HEAD
         "_busy", "_level", "_node", "_refilled", "_waiting", "_wasted", "_wasted_at",
-        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged",
-=======
-        "_busy", "_level", "_node", "_refilled", "_waiting",
         "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged", "silent",
->>>>>>> main
     )
     # fmt: on
     wire: Wire
