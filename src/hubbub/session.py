@@ -174,6 +174,7 @@ class Session(Connection):
             return
         if command is None:
             self.silent = now + self.wire.dialect.silence
+            self.waste(now)
             return
         if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
