@@ -72,9 +72,7 @@ def stall(verdict: Verdict) -> None:
         fan = swarm.open([f"fan-{n}" for n in range(9000)], lambda _: "all")
         clients = fan + swarm.open([f"idle-{n}" for n in range(1000)], lambda name: f"room {int(name[5:]) // 100}")
         swarm.settle()
-        digests = [Digest() for _ in fan]
-        for client, digest in zip(fan, digests, strict=True):
-            client.on_data = digest
+        digests = [Digest(client) for client in fan]
         poster = swarm.open(["poster"], lambda _: "all")[0]
         swarm.settle()
         sizes = [20] * 10 + [65_000] * 3

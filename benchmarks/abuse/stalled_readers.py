@@ -55,9 +55,7 @@ def main(seconds: float) -> None:
         before = observer.stop_while(swarm)
 
         swarm.settle()
-        digests = [Digest() for _ in readers]
-        for client, digest in zip(readers, digests, strict=True):
-            client.on_data = digest
+        digests = [Digest(client) for client in readers]
         memory = server.rss()
         server.forget_peak()
         stalled = Stalled(swarm)
@@ -70,6 +68,7 @@ def main(seconds: float) -> None:
         stalled.going_on = False
         during = observer.stop_while(swarm)
         grown = server.peak() - memory
+        lost = sum(bool(client.ended) for client in readers)
         swarm.settle()
         counts = server.metrics()
         cuts = counts.get('hubbub_closes_total{code="4005"}', 0)
@@ -87,12 +86,8 @@ def main(seconds: float) -> None:
         f"at most {ms(limit)}",
         during["p99"] <= limit,
     )
-    verdict.figure(
-        "lost or out of order",
-        f"{during['missing']} and {during['disorder']}",
-        "0",
-        not during["missing"] + during["disorder"],
-    )
+    harm = f"{during['missing']}, {during['disorder']} and {lost}"
+    verdict.figure("lost, out of order, cut", harm, "0", not during["missing"] + during["disorder"] + lost)
     verdict.figure("different streams among 2,000 members", str(same - 1), "0", same == 1)
     longest = max(stalled.lasted, default=0.0)
     verdict.figure(
