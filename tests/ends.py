@@ -19,6 +19,7 @@ class End:
     """One connection of `node`; the `Link` of its session."""
 
     def __init__(self, connection_id: str, node: Node, wire: Wire = LINES) -> None:
+        self.node = node
         self.written = b""
         self.closed: list[Close] = []
         self.pings = 0
@@ -47,3 +48,10 @@ class End:
     def heard(self) -> list[dict[str, Any]]:
         """Return every frame written so far."""
         return [json.loads(line) for line in self.written.splitlines()]
+
+
+async def turn(node: Node) -> None:
+    """Let the tick end: what was to be written has been written."""
+    done = node.loop.create_future()
+    node.after_tick(lambda: done.set_result(None))
+    await done

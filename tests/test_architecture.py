@@ -31,6 +31,8 @@ ORDER = [
     "auth",
     "skapi_tokens",
     "counters",
+    "services",
+    "commands",
     "node",
     "transports",
     "server",

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ends import End
+from ends import End, turn
 from hubbub.auth import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.node import Node
@@ -47,7 +47,7 @@ class NodeMachine(RuleBasedStateMachine):
         return Node(options, MemoryBackend(), Authenticator(options))
 
     def tick(self) -> None:
-        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(turn(self.node))
 
     # --- the model ---
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ends import End
+from ends import End, turn
 from hubbub.auth import Authenticator, make_token
 from hubbub.backends.memory import MemoryBackend
 from hubbub.dialects.base import Wire
@@ -37,7 +37,7 @@ def enter(node: Node, guest: str = "ada") -> End:
 async def frames(end: End) -> list[dict[str, Any]]:
     """Return what the end hears in this tick."""
     before = len(end.heard())
-    await asyncio.sleep(0)
+    await turn(end.node)
     return end.heard()[before:]
 
 
@@ -285,7 +285,7 @@ async def settle(node: Node) -> None:
     """Let every task of the node end, then the tick."""
     while node.tasks:
         await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turn(node)
 
 
 async def test_with_a_backend_that_waits_commands_keep_their_order() -> None:
@@ -314,7 +314,7 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     end.say(id=1, do="join", group="g")
     for number in range(MAX_WAITING + 1):
         end.say(id=number + 2, do="leave")
-    await asyncio.sleep(0)
+    await turn(node)
     assert [frame["error"]["code"] for frame in end.heard()[1:]] == ["RATE_LIMITED"]
     backend.gate.set()
     await settle(node)

@@ -55,27 +55,27 @@ class Api:
     async def groups(self, request: Request) -> Response:
         """List the groups that the caller may join."""
         identity = await self._anyone(request)
-        return answer(await self._node.groups(identity, read_groups(request.scope["query_string"])))
+        return answer(await self._node.services.groups(identity, read_groups(request.scope["query_string"])))
 
     async def users(self, request: Request) -> Response:
         """List the connections in a group that the caller may join."""
         identity = await self._anyone(request)
         command = read_users(request.scope["query_string"], request.path_params["group"])
-        return answer(await self._node.users(identity, command))
+        return answer(await self._node.services.users(identity, command))
 
     async def post_to_group(self, request: Request) -> Response:
         """Post to a group as the server."""
         identity = await self._server(request)
         read_nothing(request.scope["query_string"])
         message = await read_message(request, self._node.settings.max_command)
-        return answer(await self._node.post_to_group(identity, request.path_params["group"], message))
+        return answer(await self._node.services.post_to_group(identity, request.path_params["group"], message))
 
     async def post_to_user(self, request: Request) -> Response:
         """Post to all connections of a user as the server."""
         identity = await self._server(request)
         read_nothing(request.scope["query_string"])
         message = await read_message(request, self._node.settings.max_command)
-        return answer(await self._node.post_to_user(identity, request.path_params["user_id"], message))
+        return answer(await self._node.services.post_to_user(identity, request.path_params["user_id"], message))
 
     async def disconnect_user(self, request: Request) -> Response:
         """Close all connections of a user."""
@@ -83,7 +83,7 @@ class Api:
         read_nothing(request.scope["query_string"])
         user_id = request.path_params["user_id"]
         check_name("user_id", user_id, self._node.settings.max_user_id)
-        return answer(Disconnected(await self._node.disconnect_user(identity, user_id)))
+        return answer(Disconnected(await self._node.services.disconnect_user(identity, user_id)))
 
     async def disconnect_connection(self, request: Request) -> Response:
         """Close one connection."""
@@ -91,7 +91,7 @@ class Api:
         read_nothing(request.scope["query_string"])
         connection_id = request.path_params["connection_id"]
         check_name("connection_id", connection_id, self._node.settings.max_user_id)
-        return answer(Disconnected(await self._node.disconnect_connection(identity, connection_id)))
+        return answer(Disconnected(await self._node.services.disconnect_connection(identity, connection_id)))
 
     # --- who asks ---
 

@@ -129,11 +129,11 @@ class SkapiCalls:
         identity = await self._identify(request)
         query = await self._read(request, _Query)
         if query.group is not None:
-            return _answer(await self._node.users(identity, _users(query)), query.service)
+            return _answer(await self._node.services.users(identity, _users(query)), query.service)
         asked = (query.search_for, query.value, query.condition, query.range)
         if all(field is None for field in asked):  # version 1.2.2 asks so for the users of no group
             raise invalid('"group" is missing.')
-        return _answer(await self._node.groups(identity, _groups(query)), query.service)
+        return _answer(await self._node.services.groups(identity, _groups(query)), query.service)
 
     async def get_users(self, request: Request) -> dict[str, Any]:
         """Return what the token of a user who is connected now says of the name; an empty list for others."""

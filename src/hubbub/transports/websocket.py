@@ -294,7 +294,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if data:
                 self._node.send(session, data)
             else:  # after the flush, which is already scheduled
-                self._node.loop.call_soon(self._transport.close)
+                self._node.after_tick(self._transport.close)
 
     # --- what the session asks (`hubbub.session.Link`) ---
 

@@ -1,0 +1,258 @@
+"""What each command of a connection does: where hub and backend meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+from uuid import UUID
+
+from hubbub.auth import Authenticator
+from hubbub.backends.base import Backend, ImmediateBackend
+from hubbub.counters import Counters
+from hubbub.errors import Close, CommandError, ErrorCode, invalid
+from hubbub.hub import Hub
+from hubbub.identity import Identity
+from hubbub.limits import check_message, check_name
+from hubbub.messages import (
+    LEFT,
+    Command,
+    Connect,
+    Groups,
+    Join,
+    Leave,
+    Message,
+    Page,
+    Post,
+    Private,
+    Recipient,
+    Reply,
+    Signal,
+    Signaled,
+    Success,
+    UserRow,
+    Users,
+    Welcome,
+    joined,
+    sent,
+)
+from hubbub.services import Services
+from hubbub.session import NEVER, Enter, Session
+from hubbub.settings import Settings
+
+
+class Commands:
+    """The commands of the sessions of one node.
+
+    Args:
+        node_id: What clients are told that the node is called.
+        settings: The limits.
+        backend: What is shared with other nodes.
+        auth: Tells who a token belongs to.
+        hub: Who is here.
+        services: What the commands have in common with the HTTP API.
+        counters: Where posts are counted.
+        now: The clock of the sessions' deadlines, seconds.
+        wall: Unix time, seconds; tokens are compared with it.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        settings: Settings,
+        backend: Backend,
+        auth: Authenticator,
+        hub: Hub,
+        services: Services,
+        counters: Counters,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._node_id = node_id
+        self._settings = settings
+        self._backend = backend
+        self._auth = auth
+        self._hub = hub
+        self._services = services
+        self._counters = counters
+        self._now = now
+        self._wall = wall
+        self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
+        self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | None]]] = {
+            Enter: self._enter,
+            Connect: self._connect,
+            Join: self._join,
+            Leave: self._leave,
+            Post: self._post,
+            Signal: self._signal,
+            Groups: self._groups,
+            Users: self._users,
+        }
+
+    async def execute(self, session: Session, command: Command) -> Reply | None:
+        """Do what `command` says, and count how that ended. See `hubbub.session.Operations`."""
+        outcome = "ok"
+        try:
+            return await self._table[type(command)](session, command)
+        except CommandError as error:
+            outcome = error.code.value
+            raise
+        except Exception:
+            outcome = ErrorCode.INTERNAL.value
+            raise
+        finally:
+            self._counters.commands[type(command).__name__.lower(), outcome] += 1
+
+    def post_now(self, session: Session, post: Post) -> int | None:
+        """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
+        lane, to, settings = session.lane, post.to, self._settings
+        if self._publish_now is None or lane is None:
+            return None
+        if to != lane.group if isinstance(to, str) else to.group != lane.group or to.user_id is not None:
+            return None
+        check_message(post.message, settings.max_message, settings.max_depth)
+        message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
+        recipients = self._publish_now(message)
+        self._counters.posts += 1
+        self._counters.delivered += recipients
+        return recipients
+
+    async def _connect(self, session: Session, command: Connect) -> Welcome | None:
+        identity = await self._identify(command)
+        if not await self._take_in(session, identity):
+            return None
+        settings = self._settings
+        return Welcome(
+            identity.user_id,
+            session.connection_id,
+            self._node_id,
+            settings.ping_interval,
+            settings.max_message,
+            identity.expires,
+        )
+
+    async def _identify(self, command: Connect) -> Identity:
+        if (command.token is None) == (command.guest is None):
+            raise invalid('"connect" needs either "token" or "guest".')
+        if command.token is not None:
+            return await self._auth.authenticate(command.token)
+        assert command.guest is not None
+        return self._auth.guest(command.guest)
+
+    async def _enter(self, session: Session, command: Enter) -> None:
+        await self._take_in(session, command.identity)
+
+    async def _take_in(self, session: Session, identity: Identity) -> bool:
+        """Give the session its identity, or a fresh one of the same user.
+
+        Returns:
+            Whether it is in; otherwise it is gone or being closed, and there is nothing to answer.
+
+        Raises:
+            CommandError: ``FORBIDDEN``, the connection belongs to another user already.
+        """
+        if session.closing:
+            return False
+        now = self._now()
+        expires = NEVER if identity.expires is None else now + self._left(identity.expires)
+        if session.identity is not None:
+            if session.user_id != identity.user_id:
+                raise CommandError(ErrorCode.FORBIDDEN, "The new token belongs to another user.")
+            session.identified(identity, expires, now)
+            if session.group is not None and not identity.may_join(session.group):
+                await self._leave(session)
+            return True
+        try:
+            row = UserRow(identity.user_id, session.connection_id)
+            await self._backend.connect(row, self._settings.max_connections_per_user)
+        except CommandError as error:
+            if error.code != ErrorCode.INVALID_REQUEST:
+                raise
+            session.close(Close.TOO_MANY_CONNECTIONS, now)
+            return False
+        session.identified(identity, expires, now)
+        if not session.gone:
+            self._hub.add(session)
+        return True
+
+    def _left(self, expires: float) -> float:
+        """Return how long a token is still good for; within the leeway one may come that has just ended."""
+        left = expires - self._wall()
+        return left if left > 0 else left + self._settings.leeway
+
+    async def _join(self, session: Session, command: Join) -> Success:
+        group = command.group
+        if not group:
+            return await self._leave(session)
+        check_name("group", group, self._settings.max_group_name)
+        assert session.identity is not None
+        session.identity.require_group(group)
+        if session.group != group:
+            self._hub.leave(session)
+        position = await self._backend.join(session.row, group)
+        if session.group != group and not session.gone:
+            self._hub.join(session, group)
+        return joined(group, position)
+
+    async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
+        self._hub.leave(session)
+        await self._backend.leave(session.row)
+        return LEFT
+
+    async def _post(self, session: Session, command: Post) -> Success:
+        check_message(command.message, self._settings.max_message, self._settings.max_depth)
+        group, user_id = await self._recipient(session, command.to)
+        if group is not None:
+            if group != session.group:
+                raise _not_joined(group)
+            message = Message(command.message, session.user_id, session.connection_id, group, 0)
+            return await self._services.publish(message)
+        assert user_id is not None
+        private = Private(command.message, session.user_id, session.connection_id)
+        return sent(await self._backend.whisper(user_id, private))
+
+    async def _signal(self, session: Session, command: Signal) -> Success:
+        check_message(command.message, self._settings.max_message, self._settings.max_depth)
+        event = Signaled(command.message, session.user_id, session.connection_id)
+        return sent(await self._backend.signal(command.connection_id, event))
+
+    async def _recipient(self, session: Session, to: Recipient | str) -> tuple[str | None, str | None]:
+        """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None."""
+        if isinstance(to, str):
+            if to == session.group and to:
+                return to, None
+            if to and (_is_uuid(to) or await self._backend.connected(to)):
+                return None, to
+            if not to:
+                raise invalid('"to" must name a group or a user.')
+            raise _not_joined(to)
+        if (to.group is None) == (to.user_id is None):
+            raise invalid('"to" must have either "group" or "user_id".')
+        if to.user_id is not None:
+            check_name("user_id", to.user_id, self._settings.max_user_id)
+        return to.group, to.user_id
+
+    async def _groups(self, session: Session, command: Groups) -> Page:
+        assert session.identity is not None
+        return await self._services.groups(session.identity, command)
+
+    async def _users(self, session: Session, command: Users) -> Page:
+        assert session.identity is not None
+        return await self._services.users(session.identity, command, session.group)
+
+
+def _is_uuid(text: str) -> bool:
+    if len(text) != 36:
+        return False
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _not_joined(group: str) -> CommandError:
+    # The text of the original service, which its users know.
+    text = f'User has not joined to the recipient group. Run joinRealtime({{ group: "{group}" }})'
+    return CommandError(ErrorCode.INVALID_REQUEST, text)

@@ -1,0 +1,77 @@
+"""What can be asked without being connected, over HTTP: listings, posts by server programs, disconnecting people."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubbub.backends.base import Backend
+from hubbub.counters import Counters
+from hubbub.directory import parse_query
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.identity import Identity
+from hubbub.limits import check_message, check_name
+from hubbub.messages import Groups, Message, Page, Private, Success, Users, sent
+from hubbub.roster import parse_user_query
+from hubbub.settings import Settings
+
+
+class Services:
+    """Each method takes the identity of who asks, and raises `CommandError` when it has no right or asks wrongly.
+
+    Args:
+        settings: The limits.
+        backend: Does it, on all nodes.
+        counters: Where what is published is counted.
+    """
+
+    def __init__(self, settings: Settings, backend: Backend, counters: Counters) -> None:
+        self._settings = settings
+        self._backend = backend
+        self._counters = counters
+
+    async def groups(self, identity: Identity, command: Groups) -> Page:
+        """Return a page of the groups that `identity` may join. Raises `CommandError` for a wrong query."""
+        query = parse_query(command, self._settings.max_page)
+        return await self._backend.groups(query, None if identity.groups is None else identity.may_join)
+
+    async def users(self, identity: Identity, command: Users, own_group: str | None = None) -> Page:
+        """Return a page of the connections in ``command.group``, or in `own_group` if it names none."""
+        query = parse_user_query(command, self._settings.max_page)
+        group = own_group if command.group is None else command.group
+        if group is None:
+            raise CommandError(ErrorCode.INVALID_REQUEST, '"group" is missing, and no group is joined.')
+        check_name("group", group, self._settings.max_group_name)
+        identity.require_group(group)
+        return await self._backend.users(group, query)
+
+    async def post_to_group(self, identity: Identity, group: str, message: msgspec.Raw) -> Success:
+        """Post as the server: no membership needed, ``sender_cid`` is null. `identity` needs the server role."""
+        identity.require_server()
+        check_name("group", group, self._settings.max_group_name)
+        identity.require_group(group)
+        check_message(message, self._settings.max_message, self._settings.max_depth)
+        return await self.publish(Message(message, identity.user_id, None, group, 0))
+
+    async def post_to_user(self, identity: Identity, user_id: str, message: msgspec.Raw) -> Success:
+        """Post to every connection of a user as the server. `identity` needs the server role."""
+        identity.require_server()
+        check_name("user_id", user_id, self._settings.max_user_id)
+        check_message(message, self._settings.max_message, self._settings.max_depth)
+        return sent(await self._backend.whisper(user_id, Private(message, identity.user_id, None)))
+
+    async def disconnect_user(self, identity: Identity, user_id: str) -> int:
+        """Close every connection of a user with 4003; return how many. `identity` needs the server role."""
+        identity.require_server()
+        return await self._backend.disconnect_user(user_id)
+
+    async def disconnect_connection(self, identity: Identity, connection_id: str) -> int:
+        """Close one connection with 4003; return 1, or 0 if there is none. `identity` needs the server role."""
+        identity.require_server()
+        return await self._backend.disconnect_connection(connection_id)
+
+    async def publish(self, message: Message) -> Success:
+        """Publish a message that was checked, and return what its sender is told."""
+        recipients = await self._backend.publish(message)
+        self._counters.published += 1
+        self._counters.delivered += recipients
+        return sent(recipients)
