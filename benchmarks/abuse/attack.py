@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +16,8 @@ from typing import Any
 from swarm import Swarm
 
 SERVER_CPU, LOAD_CPU = 0, 1
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends with us
 
 
 def pin(cpu: int) -> None:
