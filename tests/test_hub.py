@@ -53,9 +53,17 @@ class HubMachine(RuleBasedStateMachine):
         self.clients: list[Client] = []
         self.number = 0
 
-    @initialize(shared_from=st.integers(1, 4), slice_cost=st.sampled_from([1, 2 * WRITE, SLICE]))
-    def start(self, shared_from: int, slice_cost: int) -> None:
+    @initialize(
+        shared_from=st.integers(1, 4), slice_cost=st.sampled_from([1, 2 * WRITE, SLICE]), crowd=st.integers(0, 6)
+    )
+    def start(self, shared_from: int, slice_cost: int, crowd: int) -> None:
         self.hub = Hub(self.scheduled.append, shared_from, slice_cost)
+        for _ in range(crowd):
+            self.connect(0)
+            client = self.clients[-1]
+            self.hub.join(client.connection, "a")
+            client.group = "a"
+        self.hub.flush()
 
     @rule(wire=st.integers(0, 1))
     def connect(self, wire: int) -> None:
@@ -316,3 +324,58 @@ def test_a_lane_that_grows_in_mid_tick_keeps_the_order() -> None:
     scene.leave("bob")
     scene.publish(3)
     assert scene.flush() == {"ada": [b"x:3;"], "bob": [], "eve": []}
+
+
+def late(*names: str) -> Scene:
+    """Return members of whom each tick serves one; the first has been served, the others are late."""
+    scene = Scene(shared=True)
+    scene.hub = Hub(lambda flush: None, 1, slice_cost=1)
+    scene.add(*names)
+    scene.join(*names)
+    scene.flush()
+    scene.publish(1)
+    heard = scene.flush()
+    assert [len(writes) for writes in heard.values()] == [1] + [0] * (len(names) - 1)
+    return scene
+
+
+def everything(scene: Scene) -> dict[str, list[bytes]]:
+    """Return what the clients hear until nothing is left."""
+    heard = [scene.flush() for _ in range(3 * len(scene.clients))]
+    return {name: [data for tick in heard for data in tick[name]] for name in scene.clients}
+
+
+def test_a_reply_does_not_overtake_what_a_late_member_has_still_to_hear() -> None:
+    scene = late("ada", "bob", "eve")
+    scene.reply("eve", b"r;")
+    scene.publish(2)
+    assert everything(scene) == {"ada": [b"x:2;"], "bob": [b"x:1;", b"x:2;"], "eve": [b"x:1;r;", b"x:2;"]}
+
+
+def test_a_late_member_that_leaves_hears_what_came_before() -> None:
+    scene = late("ada", "bob", "eve")
+    scene.leave("bob")
+    scene.publish(2)
+    scene.join("bob")
+    scene.publish(3)
+    heard = everything(scene)
+    assert {name: b"".join(writes) for name, writes in heard.items()} == {
+        "ada": b"x:2;x:3;",
+        "bob": b"x:1;x:3;",
+        "eve": b"x:1;x:2;x:3;",
+    }
+
+
+def test_a_late_member_that_is_removed_hears_no_more() -> None:
+    scene = late("ada", "bob", "eve")
+    scene.hub.remove(scene.clients["bob"].connection)
+    assert everything(scene) == {"ada": [], "bob": [], "eve": [b"x:1;"]}
+
+
+def test_a_late_member_is_written_to_as_it_was_rewired() -> None:
+    scene = late("ada", "bob", "eve")
+    instead: list[bytes] = []
+    scene.hub.rewire(scene.clients["bob"].connection, instead.append)
+    scene.publish(2)
+    assert everything(scene)["bob"] == []
+    assert instead == [b"x:1;", b"x:2;"]
