@@ -10,7 +10,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser clean
+.PHONY: help run test check fix browser soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -36,6 +36,11 @@ fix: $(VENV)/tested
 browser:
 	@tests/install-browser.sh
 	@tests/install-nginx.sh
+
+# make soak    the abuses in full: a million malformed inputs, a million cut connections; about five minutes
+soak: $(VENV)/tested
+	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
+	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }

@@ -97,4 +97,4 @@ def test_pure_modules_do_no_io(name: str) -> None:
 
 def test_one_place_runs_the_websocket_library() -> None:
     servers = {name for name, path in modules().items() if "websockets.server" in imports(path)}
-    assert servers == {"transports.websocket"}
+    assert servers == {"transports.strict"}

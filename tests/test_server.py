@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
-from helpers import PATIENCE, open_peer
+from helpers import PATIENCE, Raw, open_peer
 from hubbub.errors import Close, SettingsError
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -76,6 +79,87 @@ async def test_stopping_tells_everybody_to_come_back_and_leaves_nothing() -> Non
     assert await node.backend.count() == (0, 0)
     async with asyncio.timeout(PATIENCE):
         while asyncio.all_tasks() - tasks:
+            await asyncio.sleep(0)
+
+
+async def test_the_goodbye_is_spread_over_time_and_readiness_goes_first() -> None:
+    """Half a second for the 40 of them, with the step made larger: the listener answers in between."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hubbub.server.DRAIN_RATE", 80.0)
+        async with Server(Settings(port=0, drain_spread=0.5)) as server, httpx.AsyncClient(trust_env=False) as client:
+            loop = asyncio.get_running_loop()
+            peers = [await open_peer(server, guest=f"u{number}") for number in range(40)]
+            server.stop()
+            began = loop.time()
+            answer = await client.get(f"{server.url}/readyz")
+            with pytest.raises(InvalidStatus) as refused:
+                await open_peer(server)
+            assert (answer.status_code, answer.json()["draining"]) == (503, True)
+            assert refused.value.response.status_code == 503
+            assert sum(peer.socket.close_code is None for peer in peers) > 10
+            assert {await peer.closed() for peer in peers} == {Close.GOING_AWAY}
+            assert loop.time() - began > 0.4
+
+
+async def test_without_a_spread_all_are_told_at_once() -> None:
+    async with Server(Settings(port=0, drain_spread=0)) as server:
+        peers = [await open_peer(server, guest=f"u{number}") for number in range(5)]
+        server.stop()
+        assert {await peer.closed() for peer in peers} == {Close.GOING_AWAY}
+
+
+async def test_too_many_for_the_open_files_are_refused(raw: Callable[..., Awaitable[Raw]]) -> None:
+    """At the limit all others go on; those just above it hear why when they ask, or in a second; the rest at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hubbub.server._most_connections", lambda: 3)
+        patch.setattr("hubbub.transports.http_protocol.SPARE_CONNECTIONS", 2)
+        patch.setattr("hubbub.transports.http_protocol.REFUSAL_TIMEOUT", 0.1)
+        async with Server(Settings(port=0)) as server:
+            ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            inside = [await raw(server) for _ in range(3)]
+            for each in inside:
+                await each.send(ask)
+                assert (await each.answer())[0] == 200
+            asking, silent, beyond = [await raw(server) for _ in range(3)]
+            await asking.send(ask)
+            for each in (beyond, asking, silent):
+                status, headers, body = await each.answer()
+                assert (status, headers["retry-after"], b"full" in body) == (503, "5", True)
+                assert await each.ended() == b""
+            await inside[0].send(ask)
+            assert (await inside[0].answer())[0] == 200
+            await inside[0].close()
+            while True:  # until the server has noticed
+                late = await raw(server)
+                await late.send(ask)
+                if (await late.answer())[0] == 200:
+                    break
+
+
+async def test_connections_cut_anywhere_leave_no_timer(server: Server, raw: Callable[..., Awaitable[Raw]]) -> None:
+    """The timers are counted one by one; benchmarks/abuse/soak.py does so with tasks, files and memory."""
+    opening = (
+        b"GET /v1/connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+
+    def timers() -> Counter[str]:
+        scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+        callbacks = [timer._callback for timer in scheduled if not timer.cancelled()]
+        return Counter(
+            each.__qualname__ for each in callbacks if each.__module__.startswith(("hubbub.", "uvicorn.pro"))
+        )
+
+    before = timers()
+    seen: Counter[str] = Counter()
+    for cut in range(0, len(opening) + 1, 3):
+        one = await raw(server)
+        await one.send(opening[:cut])
+        seen |= timers()
+        await one.close()
+    assert seen.total() > before.total() == 1  # they are there while a request is awaited
+    async with asyncio.timeout(PATIENCE):
+        while timers() != before:
             await asyncio.sleep(0)
 
 

@@ -15,12 +15,15 @@ import uvicorn
 
 from hubbub.auth import Authenticator
 from hubbub.backends.memory import MemoryBackend
-from hubbub.errors import SettingsError
+from hubbub.errors import Close, SettingsError
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
 from hubbub.transports.http_protocol import HttpProtocol
 from hubbub.transports.websocket import WebSocketProtocol
+
+if sys.platform != "win32":
+    import resource
 
 BACKLOG = 4096
 """Connections that the system may hold for each listener before we accept them; it allows no more by default."""
@@ -31,6 +34,15 @@ runs over, and those turned away come back after 1, 3 and 7 seconds: a crowd aga
 
 UNSENT = 65_536
 """Bytes for a slow connection that the system may hold back before they wait, and are counted, in our own queue."""
+
+SPARE_FILES = 96
+"""Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
+
+DRAIN_RATE = 1000.0
+"""Connections a second that are told to leave when the server stops, or more, to be done in ``drain_spread``."""
+
+DRAIN_STEP = 0.05
+"""Seconds between two groups of connections that are told to leave."""
 
 
 class Server:
@@ -103,7 +115,7 @@ class Server:
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
-            http=HttpProtocol,
+            http=cast(Any, partial(HttpProtocol, _most_connections())),
             lifespan="off",
             access_log=False,  # uvicorn's would show query strings, and tokens with them
             log_config=None,
@@ -127,6 +139,7 @@ class _Uvicorn(uvicorn.Server):
         self._signals = signals
 
     def stop(self) -> None:
+        self._node.draining = True
         self.should_exit = True
         self._stopping.set()
 
@@ -143,7 +156,7 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._node.draining = True
+        await _drain(self._node)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -153,6 +166,29 @@ class _Uvicorn(uvicorn.Server):
             return
         with super().capture_signals():
             yield
+
+
+async def _drain(node: Node) -> None:
+    """Tell the connections to come back, spread over time: they shall not all come back at once.
+
+    Meanwhile the listener stays open, so that ``/readyz`` can say 503 and newcomers are told why they are refused.
+    """
+    node.draining = True
+    sessions = list(node.sessions.values())
+    steps = int(min(node.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
+    for step in range(steps):
+        if step:
+            await asyncio.sleep(DRAIN_STEP)
+        for session in sessions[step::steps]:
+            session.close(Close.GOING_AWAY, node.now())
+
+
+def _most_connections() -> int:
+    """Return how many connections the limit of open files has room for."""
+    if sys.platform == "win32":  # knows no such limit
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -83,6 +83,8 @@ class Settings:
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one silent for two intervals is closed with 4006."""
+    drain_spread: float = 2.0
+    """Seconds over which connections are told to leave when the server stops; a few are told at once."""
     shutdown_timeout: float = 5.0
     """Seconds that connections have to leave when the server stops."""
 
@@ -94,7 +96,7 @@ class Settings:
             self._at_least(name, 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
-        for name in ("port", "leeway", "rate_limit", "shutdown_timeout"):
+        for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout"):
             self._at_least(name, 0)
         if self.port > 65_535:
             raise SettingsError(f"port must be at most 65535, not {self.port}")

@@ -24,6 +24,12 @@ HEAD_TIMEOUT = 5.0
 REQUEST_TIMEOUT = 30.0
 """Seconds that a request, head and body, may take to come in; then 408."""
 
+REFUSAL_TIMEOUT = 1.0
+"""Seconds that a connection which is one too many may take to begin its request; then it is refused unasked."""
+
+SPARE_CONNECTIONS = 32
+"""Connections over the limit that are heard out before they are refused, so that they get to read why."""
+
 
 class _Part(Enum):
     """What of a request is expected next."""
@@ -35,10 +41,19 @@ class _Part(Enum):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One HTTP connection. Only requests that do not arrive in one piece cost a timer."""
+    """One HTTP connection. Only requests that do not arrive in one piece cost a timer.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        most: Connections of all kinds, WebSockets among them, from which on further ones are refused with 503. To do
+            so takes `SPARE_CONNECTIONS` open files, and a few more, on top.
+        args: What uvicorn passes.
+        kwargs: What uvicorn passes.
+    """
+
+    def __init__(self, most: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._most = most
+        self._one_too_many = False
         self.access_log = False  # it would show query strings, and tokens with them
         self._part = _Part.HEAD
         self._head = 0
@@ -52,7 +67,14 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._began = self.loop.time()
-        self._watch()
+        over = len(self.connections) - self._most
+        if over <= 0:
+            self._watch()
+        elif over <= SPARE_CONNECTIONS:
+            self._one_too_many = True
+            self._timer = self.loop.call_later(REFUSAL_TIMEOUT, self._refuse, *_FULL)
+        else:
+            self._refuse(*_FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -62,6 +84,9 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, then see what is still missing."""
         if self.transport.is_closing():
+            return
+        if self._one_too_many:
+            self._refuse(*_FULL)
             return
         if self._part is _Part.NOTHING:
             self._part = _Part.HEAD  # even if these are only empty lines, which the parser skips silently
@@ -150,7 +175,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer, unless an answer to this or an earlier request is on its way or was given; and close."""
         if not self._answered():
             body = msgspec.json.encode({"error": {"code": code, "message": message}})
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            retry = b"retry-after: 5\r\n" if status == 503 else b""
+            head = retry + b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(
+                body
+            )
             self.transport.write(STATUS_LINE[status] + head + body)
         if self.cycle is not None:  # what the app still has to say would come after the end
             self.cycle.disconnected = True
@@ -165,3 +193,4 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 _TOO_LARGE = (431, ErrorCode.TOO_LARGE, f"The head of the request is larger than {MAX_HEAD} bytes.")
+_FULL = (503, ErrorCode.UNAVAILABLE, "The server is full; try again later.")

@@ -5,6 +5,7 @@ Nothing in a label comes from outside: no group, user or address, so the number 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import version
@@ -57,6 +58,8 @@ class _NodeCollector(Collector):
         info.add_metric([self._version, node.node_id], 1)
         yield info
         yield GaugeMetricFamily("hubbub_ready", "Whether new connections are served: 1 or 0.", node.ready)
+        tasks = len(asyncio.all_tasks())
+        yield GaugeMetricFamily("hubbub_tasks", "Tasks of the event loop, the one that answers this included.", tasks)
         yield GaugeMetricFamily("hubbub_connections", "WebSocket connections, identified or not.", len(node.sessions))
         yield GaugeMetricFamily(
             "hubbub_identified_connections", "Connections that are identified.", len(hub.connections)

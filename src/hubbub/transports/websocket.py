@@ -1,8 +1,8 @@
-"""The WebSocket transport: one asyncio protocol per connection, and the only file that runs the WebSocket library.
+"""The WebSocket transport: one asyncio protocol per connection.
 
 uvicorn parses the upgrade request and hands the connection over. From then on frames take one of two lanes. Whole text
 frames are cut out of the buffer directly (`frames`); everything else (ping, close, fragments, errors) goes to
-`ServerProtocol`, the reference implementation, which is made when first needed and keeps the connection from then on.
+`StrictProtocol`, the reference implementation, which is made when first needed and keeps the connection from then on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
-from websockets.server import ServerProtocol
 
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
@@ -30,6 +29,7 @@ from hubbub.session import Session
 from hubbub.transports.backlog import LOOK, RELAXED, Backlog
 from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
+from hubbub.transports.strict import StrictProtocol
 
 ROUTES: dict[str, Wire] = {
     "/v1/connect": Wire(V1(), text_frame),
@@ -67,7 +67,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._state = server_state
         self._transport = cast(asyncio.Transport, None)
         self._session: Session | None = None
-        self._wslib: ServerProtocol | None = None
+        self._wslib: StrictProtocol | None = None
         self._backlog: Backlog | None = None
         self._fragments: list[bytes] | None = None
         self._buffer: bytearray = _EMPTY
@@ -245,10 +245,9 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # --- the full implementation of the protocol ---
 
-    def _by_the_book(self) -> ServerProtocol:
+    def _by_the_book(self) -> StrictProtocol:
         if self._wslib is None:
-            most = self._node.settings.max_command
-            self._wslib = ServerProtocol(state=State.OPEN, max_size=most, logger=_LOG)
+            self._wslib = StrictProtocol(self._node.settings.max_command, _LOG)
             if self._buffer:
                 self._wslib.receive_data(bytes(self._buffer))
                 self._buffer = _EMPTY
@@ -260,14 +259,14 @@ class WebSocketProtocol(asyncio.Protocol):
         assert session is not None
         for start in range(0, len(data), PIECE):
             protocol.receive_data(bytes(data[start : start + PIECE]))
-            for event in protocol.events_received():
-                if isinstance(event, Frame):
-                    self._take(event, session)
-                if not self._transport.is_reading():  # it was told that this is too much
+            for frame, answers in protocol.steps():
+                self._take(frame, session)
+                if not self._transport.is_reading():  # it was told that this is too much, and no pong may follow that
                     return
+                self._send_by_the_book(answers, session)
         if protocol.state is not State.OPEN and not session.closing:
             session.ending(self._node.now())
-        self._send_by_the_book(protocol, session)
+        self._send_by_the_book(protocol.data_to_send(), session)
 
     def _take(self, frame: Frame, session: Session) -> None:
         now = self._node.now()
@@ -288,9 +287,9 @@ class WebSocketProtocol(asyncio.Protocol):
             self._fragments = None
             self._receive_text(payload, session, now)
 
-    def _send_by_the_book(self, protocol: ServerProtocol, session: Session) -> None:
+    def _send_by_the_book(self, answers: list[bytes], session: Session) -> None:
         """Send what the library has to say, in order with everything else; an empty part means end of stream."""
-        for data in protocol.data_to_send():
+        for data in answers:
             if data:
                 self._node.send(session, data)
             else:  # after the flush, which is already scheduled
@@ -304,7 +303,7 @@ class WebSocketProtocol(asyncio.Protocol):
         assert session is not None
         if protocol.state is State.OPEN:
             protocol.send_close(code, CLOSE_RULES[code].reason)
-        self._send_by_the_book(protocol, session)
+        self._send_by_the_book(protocol.data_to_send(), session)
         if code is Close.FLOODING and not self._transport.is_closing():
             self._transport.pause_reading()
 
@@ -327,7 +326,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._session.close(Close.GOING_AWAY, self._node.now())
 
 
-def _close_code(protocol: ServerProtocol | None) -> str:
+def _close_code(protocol: StrictProtocol | None) -> str:
     """Return the code that a connection ended with: whoever spoke first; 1006 if nobody did (RFC 6455, 7.1.5)."""
     close = None if protocol is None else protocol.close_sent or protocol.close_rcvd
     code = 1006 if close is None else close.code

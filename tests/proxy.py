@@ -1,9 +1,8 @@
-"""An nginx with TLS in front of a server, configured as docs/skapi.md says."""
+"""An nginx with TLS in front of a server, configured by the sample, ``deploy/nginx.conf``."""
 
 from __future__ import annotations
 
 import datetime
-import re
 import shutil
 import socket
 import subprocess
@@ -19,18 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-DOCS = (Path(__file__).parents[2] / "docs" / "skapi.md").read_text()
+SAMPLE = Path(__file__).parent.parent / "deploy" / "nginx.conf"
 
 needs_nginx = pytest.mark.skipif(
     NGINX is None, reason="!!! no nginx here: the tests behind a proxy are skipped (apt install nginx)"
 )
-
-
-def documented(pattern: str) -> str:
-    """Return a piece of configuration out of the docs."""
-    found = re.search(pattern, DOCS, re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 def make_certificate(folder: Path) -> None:
@@ -51,37 +43,44 @@ def make_certificate(folder: Path) -> None:
 
 
 @contextmanager
-def nginx(folder: Path, server_url: str) -> Iterator[str]:
-    """Run nginx in front of the server at `server_url`; give its own address, which begins with ``https``."""
+def nginx(folder: Path, server_url: str, *, tls: bool = True) -> Iterator[str]:
+    """Run nginx in front of the server at `server_url`; give its own address. ``cert.pem`` is its certificate."""
     make_certificate(folder)
-    location = documented(r"```nginx\n(location.*?)```").replace("http://127.0.0.1:8000", server_url)
-    assert server_url in location
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
     # It inherits a socket that is bound already, so no other program can take the port meanwhile.
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    (folder / "nginx.conf").write_text(f"""
-        daemon off; pid {folder}/pid; error_log {folder}/error.log;
-        events {{}}
-        http {{
-            access_log off; {temporary}
-            {documented(r"`(map [^`]*)`")}
-            server {{
-                listen 127.0.0.1:{port} ssl;
-                ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
-                {location}
-            }}
-        }}""")
+    site = filled_in(
+        {
+            "127.0.0.1:8000": server_url.removeprefix("http://"),
+            "listen 443 ssl": f"listen 127.0.0.1:{port}{' ssl' * tls}",
+            "/etc/ssl/certs/chat.example.com.pem": str(folder / "cert.pem"),
+            "/etc/ssl/private/chat.example.com.key": str(folder / "key.pem"),
+            "chat.example.com": "127.0.0.1",
+        }
+    )
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}} http {{ {temporary} {site} }}"
+    )
     command = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     number = listener.fileno()
     process = subprocess.Popen(command, env={"NGINX": f"{number};"}, pass_fds=[number])
     listener.close()
     try:
-        yield f"https://127.0.0.1:{port}"
+        yield f"http{'s' * tls}://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(10)
         problems = (folder / "error.log").read_text()
         assert "[emerg]" not in problems, problems
+
+
+def filled_in(values: dict[str, str]) -> str:
+    """Return the sample with the names that a reader is told to fill in."""
+    site = SAMPLE.read_text()
+    for name, value in values.items():
+        assert name in site
+        site = site.replace(name, value)
+    return site

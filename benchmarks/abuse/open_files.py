@@ -1,0 +1,117 @@
+"""More connections than there may be open files: ``python benchmarks/abuse/open_files.py``.
+
+256 files are allowed. Members talk; then 2,000 connections are opened as fast as can be and held, every other one as a
+WebSocket, the rest without a word. Those that are too many must hear 503 before the system runs out, the members must
+notice nothing, and when the crowd has gone, people get in again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections import Counter
+
+from load_server import HANDSHAKE, Socket, Target, member, report, serving, unharmed, until
+
+FILES = 256
+CROWD = 2000
+MEMBERS = 20
+HOLD = 2.0
+"""Seconds that the crowd waits for its answers."""
+
+
+def main() -> int:
+    with serving("--rate-limit", "0", files=FILES) as target:
+        members = [member(target.port, f"m{number}", "g") for number in range(MEMBERS)]
+        highest, delays = [0], [0.0]
+        done = threading.Event()
+        threads = [
+            threading.Thread(target=watch, args=(target, done, highest)),
+            threading.Thread(target=chat, args=(members[0], done, delays)),
+        ]
+        for thread in threads:
+            thread.start()
+        lines, began = len(target.log()), time.monotonic()
+        crowd = [Socket(target.port) for _ in range(CROWD)]
+        for each in crowd[::2]:
+            with contextlib.suppress(ConnectionError):
+                each.send(HANDSHAKE)
+        time.sleep(HOLD)
+        outcomes = Counter(map(outcome, crowd))
+        rate = (len(target.log()) - lines) / (time.monotonic() - began)
+        for each in crowd:
+            each.cut()
+        recovery = until(lambda: gets_in(target))
+        done.set()
+        for thread in threads:
+            thread.join()
+        posts = len(delays) - 1
+        facts = {
+            "connections": CROWD,
+            "outcomes": outcomes,
+            "most open files": highest[0],
+            "log lines a second": round(rate, 1),
+            "recovery s": round(recovery, 2),
+            "messages meanwhile": posts,
+            "longest wait for a reply ms": round(max(delays) * 1000),
+        }
+        checks = {
+            "some got in": outcomes["101"] > 50,
+            "the others heard 503": outcomes["503"] >= CROWD - FILES,
+            "never out of files": highest[0] < FILES,
+            "at most 10 log lines a second": rate <= 10,
+            "recovery in 2 s": recovery <= 2,
+            "the members missed nothing": posts > 0 and all(hears(one, posts) for one in members[1:]),
+            **unharmed(target),
+        }
+        return report("open files", facts, checks)
+
+
+def watch(target: Target, done: threading.Event, highest: list[int]) -> None:
+    """Look at the number of open files all the time."""
+    while not done.wait(0.001):
+        highest[0] = max(highest[0], target.files())
+
+
+def chat(one: Socket, done: threading.Event, delays: list[float]) -> None:
+    """Post twenty messages a second, and take the time until each is answered."""
+    while not done.wait(0.05):
+        began = time.monotonic()
+        one.ask(do="post", to="g", message=len(delays))
+        delays.append(time.monotonic() - began)
+
+
+def hears(one: Socket, posts: int) -> bool:
+    """Whether a member has got every message, in order."""
+    numbers: list[int] = []
+    while len(numbers) < posts:
+        event = one.event()
+        if event["type"] == "message":
+            numbers.append(event["message"])
+    return numbers == list(range(1, posts + 1))
+
+
+def outcome(one: Socket) -> str:
+    """Return the status that the connection was answered with, or how it stands instead."""
+    one.socket.setblocking(False)
+    try:
+        return one.head().split()[1].decode()
+    except BlockingIOError:
+        return "no answer"
+    except ConnectionError:
+        return "reset"
+
+
+def gets_in(target: Target) -> bool:
+    try:
+        one = member(target.port, "late", "elsewhere")
+    except (AssertionError, OSError):
+        return False
+    one.cut()
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
