@@ -26,7 +26,14 @@ if sys.platform != "win32":
     import resource
 
 BACKLOG = 4096
-"""Connections that the system may hold before we accept them."""
+"""Connections that the system may hold for each listener before we accept them; it allows no more by default."""
+
+LISTENERS = 8
+"""Sockets that listen on the port, each with a backlog of its own. When 10,000 clients come back at once, one backlog
+runs over, and those turned away come back after 1, 3 and 7 seconds: a crowd again each time."""
+
+UNSENT = 65_536
+"""Bytes for a slow connection that the system may hold back before they wait, and are counted, in our own queue."""
 
 SPARE_FILES = 96
 """Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
@@ -54,7 +61,7 @@ class Server:
         self.url = ""
         self.node: Node
         self._uvicorn: _Uvicorn
-        self._socket: socket.socket
+        self._sockets: list[socket.socket]
         self._serving: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -89,7 +96,7 @@ class Server:
 
     async def _start(self, *, signals: bool) -> None:
         await self._prepare(signals=signals)
-        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=self._sockets))
         listening = asyncio.create_task(self._uvicorn.listening.wait())
         await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
@@ -102,8 +109,8 @@ class Server:
 
     async def _prepare(self, *, signals: bool) -> None:
         settings = self.settings
-        self._socket = _listen(settings.host, settings.port)
-        self.url = _url(self._socket)
+        self._sockets = _listen(settings.host, settings.port)
+        self.url = _url(self._sockets[0])
         self.node = Node(settings, MemoryBackend(), Authenticator(settings))
         config = uvicorn.Config(
             create_app(self.node),
@@ -184,11 +191,25 @@ def _most_connections() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> list[socket.socket]:
+    first = _bind(host, port)
+    if sys.platform != "linux":  # elsewhere the sockets would not share what comes
+        return [first]
+    # From now on, not before: nobody else may listen where we do, and we would not notice if somebody did.
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    port = first.getsockname()[1]
+    return [first, *(_bind(host, port, shared=True) for _ in range(LISTENERS - 1))]
+
+
+def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY on what is accepted; without it, small answers wait for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sys.platform == "linux":  # what it accepts inherits this; elsewhere the system's buffers come on top of ours
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
 from hubbub.server import Server
@@ -62,6 +63,7 @@ def serve(
 async def _serve(settings: Settings) -> None:
     stopped = _stop_on_signal()
     async with Server(settings) as server:
+        collect_seldom()
         announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
 
