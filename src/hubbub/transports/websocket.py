@@ -2,7 +2,8 @@
 
 uvicorn parses the upgrade request and hands the connection over. From then on frames take one of two lanes. Whole text
 frames are cut out of the buffer directly (`frames`); everything else (ping, close, fragments, errors) goes to
-`StrictProtocol`, the reference implementation, which is made when first needed and keeps the connection from then on.
+`StrictProtocol`, the reference implementation, which is made when it is needed and keeps the connection until nothing
+is half done.
 """
 
 from __future__ import annotations
@@ -267,6 +268,9 @@ class WebSocketProtocol(asyncio.Protocol):
         if protocol.state is not State.OPEN and not session.closing:
             session.ending(self._node.now())
         self._send_by_the_book(protocol.data_to_send(), session)
+        if protocol.idle and not session.closing:  # a ping, as a rule: frames can take the fast lane again
+            protocol.parser.close()
+            self._wslib = None
 
     def _take(self, frame: Frame, session: Session) -> None:
         now = self._node.now()
