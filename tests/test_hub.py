@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hubbub.hub import SHARED_FROM, Connection, Hub
+from hubbub.hub import SHARED_FROM, SLICE, WRITE, Connection, Hub
 from hubbub.messages import Event, Message
 
 GROUPS = st.sampled_from(["a", "b", "c"])
@@ -53,9 +53,17 @@ class HubMachine(RuleBasedStateMachine):
         self.clients: list[Client] = []
         self.number = 0
 
-    @initialize(shared_from=st.integers(1, 4))
-    def start(self, shared_from: int) -> None:
-        self.hub = Hub(self.scheduled.append, shared_from)
+    @initialize(
+        shared_from=st.integers(1, 4), slice_cost=st.sampled_from([1, 2 * WRITE, SLICE]), crowd=st.integers(0, 6)
+    )
+    def start(self, shared_from: int, slice_cost: int, crowd: int) -> None:
+        self.hub = Hub(self.scheduled.append, shared_from, slice_cost)
+        for _ in range(crowd):
+            self.connect(0)
+            client = self.clients[-1]
+            self.hub.join(client.connection, "a")
+            client.group = "a"
+        self.hub.flush()
 
     @rule(wire=st.integers(0, 1))
     def connect(self, wire: int) -> None:
@@ -87,6 +95,14 @@ class HubMachine(RuleBasedStateMachine):
         before = len(client.writes)
         self.flush()
         assert len(client.writes) == before, "a removed connection was written to"
+
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data())
+    def rewire(self, data: st.DataObject) -> None:
+        client = data.draw(st.sampled_from(self.clients))
+        written = b"".join(client.writes)
+        client.writes = [written]
+        self.hub.rewire(client.connection, client.writes.append)
 
     @rule(group=GROUPS, times=st.integers(1, 3))
     def publish(self, group: str, times: int) -> None:
@@ -125,14 +141,21 @@ class HubMachine(RuleBasedStateMachine):
         client.expected += b"r%d;" % self.number
 
     @rule()
-    def flush(self) -> None:
+    def tick(self) -> None:
         before = {client: len(client.writes) for client in self.clients}
         assert len(self.scheduled) <= 1, "scheduled more than once per tick"
-        while self.scheduled:
+        if self.scheduled:
             self.scheduled.pop()()
         for client in self.clients:
-            assert b"".join(client.writes) == client.expected
+            assert client.expected.startswith(b"".join(client.writes))
             assert len(client.writes) - before[client] <= 1, "more than one write in a tick"
+
+    @rule()
+    def flush(self) -> None:
+        while self.scheduled:
+            self.tick()
+        for client in self.clients:
+            assert b"".join(client.writes) == client.expected
 
     @invariant()
     def membership(self) -> None:
@@ -169,6 +192,28 @@ def test_members_of_a_quiet_tick_share_one_object() -> None:
     written = [client.writes for client in clients]
     assert written == [[b"x:1;x:2;"]] * SHARED_FROM
     assert len({id(writes[0]) for writes in written}) == 1
+
+
+def test_a_flush_ends_when_it_has_cost_enough() -> None:
+    scheduled: list[Callable[[], None]] = []
+    hub = Hub(scheduled.append, slice_cost=5 * WRITE)
+    wire = PlainWire("x")
+    clients = [Client(number, wire) for number in range(100)]
+    for client in clients:
+        hub.add(client.connection)
+        hub.join(client.connection, "a")
+    hub.flush()
+    hub.publish("a", message(1))
+    ticks = 0
+    while scheduled:
+        before = sum(len(client.writes) for client in clients)
+        scheduled.pop()()
+        assert sum(len(client.writes) for client in clients) - before in {0, 5}
+        ticks += 1
+        if ticks == 3:
+            hub.publish("a", message(2))
+    assert [client.writes for client in clients] == [[b"x:1;", b"x:2;"]] * 100
+    assert ticks in {40, 41}
 
 
 def test_a_tick_with_nothing_to_say_is_not_scheduled() -> None:
@@ -279,3 +324,58 @@ def test_a_lane_that_grows_in_mid_tick_keeps_the_order() -> None:
     scene.leave("bob")
     scene.publish(3)
     assert scene.flush() == {"ada": [b"x:3;"], "bob": [], "eve": []}
+
+
+def late(*names: str) -> Scene:
+    """Return members of whom each tick serves one; the first has been served, the others are late."""
+    scene = Scene(shared=True)
+    scene.hub = Hub(lambda flush: None, 1, slice_cost=1)
+    scene.add(*names)
+    scene.join(*names)
+    scene.flush()
+    scene.publish(1)
+    heard = scene.flush()
+    assert [len(writes) for writes in heard.values()] == [1] + [0] * (len(names) - 1)
+    return scene
+
+
+def everything(scene: Scene) -> dict[str, list[bytes]]:
+    """Return what the clients hear until nothing is left."""
+    heard = [scene.flush() for _ in range(3 * len(scene.clients))]
+    return {name: [data for tick in heard for data in tick[name]] for name in scene.clients}
+
+
+def test_a_reply_does_not_overtake_what_a_late_member_has_still_to_hear() -> None:
+    scene = late("ada", "bob", "eve")
+    scene.reply("eve", b"r;")
+    scene.publish(2)
+    assert everything(scene) == {"ada": [b"x:2;"], "bob": [b"x:1;", b"x:2;"], "eve": [b"x:1;r;", b"x:2;"]}
+
+
+def test_a_late_member_that_leaves_hears_what_came_before() -> None:
+    scene = late("ada", "bob", "eve")
+    scene.leave("bob")
+    scene.publish(2)
+    scene.join("bob")
+    scene.publish(3)
+    heard = everything(scene)
+    assert {name: b"".join(writes) for name, writes in heard.items()} == {
+        "ada": b"x:2;x:3;",
+        "bob": b"x:1;x:3;",
+        "eve": b"x:1;x:2;x:3;",
+    }
+
+
+def test_a_late_member_that_is_removed_hears_no_more() -> None:
+    scene = late("ada", "bob", "eve")
+    scene.hub.remove(scene.clients["bob"].connection)
+    assert everything(scene) == {"ada": [], "bob": [], "eve": [b"x:1;"]}
+
+
+def test_a_late_member_is_written_to_as_it_was_rewired() -> None:
+    scene = late("ada", "bob", "eve")
+    instead: list[bytes] = []
+    scene.hub.rewire(scene.clients["bob"].connection, instead.append)
+    scene.publish(2)
+    assert everything(scene)["bob"] == []
+    assert instead == [b"x:1;", b"x:2;"]

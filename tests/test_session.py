@@ -16,7 +16,7 @@ from hubbub.errors import Close
 from hubbub.identity import Identity
 from hubbub.messages import Message, Position, UserRow
 from hubbub.node import Node
-from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING
+from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING, PATIENCE, SLOW_TIMEOUT
 from hubbub.settings import Settings
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -54,6 +54,15 @@ async def test_unidentified_connections_are_closed() -> None:
     assert end.closed == []
     end.session.tick(end.born + 5)
     assert end.closed == [Close.NOT_IDENTIFIED]
+
+
+async def test_who_reads_too_slowly_has_less_time_to_answer_the_close() -> None:
+    end = enter(make())
+    end.session.close(Close.TOO_SLOW, end.born)
+    end.session.tick(end.born + SLOW_TIMEOUT - 0.1)
+    assert not end.aborted
+    end.session.tick(end.born + SLOW_TIMEOUT)
+    assert end.aborted
 
 
 async def test_who_stops_saying_that_it_is_still_here_is_closed() -> None:
@@ -179,6 +188,27 @@ async def test_malformed_frames_count_as_well() -> None:
         end.session.receive(b'{"id":1,', end.born)
     codes = [frame["error"]["code"] for frame in await frames(end)]
     assert codes == ["INVALID_PARAMETER"] * 2 + ["RATE_LIMITED"] * 3
+
+
+async def test_who_goes_on_regardless_is_closed_then_cut() -> None:
+    end = enter(make(rate_limit=10, rate_burst=5))
+    for number in range(4 + PATIENCE * 5):
+        end.say(id=number, do="leave")
+    assert end.closed == []
+    end.say(id=0, do="leave")
+    assert end.closed == [Close.FLOODING]
+    for _ in range(PATIENCE * 5):
+        end.session.waste(end.born)
+    assert not end.aborted
+    end.session.waste(end.born)
+    assert end.aborted
+
+
+async def test_waste_is_forgotten_at_the_rate() -> None:
+    end = enter(make(rate_limit=10, rate_burst=5))
+    for moment in range(1000):
+        end.session.waste(end.born + moment / (PATIENCE * 10))
+    assert end.closed == []
 
 
 async def test_without_a_limit_nothing_is_refused() -> None:

@@ -80,6 +80,7 @@ class Close(IntEnum):
     TOO_MANY_CONNECTIONS = 4004
     TOO_SLOW = 4005
     PING_TIMEOUT = 4006
+    FLOODING = 4007
 
 
 class CloseRule(NamedTuple):
@@ -106,5 +107,6 @@ CLOSE_RULES: dict[Close, CloseRule] = {
     Close.TOO_MANY_CONNECTIONS: CloseRule("too many connections for this user", come_back=False),
     Close.TOO_SLOW: CloseRule("the connection reads too slowly", come_back=True),
     Close.PING_TIMEOUT: CloseRule("no answer to ping", come_back=True),
+    Close.FLOODING: CloseRule("too many frames", come_back=True),
 }
 """The one table of close codes. Clients treat a code that is not listed as ``come_back=True``."""

@@ -29,7 +29,14 @@ if sys.platform != "win32":
     import resource
 
 BACKLOG = 4096
-"""Connections that the system may hold before we accept them."""
+"""Connections that the system may hold for each listener before we accept them; it allows no more by default."""
+
+LISTENERS = 8
+"""Sockets that listen on the port, each with a backlog of its own. When 10,000 clients come back at once, one backlog
+runs over, and those turned away come back after 1, 3 and 7 seconds: a crowd again each time."""
+
+UNSENT = 65_536
+"""Bytes for a slow connection that the system may hold back before they wait, and are counted, in our own queue."""
 
 SPARE_FILES = 96
 """Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
@@ -57,7 +64,7 @@ class Server:
         self.url = ""
         self.node: Node
         self._uvicorn: _Uvicorn
-        self._socket: socket.socket
+        self._sockets: list[socket.socket]
         self._serving: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -92,7 +99,7 @@ class Server:
 
     async def _start(self, *, signals: bool) -> None:
         await self._prepare(signals=signals)
-        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=self._sockets))
         listening = asyncio.create_task(self._uvicorn.listening.wait())
         await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
@@ -105,8 +112,8 @@ class Server:
 
     async def _prepare(self, *, signals: bool) -> None:
         settings = self.settings
-        self._socket = listen(settings)
-        self.url = _url(self._socket)
+        self._sockets = _listen(settings)
+        self.url = _url(self._sockets[0])
         self.node = Node(settings, make_backend(settings.backend), Authenticator(settings))
         config = uvicorn.Config(
             create_app(self.node),
@@ -124,7 +131,8 @@ class Server:
         try:
             await self.node.start()
         except CommandError as error:
-            self._socket.close()
+            for listener in self._sockets:
+                listener.close()
             raise SettingsError(f"backend: {error.message}") from None
 
 
@@ -196,19 +204,38 @@ def _most_connections() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket bound to the address; with several workers, one that shares its port with theirs.
+def reserve_port(settings: Settings) -> socket.socket:
+    """Return a socket that accepts nothing but keeps the address, so that only workers of ours can listen there.
 
     Raises:
         SettingsError: The address cannot be listened on.
     """
-    host, port = settings.host, settings.port
+    first = _bind(settings.host, settings.port)
+    # From now on, not before: nobody else may listen where we do, and we would not notice if somebody did.
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return first
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    if settings.workers > 1:  # their parent has reserved the port
+        first = _bind(settings.host, settings.port, shared=True)
+    elif sys.platform != "linux":  # elsewhere the sockets would not share what comes
+        return [_bind(settings.host, settings.port)]
+    else:
+        first = reserve_port(settings)
+    port = first.getsockname()[1]
+    return [first, *(_bind(settings.host, port, shared=True) for _ in range(LISTENERS - 1))]
+
+
+def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY on what is accepted; without it, small answers wait for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if settings.workers > 1:
+    if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sys.platform == "linux":  # what it accepts inherits this; elsewhere the system's buffers come on top of ours
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.bind((host, port))
     except OSError as error:

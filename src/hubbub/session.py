@@ -33,6 +33,12 @@ MAX_WAITING = 256
 CLOSE_TIMEOUT = 3.0
 """Seconds that the other side has to answer a close frame before the connection is cut."""
 
+SLOW_TIMEOUT = 1.0
+"""The same for who reads too slowly, and will not come to the close frame in any time."""
+
+PATIENCE = 5
+"""How many frames a connection may waste for each command that it may send (`Session.waste`)."""
+
 NEVER = float("inf")
 
 T = TypeVar("T")
@@ -110,7 +116,7 @@ class Session(Connection):
 
     # fmt: off
     __slots__ = (
-        "_busy", "_level", "_node", "_refilled", "_waiting",
+        "_busy", "_level", "_node", "_refilled", "_waiting", "_wasted", "_wasted_at",
         "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged", "silent",
     )
     # fmt: on
@@ -134,6 +140,8 @@ class Session(Connection):
         self._waiting: deque[Command] | None = None
         self._level = float(node.settings.rate_burst)
         self._refilled = now
+        self._wasted = 0.0
+        self._wasted_at = now
 
     @property
     def row(self) -> UserRow:
@@ -162,18 +170,40 @@ class Session(Connection):
                 self._node.send(self, self.wire.error(error.id, error))
             else:
                 self._refuse(error.id, _RATE_LIMITED)
+                self.waste(now)
             return
         if command is None:
             self.silent = now + self.wire.dialect.silence
+            self.waste(now)
             return
         if self._node.settings.rate_limit and not self._within_rate(now):
             self._refuse(command.id, _RATE_LIMITED)
+            self.waste(now)
         elif self._busy:
             self._queue(command)
         elif self.identity is None and type(command) is not Connect:
             self._refuse(command.id, _WHO)
         else:
             self._run(command)
+
+    def waste(self, now: float) -> None:
+        """Count a frame that costs time and does nothing: refused by the rate limit, a control frame, a tiny fragment.
+
+        A few are normal. Who sends `PATIENCE` times as many as it may send commands, at once or in the long run, is
+        closed with 4007; who goes on then is cut.
+        """
+        settings = self._node.settings
+        if not settings.rate_limit:
+            return
+        forgotten = (now - self._wasted_at) * PATIENCE * settings.rate_limit
+        self._wasted = max(0.0, self._wasted - forgotten) + 1
+        self._wasted_at = now
+        if self._wasted > PATIENCE * settings.rate_burst:
+            self._wasted = 0.0
+            if self.closing:
+                self.link.abort()
+            else:
+                self.close(Close.FLOODING, now)
 
     def tick(self, now: float) -> None:
         """Do what is due at `deadline`: close the unidentified, expired and silent, ping the idle."""
@@ -197,13 +227,13 @@ class Session(Connection):
     def close(self, code: Close, now: float) -> None:
         """End the connection with `code`; what was sent before still leaves."""
         if not self.closing:
-            self.ending(now)
+            self.ending(now, SLOW_TIMEOUT if code is Close.TOO_SLOW else CLOSE_TIMEOUT)
             self.link.close(code)
 
-    def ending(self, now: float) -> None:
+    def ending(self, now: float, timeout: float = CLOSE_TIMEOUT) -> None:
         """The closing handshake has begun; from now on commands are ignored, and time is short."""
         self.closing = True
-        self.deadline = now + CLOSE_TIMEOUT
+        self.deadline = now + timeout
 
     def lost(self) -> None:
         """The transport has lost the connection. Calling it again changes nothing."""

@@ -99,8 +99,6 @@ class Settings:
             self._at_least(name, 1)
         for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
             self._at_least(name, 1)
-        if self.workers > 1 and self.backend == "memory":
-            raise SettingsError('workers share nothing with the backend "memory": set --backend (HUBBUB_BACKEND)')
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
         for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout"):

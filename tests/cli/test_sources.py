@@ -29,7 +29,6 @@ OTHERS: dict[str, list[Any]] = {
     "origins": [("https://a.example", "http://b.example:81"), ("*",), ("https://c.example",)],
     "public_url": ["https://a.example", "http://b.example:81", "https://c.example"],
     "forwarded": [True, False, True],
-    "workers": [1, 1, 1],
     "demo": [False, True, False],
     "access_log": [True, False, True],
     "log_level": ["debug", "warning", "error"],

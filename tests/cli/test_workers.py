@@ -30,6 +30,10 @@ def children(pid: int) -> set[int]:
     return found
 
 
+def runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").exists()
+
+
 async def nodes(server: object, wanted: int) -> set[str]:
     """Connect until `wanted` different nodes have answered; return them."""
     found: set[str] = set()
@@ -66,7 +70,7 @@ async def test_workers_end_when_their_parent_is_killed(store: Store, tmp_path: P
         server.process.kill()
         await server.process.wait()
         async with asyncio.timeout(PATIENCE):
-            while any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers):
+            while any(runs(worker) for worker in workers):
                 await asyncio.sleep(0.02)
 
 

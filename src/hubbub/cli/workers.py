@@ -12,22 +12,24 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
-from hubbub.errors import HubbubError
-from hubbub.server import listen
+from hubbub.errors import HubbubError, SettingsError
+from hubbub.server import reserve_port
 from hubbub.settings import Settings
 
 Work = Callable[[Settings, bool], None]
-"""What a worker runs, a function of a module: serves with the settings, and says where if the other argument is true."""
+"""What a worker runs, a function of a module: serves with the settings; says where, if the other argument is true."""
 
 
 def run_workers(settings: Settings, work: Work) -> None:
     """Run ``settings.workers`` processes until SIGTERM or SIGINT ends them; one that is killed is replaced.
 
     Raises:
-        SettingsError: The address cannot be listened on.
+        SettingsError: The address cannot be listened on, or the backend is none that processes can share.
         HubbubError: A worker could not start, or failed; it has said why.
     """
-    port = listen(settings)  # never accepts: it keeps the port while workers come and go
+    if settings.backend == "memory":
+        raise SettingsError('workers share nothing with the backend "memory": set --backend (HUBBUB_BACKEND)')
+    port = reserve_port(settings)  # kept while workers come and go
     _Workers(replace(settings, port=port.getsockname()[1]), work).run()
     port.close()
 

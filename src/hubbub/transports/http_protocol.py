@@ -18,7 +18,7 @@ from hubbub.errors import ErrorCode
 MAX_HEAD = 32_768
 """Most bytes of request line and headers together; more is answered with 431 (RFC 6585, section 5)."""
 
-HEAD_TIMEOUT = 10.0
+HEAD_TIMEOUT = 5.0
 """Seconds that a connection may take to send a complete head; then 408 (RFC 9110, section 15.5.9)."""
 
 REQUEST_TIMEOUT = 30.0
@@ -94,7 +94,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._part is _Part.HEAD:
             self._head += len(data)
         super().data_received(data)
-        if self.transport.is_closing() or self._part is _Part.FRAMES:
+        if self._part is _Part.FRAMES:
+            # They would hold each other, and memory, until the garbage collector comes.
+            self.parser = None  # type: ignore[assignment]
+            return
+        if self.transport.is_closing():
             return
         if self._part is _Part.HEAD and self._head > MAX_HEAD:
             self._refuse(*_TOO_LARGE)

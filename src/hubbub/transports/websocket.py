@@ -2,7 +2,8 @@
 
 uvicorn parses the upgrade request and hands the connection over. From then on frames take one of two lanes. Whole text
 frames are cut out of the buffer directly (`frames`); everything else (ping, close, fragments, errors) goes to
-`StrictProtocol`, the reference implementation, which is made when first needed and keeps the connection from then on.
+`StrictProtocol`, the reference implementation, which is made when it is needed and keeps the connection until nothing
+is half done.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
+import struct
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -24,6 +27,7 @@ from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode
 from hubbub.identity import Identity
 from hubbub.node import Node
 from hubbub.session import Session
+from hubbub.transports.backlog import LOOK, RELAXED, Backlog
 from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
 from hubbub.transports.strict import StrictProtocol
@@ -38,8 +42,18 @@ ROUTES: dict[str, Wire] = {
 MAX_HEADER = 14
 """Most bytes in front of a masked frame's payload."""
 
+PIECE = 2048
+"""Bytes that the full implementation gets at a time: a read may hold 40,000 pings, and we may have enough before."""
+
+TINY = 1024
+"""Bytes of a fragment below which it counts as wasted; the last one of a message does not count."""
+
 _LOG = logging.getLogger("hubbub.websocket")
 _LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens with them
+
+_DATA = frozenset((Opcode.TEXT, Opcode.BINARY, Opcode.CONT))
+
+_AT_ONCE = struct.pack("ii", 1, 0)  # linger: on, for no time (RST instead of FIN)
 
 _EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
 
@@ -47,7 +61,7 @@ _EMPTY = bytearray()  # shared by all connections without a part of a frame; nev
 class WebSocketProtocol(asyncio.Protocol):
     """One connection, from the upgrade to the end. The `Link` of its `Session`."""
 
-    __slots__ = ("_buffer", "_fragments", "_need", "_node", "_session", "_state", "_transport", "_wslib")
+    __slots__ = ("_backlog", "_buffer", "_fragments", "_need", "_node", "_session", "_state", "_transport", "_wslib")
 
     def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         self._node = node
@@ -55,6 +69,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, None)
         self._session: Session | None = None
         self._wslib: StrictProtocol | None = None
+        self._backlog: Backlog | None = None
         self._fragments: list[bytes] | None = None
         self._buffer: bytearray = _EMPTY
         self._need = 0
@@ -64,20 +79,41 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over from uvicorn's HTTP protocol."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=self._node.settings.max_queue)
+        self._transport.set_write_buffer_limits(high=min(RELAXED, self._node.settings.max_queue))
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks it for shutdown() only
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the session."""
         self._state.connections.discard(self)
+        self._backlog = None
         if self._session is not None:
             self._node.counters.closes[_close_code(self._wslib)] += 1
             self._session.lost()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Break the cycles, so that the memory is released now and not when the garbage collector comes."""
+        self._session = None
+        if self._wslib is not None:
+            self._wslib.parser.close()
 
     def pause_writing(self) -> None:
-        """More than ``max_queue`` bytes wait: the other side does not keep up, and others must not pay for it."""
-        # Not at once: this is called from within the hub's flush.
-        self._node.loop.call_soon(self._too_slow)
+        """More than a little waits: the other side does not keep up, and others must not pay for it. Watch it."""
+        session, node = self._session, self._node
+        if session is None:
+            return
+        self._backlog = Backlog(self._transport, node.settings.max_queue, node.now())
+        if self._backlog.overfull:
+            self._give_up()
+        else:
+            node.hub.rewire(session, self._write_if_room)
+            node.loop.call_later(LOOK, self._look, self._backlog)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._backlog is not None and self._session is not None:
+            self._backlog = None
+            self._node.hub.rewire(self._session, self._transport.write)
 
     def eof_received(self) -> bool:
         """Close with the other side."""
@@ -113,7 +149,7 @@ class WebSocketProtocol(asyncio.Protocol):
         for payload in payloads:
             self._receive_text(payload, session, now)
         if self._wslib is not None or not need or need > self._node.settings.max_command + MAX_HEADER:
-            self._receive_by_the_book(data[taken:])
+            self._receive_by_the_book(data[taken:] if taken else data)
         elif taken < len(data):
             self._buffer, self._need = bytearray(data[taken:]), need
 
@@ -174,6 +210,40 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.write(refusal(refused))
         self._transport.close()
 
+    # --- who does not keep up ---
+
+    def _write_if_room(self, data: bytes) -> None:
+        if self._backlog is None or self._backlog.admit(len(data)):
+            self._transport.write(data)
+        else:
+            self._give_up()
+
+    def _look(self, backlog: Backlog) -> None:
+        if self._backlog is backlog:
+            if backlog.stalled(self._node.now()):
+                self._give_up()
+            else:
+                self._node.loop.call_later(LOOK, self._look, backlog)
+
+    def _give_up(self) -> None:
+        """Let what waits be the last that it hears, and close; nothing may follow where something was left out."""
+        assert self._session is not None
+        self._backlog = None
+        self._node.hub.rewire(self._session, _drop)
+        self._node.loop.call_soon(self._too_slow)  # not at once: we may be within the hub's flush
+
+    def _too_slow(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        self._node.counters.queue_cuts += 1
+        self._node.hub.remove(session)
+        self._node.hub.rewire(session, self._transport.write)
+        if session.closing:
+            self.abort()
+        else:
+            session.close(Close.TOO_SLOW, self._node.now())
+
     # --- the full implementation of the protocol ---
 
     def _by_the_book(self) -> StrictProtocol:
@@ -186,30 +256,37 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _receive_by_the_book(self, data: bytes | bytearray) -> None:
         protocol = self._by_the_book()
-        protocol.receive_data(bytes(data))
         session = self._session
         assert session is not None
-        for frame, answers in protocol.steps():
-            if not session.closing:
+        for start in range(0, len(data), PIECE):
+            protocol.receive_data(bytes(data[start : start + PIECE]))
+            for frame, answers in protocol.steps():
                 self._take(frame, session)
-            self._send_by_the_book(answers, session)
+                if not self._transport.is_reading():  # it was told that this is too much, and no pong may follow that
+                    return
+                self._send_by_the_book(answers, session)
         if protocol.state is not State.OPEN and not session.closing:
             session.ending(self._node.now())
         self._send_by_the_book(protocol.data_to_send(), session)
+        if protocol.idle and not session.closing:  # a ping, as a rule: frames can take the fast lane again
+            protocol.parser.close()
+            self._wslib = None
 
     def _take(self, frame: Frame, session: Session) -> None:
         now = self._node.now()
+        is_data = frame.opcode in _DATA
+        if session.closing or not is_data or (not frame.fin and len(frame.data) < TINY):
+            session.waste(now)
+        if session.closing or not is_data:
+            return  # ping and pong are answered by the library, close as well
         if frame.opcode is Opcode.BINARY:
             session.close(Close.BINARY, now)
             return
         if frame.opcode is Opcode.TEXT:
             self._fragments = [bytes(frame.data)]
-        elif frame.opcode is Opcode.CONT and self._fragments is not None:
-            if frame.data:
-                self._fragments.append(bytes(frame.data))
-        else:
-            return  # ping and pong are answered by the library, close as well
-        if frame.fin:
+        elif self._fragments is not None and frame.data:
+            self._fragments.append(bytes(frame.data))
+        if frame.fin and self._fragments is not None:
             payload = b"".join(self._fragments)
             self._fragments = None
             self._receive_text(payload, session, now)
@@ -231,13 +308,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if protocol.state is State.OPEN:
             protocol.send_close(code, CLOSE_RULES[code].reason)
         self._send_by_the_book(protocol.data_to_send(), session)
-
-    def _too_slow(self) -> None:
-        session = self._session
-        if session is not None and not session.closing:
-            self._node.counters.queue_cuts += 1
-            self._node.hub.remove(session)
-            session.close(Close.TOO_SLOW, self._node.now())
+        if code is Close.FLOODING and not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def ping(self) -> None:
         """Send a ping; the pong counts as any other sign of life."""
@@ -245,7 +317,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._node.send(self._session, PING)
 
     def abort(self) -> None:
-        """Cut the connection without further words."""
+        """Cut the connection without further words, and let the system forget what it has not sent yet."""
+        if not self._transport.is_closing():
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._transport.abort()
 
     def shutdown(self) -> None:
@@ -269,3 +343,7 @@ def _is_utf8(payload: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _drop(_data: bytes) -> None:
+    """Write nothing."""

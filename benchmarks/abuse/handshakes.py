@@ -1,0 +1,96 @@
+"""2,000 half handshakes, 2,000 that never identify, 500 at one byte a second, all coming back; people still get in.
+
+python benchmarks/abuse/handshakes.py [seconds]
+"""
+
+from __future__ import annotations
+
+import sys
+
+from attack import LOAD_CPU, Observer, Server, Verdict, ms, pin
+from swarm import REQUEST, Client, Swarm
+
+HALF, SILENT, DRIPPING = 2000, 2000, 500
+
+
+class Crowd:
+    """Connections of one bad kind, replaced when they are cut."""
+
+    def __init__(self, swarm: Swarm, count: int, request: bytes, drip: bytes = b"") -> None:
+        self.swarm = swarm
+        self.request = request
+        self.drip = drip
+        self.lasted: list[float] = []
+        self.codes: set[int] = set()
+        self.present: dict[Client, int] = {}
+        self.most = 0
+        self.going_on = True
+        for number in range(count):  # they come within a second
+            swarm.later(number / count, self.come)
+        if drip:
+            swarm.every(1, self._drip)
+
+    def come(self) -> None:
+        """Open one."""
+        client = Client(self.swarm, "", [], self.request)
+        client.on_end = self._cut
+        self.present[client] = 0
+        self.most = max(self.most, len(self.present))
+        client.connect(self.swarm.port)
+
+    def _drip(self) -> None:
+        for client, sent in list(self.present.items()):
+            client.send(self.drip[sent : sent + 1])
+            if client in self.present:
+                self.present[client] = sent + 1
+
+    def _cut(self, client: Client) -> None:
+        del self.present[client]
+        if self.going_on:
+            self.lasted.append(client.ended - client.began)
+            self.codes.add(client.code if client.status == 101 else client.status)
+            self.swarm.later(0.1, self.come)
+
+
+def main(seconds: float) -> None:
+    verdict = Verdict("Half handshakes, people who never say who they are, one byte a second")
+    with Server() as server:
+        swarm = Swarm(server.port)
+        observer = Observer(server.port, group=None, connect=0.02, probe=0.005)
+        observer.start()
+        swarm.run(5)
+        before = observer.stop_while(swarm)
+        observer.start()
+        crowds = {
+            "half handshakes": Crowd(swarm, HALF, REQUEST[: len(REQUEST) // 2]),
+            "never identified": Crowd(swarm, SILENT, REQUEST),
+            "one byte a second": Crowd(swarm, DRIPPING, REQUEST[:1], REQUEST[1:]),
+        }
+        swarm.run(seconds)
+        for crowd in crowds.values():
+            crowd.going_on = False
+        during = observer.stop_while(swarm)
+        observer.end()
+    for (kind, crowd), count in zip(crowds.items(), (HALF, SILENT, DRIPPING), strict=True):
+        verdict.proof(
+            f"{kind}: {crowd.most} at once, {len(crowd.lasted)} cut {sorted(crowd.codes)}", crowd.most >= 0.9 * count
+        )
+        shortest, longest = min(crowd.lasted, default=0.0), max(crowd.lasted, default=0.0)
+        verdict.figure(
+            f"{kind}: cut after", f"{shortest:.1f} to {longest:.1f} s", "5 to 10 s", shortest >= 4.99 and longest <= 10
+        )
+    verdict.figure(
+        "healthy connects, p99",
+        f"{ms(during['connect_p99'])} of {during['connects']}, longest {ms(during['connect_max'])};"
+        f" {ms(before['connect_p99'])} before",
+        "100 ms",
+        during["connect_p99"] <= 0.1,
+    )
+    verdict.figure("healthy connects that failed", str(during["not_connected"]), "0", not during["not_connected"])
+    verdict.figure("longest stall", ms(during["probe_max"]), "100 ms", during["probe_max"] <= 0.1)
+    verdict.end()
+
+
+if __name__ == "__main__":
+    pin(LOAD_CPU)
+    main(float(sys.argv[1]) if sys.argv[1:] else 25)
