@@ -24,8 +24,8 @@ test: check browser
 	@$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/tested
-	@$(BIN)/ruff format --check --quiet . || { echo "make fix formats the code"; exit 1; }
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --no-cache --quiet . || { echo "make fix formats the code"; exit 1; }
+	@$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/mypy
 
 # make fix    format, and repair what the linter can

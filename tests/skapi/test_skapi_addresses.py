@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from pages import OWNER, SERVICE, VERSIONS, Site, User, needs_skapi, open_page
 from playwright.async_api import Browser, Route
-from proxy import needs_nginx, nginx
 
 from helpers import SECRET
 from hubbub.server import Server
 from hubbub.settings import Settings
+from proxy import needs_nginx, nginx
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
