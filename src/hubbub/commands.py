@@ -188,17 +188,32 @@ class Commands:
         check_name("group", group, self._settings.max_group_name)
         assert session.identity is not None
         session.identity.require_group(group)
-        if session.group != group:
+        before = session.group
+        if before != group:
             self._hub.leave(session)
-        position = await self._backend.join(session.row, group)
-        if session.group != group and not session.gone:
-            self._hub.join(session, group)
+        try:
+            position = await self._backend.join(session.row, group)
+        except CommandError:
+            self._stay(session, before)
+            raise
+        if before != group:
+            self._stay(session, group)
         return joined(group, position)
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
+        before = session.group
         self._hub.leave(session)
-        await self._backend.leave(session.row)
+        try:
+            await self._backend.leave(session.row)
+        except CommandError:
+            self._stay(session, before)
+            raise
         return LEFT
+
+    def _stay(self, session: Session, group: str | None) -> None:
+        """Let the session hear `group`, unless it is gone or does already."""
+        if group is not None and session.group != group and not session.gone:
+            self._hub.join(session, group)
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)

@@ -18,7 +18,7 @@ from sortedcontainers import SortedList
 from hubbub.messages import GroupRow, Page
 from hubbub.query import Query, SizeKey, parse_query
 
-__all__ = ["MOST_HIDDEN", "Directory", "Query", "parse_query"]
+__all__ = ["MOST_HIDDEN", "Directory", "Query", "listing_page", "parse_query"]
 
 MOST_HIDDEN = 1000
 """How many groups that its reader may not see one page passes over before it ends early."""
@@ -42,6 +42,8 @@ class _SizeEntry(msgspec.Struct, order=True, gc=False):
 
 
 _Entry: TypeAlias = _NameEntry | _SizeEntry
+Entry: TypeAlias = _Entry | GroupRow
+"""Whatever has the three fields of a row."""
 _group = attrgetter("group")
 
 
@@ -103,11 +105,7 @@ class Directory:
                 perhaps empty, but with a cursor and without ``endOfList``, so that following the cursors still lists
                 everything.
         """
-        walk = self._walk(query)
-        if visible is not None:
-            return _visible_page(query, walk, visible)
-        entries = list(islice(walk, query.limit + 1))  # one more than the page takes, to know whether it is the last
-        return _page(query, entries[: query.limit], more=len(entries) > query.limit)
+        return listing_page(query, self._walk(query), visible)
 
     def _walk(self, query: Query) -> Iterator[_Entry]:
         """Return the entries of `query` in its direction."""
@@ -119,6 +117,17 @@ class Directory:
         )
 
 
+def listing_page(query: Query, walk: Iterator[Entry], visible: Callable[[str], bool] | None = None) -> Page:
+    """Return the page that begins where `walk` does: what `query` asks for, in its order and direction.
+
+    At most ``query.limit + 1`` entries are taken; with `visible`, `MOST_HIDDEN` more. See `Directory.page`.
+    """
+    if visible is not None:
+        return _visible_page(query, walk, visible)
+    entries = list(islice(walk, query.limit + 1))  # one more than the page takes, to know whether it is the last
+    return _page(query, entries[: query.limit], more=len(entries) > query.limit)
+
+
 def _bound(key: str | SizeKey | None) -> _Entry | None:
     """Return the lowest entry that `key` can have."""
     if key is None:
@@ -126,9 +135,9 @@ def _bound(key: str | SizeKey | None) -> _Entry | None:
     return _NameEntry(key) if isinstance(key, str) else _SizeEntry(*key)
 
 
-def _visible_page(query: Query, walk: Iterable[_Entry], visible: Callable[[str], bool]) -> Page:
-    shown: list[_Entry] = []
-    hidden: list[_Entry] = []
+def _visible_page(query: Query, walk: Iterable[Entry], visible: Callable[[str], bool]) -> Page:
+    shown: list[Entry] = []
+    hidden: list[Entry] = []
     for entry in walk:
         if not visible(entry.group):
             hidden.append(entry)
@@ -141,12 +150,12 @@ def _visible_page(query: Query, walk: Iterable[_Entry], visible: Callable[[str],
     return _page(query, shown, more=False)
 
 
-def _page(query: Query, entries: list[_Entry], *, more: bool) -> Page:
+def _page(query: Query, entries: list[Entry], *, more: bool) -> Page:
     rows = _rows(entries)
     return Page(rows, _cursor(query, rows[-1].number_of_users, rows[-1].group) if more else "end", not more)
 
 
-def _rows(entries: Sequence[_Entry]) -> list[GroupRow]:
+def _rows(entries: Sequence[Entry]) -> list[GroupRow]:
     # All names first: in one tight loop the processor waits for many of them at a time.
     groups = list(map(_group, entries))
     return [
@@ -159,7 +168,7 @@ def _cursor(query: Query, users: int, group: str) -> dict[str, Any]:
     return {"group": group} if query.order == "group" else {"number_of_users": users, "group": group}
 
 
-def _cursor_within(query: Query, hidden: list[_Entry]) -> dict[str, Any]:
+def _cursor_within(query: Query, hidden: list[Entry]) -> dict[str, Any]:
     """Return a cursor inside the second half of `hidden`, a run of neighbours, that tells little about their names.
 
     A cursor is a place and needs no group there. This one is the shortest string between the run's middle and its

@@ -16,7 +16,7 @@ from hubbub.counters import Counters
 from hubbub.errors import Close
 from hubbub.hub import Hub
 from hubbub.identity import Identity
-from hubbub.messages import Command, Connect, Private
+from hubbub.messages import Command, Connect, Notice, Private
 from hubbub.services import Services
 from hubbub.session import Session, run_now
 from hubbub.settings import Settings
@@ -145,6 +145,16 @@ class Node:
         return None if connection is None else self.sessions[connection.connection_id].identity
 
     # --- what the backend asks (`hubbub.backends.base.Receiver`); it delivers straight to the hub ---
+
+    def announce(self, group: str, event: Notice) -> int:
+        """Hand a notice to the members of the group here, except the one that it is about."""
+        own = self.hub.connections.get(event.sender_cid)
+        if own is None or own.group != group:
+            return self.hub.publish(group, event)
+        self.hub.leave(own)
+        members = self.hub.publish(group, event)
+        self.hub.join(own, group)
+        return members
 
     def deliver_to_user(self, user_id: str, event: Private) -> int:
         """Hand a private message to the user's connections here."""

@@ -52,6 +52,11 @@ def parse_user_query(command: Users, max_page: int) -> UserQuery:
     return UserQuery(command.user_id, limit, command.ascending, after, finished=start_key == "end")
 
 
+def roster_page(rows: list[UserRow], *, more: bool) -> Page:
+    """Return the page of `rows`, with the cursor that continues it if there are more."""
+    return Page(rows, msgspec.structs.asdict(rows[-1]) if more else "end", not more)
+
+
 class Roster:
     """The members of one group."""
 
@@ -97,7 +102,7 @@ class Roster:
             rows = self.rows[first : min(last, first + query.limit)]
         else:
             rows = self.rows[max(first, last - query.limit) : max(first, last)][::-1]
-        return Page(rows, "end" if end else msgspec.structs.asdict(rows[-1]), end)
+        return roster_page(rows, more=not end)
 
     def _span(self, user_id: str) -> tuple[int, int]:
         # user_id + "\0" is the next possible string in code point order.

@@ -14,8 +14,11 @@ from typing import Any, Self, cast
 import uvicorn
 
 from hubbub.auth import Authenticator
+from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
-from hubbub.errors import Close, SettingsError
+from hubbub.backends.valkey.address import parse_address
+from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.errors import Close, CommandError, SettingsError
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
@@ -109,9 +112,9 @@ class Server:
 
     async def _prepare(self, *, signals: bool) -> None:
         settings = self.settings
-        self._sockets = _listen(settings.host, settings.port)
+        self._sockets = _listen(settings)
         self.url = _url(self._sockets[0])
-        self.node = Node(settings, MemoryBackend(), Authenticator(settings))
+        self.node = Node(settings, make_backend(settings.backend), Authenticator(settings))
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
@@ -125,7 +128,12 @@ class Server:
             backlog=BACKLOG,
         )
         self._uvicorn = _Uvicorn(config, self.node, signals=signals)
-        await self.node.start()
+        try:
+            await self.node.start()
+        except CommandError as error:
+            for listener in self._sockets:
+                listener.close()
+            raise SettingsError(f"backend: {error.message}") from None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -168,6 +176,11 @@ class _Uvicorn(uvicorn.Server):
             yield
 
 
+def make_backend(name: str) -> Backend:
+    """Return the backend that the setting names. Raises `SettingsError` if there is none of that name."""
+    return MemoryBackend() if name == "memory" else ValkeyBackend(parse_address(name))
+
+
 async def _drain(node: Node) -> None:
     """Tell the connections to come back, spread over time: they shall not all come back at once.
 
@@ -191,14 +204,27 @@ def _most_connections() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
-def _listen(host: str, port: int) -> list[socket.socket]:
-    first = _bind(host, port)
-    if sys.platform != "linux":  # elsewhere the sockets would not share what comes
-        return [first]
+def reserve_port(settings: Settings) -> socket.socket:
+    """Return a socket that accepts nothing but keeps the address, so that only workers of ours can listen there.
+
+    Raises:
+        SettingsError: The address cannot be listened on.
+    """
+    first = _bind(settings.host, settings.port)
     # From now on, not before: nobody else may listen where we do, and we would not notice if somebody did.
     first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return first
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    if settings.workers > 1:  # their parent has reserved the port
+        first = _bind(settings.host, settings.port, shared=True)
+    elif sys.platform != "linux":  # elsewhere the sockets would not share what comes
+        return [_bind(settings.host, settings.port)]
+    else:
+        first = reserve_port(settings)
     port = first.getsockname()[1]
-    return [first, *(_bind(host, port, shared=True) for _ in range(LISTENERS - 1))]
+    return [first, *(_bind(settings.host, port, shared=True) for _ in range(LISTENERS - 1))]
 
 
 def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

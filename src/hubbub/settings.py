@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from dataclasses import dataclass, fields
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,6 +33,10 @@ class Settings:
     """Address to listen on. Anything but loopback needs a secret or a JWKS URL."""
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
+    backend: str = "memory"
+    """What nodes share: "memory" for a single node, or "valkey://host:6379" for several ("rediss://…" with TLS)."""
+    workers: int = 1
+    """Processes that "hubbub serve" starts on the port; more than one need a backend that they share."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
     jwks_url: str | None = None
@@ -92,7 +97,7 @@ class Settings:
         """Check each value by itself, then the combination."""
         for name in ("max_message", "max_command", "max_group_name", "max_user_id", "max_depth", "max_page"):
             self._at_least(name, 1)
-        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst"):
+        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
             self._at_least(name, 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
@@ -149,8 +154,10 @@ class Settings:
         return (self.loopback and not self.has_keys) if self.guests is None else self.guests
 
     def __repr__(self) -> str:
-        """Show what differs from the defaults; never the secret."""
+        """Show what differs from the defaults; never the secret or a password."""
         shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        if "backend" in shown:
+            shown["backend"] = re.sub(r"//[^/]*@", "//…@", self.backend)
         if "secret" in shown:
             shown["secret"] = "…"  # noqa: S105
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

@@ -9,10 +9,13 @@ import pytest
 
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
+from hubbub.backends.valkey.address import parse_address
+from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError
 from hubbub.messages import Event, GroupRow, Groups, Message, Notice, Private, Signaled, UserRow, Users
 from hubbub.roster import parse_user_query
+from store import Store
 
 ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "3"), UserRow("eve", "4")
 
@@ -20,7 +23,8 @@ ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "
 class Listener:
     """A node that only writes down what it is told. It has one member in each group, one connection of each user."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.group_events: list[tuple[str, Event]] = []
         self.privates: list[tuple[str, Private]] = []
         self.signals: list[tuple[str, Signaled]] = []
@@ -29,6 +33,9 @@ class Listener:
     def deliver(self, group: str, event: Event) -> int:
         self.group_events.append((group, event))
         return 1
+
+    def announce(self, group: str, event: Notice) -> int:
+        return self.deliver(group, event)
 
     def deliver_to_user(self, user_id: str, event: Private) -> int:
         self.privates.append((user_id, event))
@@ -42,17 +49,37 @@ class Listener:
         self.disconnected.append((user_id, connection_id))
         return 1
 
-    def notices(self) -> list[tuple[str, str, str, int]]:
+    async def settled(self) -> None:
+        """Wait until everything has arrived that was sent before: what a backend tells a node comes in one order."""
+        await self.backend.count()
+
+    async def notices(self) -> list[tuple[str, str, str, int]]:
         """Return (group, code, connection, user_connections) of all notices, and forget them."""
+        await self.settled()
         found = [(g, e.code, e.sender_cid, e.user_connections) for g, e in self.group_events if isinstance(e, Notice)]
         self.group_events.clear()
         return found
 
 
-@pytest.fixture(params=[MemoryBackend])
-async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    made: Callable[[], Backend] = request.param
-    one = made()
+def make_memory(store: Store) -> Callable[[], Backend]:
+    one = MemoryBackend()
+    return lambda: one  # its nodes share the object itself
+
+
+def make_valkey(store: Store) -> Callable[[], Backend]:
+    address = parse_address(store.url())
+    return lambda: ValkeyBackend(address)
+
+
+@pytest.fixture(params=[make_memory, make_valkey])
+async def make(request: pytest.FixtureRequest, store: Store) -> Callable[[], Backend]:
+    """Make what one node holds of the backend; what several calls return share everything."""
+    return request.param(store)
+
+
+@pytest.fixture
+async def backend(make: Callable[[], Backend]) -> AsyncIterator[Backend]:
+    one = make()
     await one.start()
     yield one
     await one.close()
@@ -60,7 +87,7 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def node(backend: Backend) -> Listener:
-    listener = Listener()
+    listener = Listener(backend)
     backend.attach(listener)
     for row in (ADA, ADA2, BOB, EVE):
         await backend.connect(row, 10)
@@ -78,37 +105,38 @@ async def listed(backend: Backend, **query: object) -> list[GroupRow]:
 async def test_notices_count_the_connections_of_the_user(backend: Backend, node: Listener) -> None:
     for row in (ADA, ADA2, BOB):
         await backend.join(row, "g")
-    assert node.notices() == [("g", "USER_JOINED", "1", 1), ("g", "USER_JOINED", "2", 2), ("g", "USER_JOINED", "3", 1)]
+    joined = [("g", "USER_JOINED", "1", 1), ("g", "USER_JOINED", "2", 2), ("g", "USER_JOINED", "3", 1)]
+    assert await node.notices() == joined
     await backend.leave(ADA)
     await backend.disconnect(ADA2)
-    assert node.notices() == [("g", "USER_LEFT", "1", 1), ("g", "USER_DISCONNECTED", "2", 0)]
+    assert await node.notices() == [("g", "USER_LEFT", "1", 1), ("g", "USER_DISCONNECTED", "2", 0)]
 
 
 async def test_switching_leaves_the_old_group_first(backend: Backend, node: Listener) -> None:
     await backend.join(ADA, "a")
     await backend.join(BOB, "a")
     await backend.join(EVE, "b")
-    node.notices()
+    await node.notices()
     await backend.join(ADA, "b")
-    assert node.notices() == [("a", "USER_LEFT", "1", 0), ("b", "USER_JOINED", "1", 1)]
+    assert await node.notices() == [("a", "USER_LEFT", "1", 0), ("b", "USER_JOINED", "1", 1)]
     assert await listed(backend) == [GroupRow("a", 1, 1), GroupRow("b", 2, 2)]
 
 
 async def test_joining_again_announces_nothing(backend: Backend, node: Listener) -> None:
     position = await backend.join(ADA, "g")
-    node.notices()
+    await node.notices()
     assert await backend.join(ADA, "g") == position
-    assert node.notices() == []
+    assert await node.notices() == []
     assert await listed(backend) == [GroupRow("g", 1, 1)]
 
 
 async def test_leaving_without_a_group_and_leaving_twice_do_nothing(backend: Backend, node: Listener) -> None:
     await backend.join(BOB, "g")
-    node.notices()
+    await node.notices()
     await backend.leave(ADA)
     await backend.disconnect(ADA)
     await backend.disconnect(ADA)
-    assert node.notices() == []
+    assert await node.notices() == []
     assert await backend.count() == (1, 3)
 
 
@@ -134,9 +162,10 @@ async def test_only_visible_groups_are_listed(backend: Backend, node: Listener) 
 async def test_messages_are_numbered_in_their_group(backend: Backend, node: Listener) -> None:
     await backend.join(ADA, "a")
     await backend.join(BOB, "b")
-    node.notices()
+    await node.notices()
     for group in ("a", "a", "b", "a"):
         assert await backend.publish(message(group)) == 1
+    await node.settled()
     heard = [(group, event.seq) for group, event in node.group_events if isinstance(event, Message)]
     assert heard == [("a", 1), ("a", 2), ("b", 1), ("a", 3)]
     assert (await backend.join(EVE, "a")).seq == 3
@@ -153,6 +182,7 @@ async def test_a_group_that_vanished_has_a_new_epoch(backend: Backend, node: Lis
 
 async def test_nobody_hears_what_goes_to_an_unknown_group(backend: Backend, node: Listener) -> None:
     assert await backend.publish(message("nobody is here")) == 0
+    await node.settled()
     assert node.group_events == []
 
 
@@ -169,12 +199,15 @@ async def test_users_page(backend: Backend, node: Listener) -> None:
 async def test_private_messages_signals_and_disconnects_reach_the_nodes(backend: Backend, node: Listener) -> None:
     private = Private(msgspec.Raw(b"1"), "ada", "1")
     assert await backend.whisper("bob", private) == 1
+    await node.settled()
     assert node.privates == [("bob", private)]
     signal = Signaled(msgspec.Raw(b'{"candidate":""}'), "ada", "1")
     assert await backend.signal("3", signal) == 1
+    await node.settled()
     assert node.signals == [("3", signal)]
     assert await backend.disconnect_user("bob") == 1
     assert await backend.disconnect_connection("4") == 1
+    await node.settled()
     assert node.disconnected == [("bob", None), (None, "4")]
 
 
@@ -195,10 +228,23 @@ async def test_connected(backend: Backend, node: Listener) -> None:
     assert not await backend.connected("zoe")
 
 
-async def test_every_node_hears_everything(backend: Backend, node: Listener) -> None:
-    second = Listener()
-    backend.attach(second)
+async def test_every_node_with_a_member_hears_everything(
+    backend: Backend, node: Listener, make: Callable[[], Backend]
+) -> None:
+    other = make()
+    second = Listener(other)
+    other.attach(second)
+    await other.start()
+    zoe = UserRow("zoe", "5")
+    await other.connect(zoe, 10)
+    await other.join(zoe, "g")
+    await second.notices()
+    node.group_events.clear()
     await backend.join(ADA, "g")
-    assert node.notices() == second.notices() == [("g", "USER_JOINED", "1", 1)]
+    assert await node.notices() == await second.notices() == [("g", "USER_JOINED", "1", 1)]
     assert await backend.publish(message("g")) == 2
-    assert [group for group, _ in second.group_events] == ["g"]
+    for listener in (node, second):
+        await listener.settled()
+        assert [(group, e.seq) for group, e in listener.group_events if isinstance(e, Message)] == [("g", 1)]
+    assert await other.connected("ada")
+    await other.close()

@@ -20,6 +20,7 @@ from hubbub.settings import Settings
 # Another value than the default for each setting, and one more for each source that is to win over it.
 OTHERS: dict[str, list[Any]] = {
     "host": ["127.0.0.2", "127.0.0.3", "::1"],
+    "backend": ["valkey://a", "rediss://:b@b:7000/1", "redis://c"],
     "secret": ["a" * 32, "b" * 32, "c" * 32],
     "jwks_url": ["https://a.example/keys", "https://b.example/keys", "https://c.example/keys"],
     "issuer": ["a", "b", "c"],

@@ -39,6 +39,7 @@ async def test_connections_groups_and_users(server: Server, http: httpx.AsyncCli
     assert values["hubbub_users"] == 3
     assert values["hubbub_groups"] == 2
     assert values["hubbub_ready"] == 1
+    assert values["hubbub_backend_ready"] == 1
     assert values["hubbub_notices_total"] == 3  # each join, even if nobody else was there to hear
     assert values["hubbub_commands_total command=connect outcome=ok"] == 4
     assert values["hubbub_commands_total command=join outcome=ok"] == 3

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from hubbub.directory import Query
-from hubbub.messages import Event, Message, Page, Position, Private, Signaled, UserRow
+from hubbub.messages import Event, Message, Notice, Page, Position, Private, Signaled, UserRow
 from hubbub.roster import UserQuery
 
 
@@ -20,6 +20,10 @@ class Receiver(Protocol):
 
     def deliver(self, group: str, event: Event) -> int:
         """Hand a message or notice to the local members of `group`; return how many connections that is."""
+        ...
+
+    def announce(self, group: str, event: Notice) -> int:
+        """Hand a notice to the local members of `group` but the one that it is about; return how many that is."""
         ...
 
     def deliver_to_user(self, user_id: str, event: Private) -> int:
@@ -46,8 +50,10 @@ class Backend(Protocol):
     """True if no method ever waits: then the node runs commands to their end at once, without a task for each, and
     posts through `ImmediateBackend.publish_now`."""
 
-    notices: int
-    """How many notices it has made, since the process started; for the metrics."""
+    @property
+    def notices(self) -> int:
+        """How many notices it has made, since the process started; for the metrics."""
+        ...
 
     def attach(self, receiver: Receiver) -> None:
         """Make `receiver` hear what its connections have to hear. Called once per node, before anything else."""
@@ -77,7 +83,8 @@ class Backend(Protocol):
     async def disconnect(self, user: UserRow) -> None:
         """Take a connection that is gone out of everything; its group, if any, hears ``USER_DISCONNECTED``, once.
 
-        Unknown connections are ignored, so that it can be repeated.
+        Unknown connections are ignored, so that it can be repeated. Never raises: if the store does not answer, it is
+        done when it does.
         """
         ...
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -18,6 +19,7 @@ from rich.text import Text
 from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
+from hubbub.cli.workers import run_workers
 from hubbub.server import Server
 from hubbub.settings import Settings
 
@@ -57,15 +59,27 @@ def serve(
             files,
             settings.max_connections,
         )
-    run(_serve(settings))
+    if settings.workers > 1:
+        run_workers(settings, _work)
+    else:
+        run(_serve(settings))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, says_where: bool = True) -> None:
     stopped = _stop_on_signal()
+    if parent := parent_process():  # a worker ends with its parent, however that ended
+        asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
     async with Server(settings) as server:
         collect_seldom()
-        announce(server.url, settings, Console(highlight=False))
+        if says_where:
+            announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
+
+
+def _work(settings: Settings, says_where: bool) -> None:
+    """Be one of several workers."""
+    set_up_log(settings.log_level)
+    run(_serve(settings, says_where))
 
 
 def announce(url: str, settings: Settings, console: Console) -> None:

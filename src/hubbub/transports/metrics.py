@@ -60,6 +60,7 @@ class _NodeCollector(Collector):
         yield GaugeMetricFamily("hubbub_ready", "Whether new connections are served: 1 or 0.", node.ready)
         tasks = len(asyncio.all_tasks())
         yield GaugeMetricFamily("hubbub_tasks", "Tasks of the event loop, the one that answers this included.", tasks)
+        yield GaugeMetricFamily("hubbub_backend_ready", "Whether the backend answers: 1 or 0.", node.backend.ready)
         yield GaugeMetricFamily("hubbub_connections", "WebSocket connections, identified or not.", len(node.sessions))
         yield GaugeMetricFamily(
             "hubbub_identified_connections", "Connections that are identified.", len(hub.connections)

@@ -1,0 +1,181 @@
+"""One connection to the store: commands go out in order, many in one write; replies and messages come back in order.
+
+RESP3 carries replies and the messages of subscribed channels on one connection. So there is one order of both: when the
+reply to a join has come, every message published later comes later. The parser is ``hiredis``; what is here is the
+queue of who waits for which reply. Ready-made clients keep subscriptions on a connection of their own, which loses that
+order, and wait for each reply before the next command is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+from hiredis import PushNotification, Reader, ReplyError, pack_command
+
+from hubbub.backends.valkey.address import Address
+from hubbub.errors import CommandError, ErrorCode
+
+MAX_PENDING = 20_000
+"""Most commands that wait for their replies; more are refused, so that nothing queues without bound."""
+
+Argument = bytes | str | int
+
+
+def unavailable(reason: str) -> CommandError:
+    """Return the error for what could not be done; `reason` is for people who run the server."""
+    return CommandError(ErrorCode.UNAVAILABLE, f"The store does not answer ({reason}). Try again.")
+
+
+class RefusedError(Exception):
+    """The store has answered with an error."""
+
+
+class StoreConnection(asyncio.Protocol):
+    """An open connection. Make one with `open_connection`.
+
+    Args:
+        hear: Called with channel and payload of each message, in the order of the store, and after those who waited for
+            replies that came before have gone on.
+    """
+
+    def __init__(self, hear: Callable[[bytes, bytes], None]) -> None:
+        self._hear = hear
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader()
+        self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
+        self._out: list[bytes] = []
+        self._transport: asyncio.Transport
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+
+    # --- what others ask ---
+
+    async def call(self, *arguments: Argument) -> Any:
+        """Send a command and return its reply; all commands of one tick leave in one write.
+
+        Raises:
+            CommandError: ``UNAVAILABLE``, the connection was lost, or too many commands wait.
+            RefusedError: The store answered with an error.
+        """
+        if self.lost.done():
+            raise unavailable(self.lost.result())
+        if len(self._waiting) >= MAX_PENDING:
+            raise unavailable("too many commands wait for it")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._send(arguments, future)
+        return await future
+
+    def subscribe(self, channel: bytes) -> None:
+        """Ask for the messages of a channel published from now on, that is, by commands sent after this one."""
+        self._send((b"SSUBSCRIBE", channel), None)
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """Ask for no more messages of a channel."""
+        self._send((b"SUNSUBSCRIBE", channel), None)
+
+    def waits_since(self) -> float | None:
+        """Return when the oldest command was sent that has no reply, on the loop's clock; None if all have theirs."""
+        return self._waiting[0][1] if self._waiting else None
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection. All who wait for replies get ``UNAVAILABLE`` with `reason` at once."""
+        self._end(reason)
+        self._transport.abort()
+
+    # --- what the loop calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+
+    def data_received(self, data: bytes) -> None:
+        """Take replies and messages apart.
+
+        Whoever waits for a reply goes on in a later callback of the loop. Messages go the same way, so that neither
+        overtakes the other.
+        """
+        self._reader.feed(data)
+        heard: list[Any] = []
+        while (item := self._reader.gets()) is not False:
+            if isinstance(item, PushNotification) and item[0] == b"smessage":
+                heard.append(item)
+            else:
+                if heard:
+                    self._loop.call_soon(self._deliver, heard)
+                    heard = []
+                self._reply(item)
+        if heard:
+            self._loop.call_soon(self._deliver, heard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all who wait."""
+        self._end(str(exc) if exc else "it closed the connection")
+
+    # --- inside ---
+
+    def _send(self, arguments: tuple[Argument, ...], future: asyncio.Future[Any] | None) -> None:
+        if self.lost.done():
+            return
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(pack_command(arguments))  # type: ignore[arg-type]  # its stub says one argument
+        self._waiting.append((future, self._loop.time()))
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if not self.lost.done():
+            self._transport.write(b"".join(out))
+
+    def _reply(self, item: Any) -> None:
+        if not self._waiting:
+            return self.abort("it said something unasked")
+        future, _ = self._waiting.popleft()
+        if isinstance(item, PushNotification) != (future is None):
+            # A subscription was refused, or ended by the store: nothing can be relied on any more.
+            return self.abort(f"a subscription failed: {item!r:.100}")
+        if future is not None and not future.done():
+            if isinstance(item, ReplyError):
+                future.set_exception(RefusedError(str(item)))
+            else:
+                future.set_result(item)
+        return None
+
+    def _deliver(self, heard: list[Any]) -> None:
+        for _, channel, payload in heard:
+            self._hear(channel, payload)
+
+    def _end(self, reason: str) -> None:
+        if self.lost.done():
+            return
+        self.lost.set_result(reason)
+        for future, _ in self._waiting:
+            if future is not None and not future.done():
+                future.set_exception(unavailable(reason))
+        self._waiting.clear()
+
+
+async def open_connection(address: Address, hear: Callable[[bytes, bytes], None]) -> StoreConnection:
+    """Connect, say who we are, and choose the database.
+
+    Raises:
+        OSError: Nobody listens there, or TLS failed.
+        RefusedError: User or password are wrong, or the server is too old.
+        CommandError: ``UNAVAILABLE``, it closed the connection.
+    """
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(
+        lambda: StoreConnection(hear), address.host, address.port, ssl=address.tls
+    )
+    try:
+        hello: list[Argument] = [b"HELLO", 3]
+        if address.password is not None:
+            hello += [b"AUTH", address.user or "default", address.password]
+        await connection.call(*hello, b"SETNAME", b"hubbub")
+        if address.database:
+            await connection.call(b"SELECT", address.database)
+    except BaseException:
+        connection.abort("it could not be set up")
+        raise
+    return connection

@@ -1,0 +1,87 @@
+"""The names of keys and channels, and how names become members of ordered sets. Pure.
+
+Everything that one script touches has the same hash tag, ``{…}``, and so lies on one node of a cluster: a *bucket*. On
+a single server there is one bucket. In each bucket, behind its prefix, such as ``hubbub:{0.0}:``
+
+==================  ==========  ====================================================================================
+key                 type        what
+==================  ==========  ====================================================================================
+``names``           sorted set  the groups, all with score 0, so ordered by name, byte by byte
+``sizes``           sorted set  the same as ten digits of the number of users, then the name; all with score 0
+``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections
+``m:<group>``       sorted set  the members as `row`, all with score 0
+``u:<user>``        hash        the user's connections: connection id -> node
+``w``               hash        all connections: connection id -> node
+``n:<life>``        hash        what a life of a node has put here: ``m`` and row -> group, ``u`` and row -> ""
+``lives``           sorted set  the lives of nodes, by when each was last heard of, milliseconds
+``pulse``           string      when any node was last heard of, milliseconds
+``dead``            sorted set  lives that were declared dead, by when
+==================  ==========  ====================================================================================
+
+A *life* of a node is one connection to the store: its id is the node's, a dot and a number. What an earlier life left
+unfinished in the network can do no harm when it arrives late: scripts refuse lives that are not in ``lives``.
+"""
+
+from __future__ import annotations
+
+from hubbub.messages import UserRow
+
+_SIZE_DIGITS = 10
+_MOST_USERS = 10**_SIZE_DIGITS - 1
+_END = b"\0\0"
+
+
+def encode(text: str) -> bytes:
+    """Return UTF-8, whose order byte by byte is the order of the code points."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes) -> str:
+    """Return the text that was encoded."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def user_part(user_id: str) -> bytes:
+    """Return how every row of the user begins; ordered as the ids are, even if they hold NULs."""
+    return encode(user_id).replace(b"\0", b"\0\xff") + _END
+
+
+def past_user(user_id: str) -> bytes:
+    """Return the first string above all rows of the user."""
+    return user_part(user_id)[:-1] + b"\1"
+
+
+def row(user: UserRow) -> bytes:
+    """Return the member that stands for a connection; ordered by user, then by connection."""
+    return user_part(user.user_id) + encode(user.connection_id)
+
+
+def parse_row(data: bytes) -> UserRow:
+    """Return the connection that a member stands for."""
+    user, _, connection = data.partition(_END)
+    return UserRow(decode(user.replace(b"\0\xff", b"\0")), decode(connection))
+
+
+def size_key(users: int, group: str) -> bytes:
+    """Return the member of ``sizes``; numbers that no group can have become the nearest ones."""
+    if users < 0:
+        return b""
+    return b"%0*d%b" % (_SIZE_DIGITS, users, encode(group)) if users <= _MOST_USERS else b":"
+
+
+def bucket_prefix(database: int) -> str:
+    """Return the prefix of the only bucket of a single server.
+
+    The number of the database is part of it, because channels are the same in all databases.
+    """
+    return f"hubbub:{{{database}.0}}:"
+
+
+def group_channel(bucket: str, group: str) -> bytes:
+    """Return the channel of a group's messages and notices."""
+    return encode(f"{bucket}c:{group}")
+
+
+def node_channel(node: str) -> bytes:
+    """Return the channel of what is for one node: private messages, signals, orders to disconnect."""
+    return f"hubbub:{{node-{node}}}".encode()

@@ -1,0 +1,14 @@
+-- A node says that it lives. ARGV: life, milliseconds of silence after which a node is dead, milliseconds between beats.
+-- Returns the lives that are dead.
+if not lives(ARGV[1]) then return STALE end
+local time, pulse = now(), tonumber(redis.call('GET', P .. 'pulse') or 0)
+-- If nobody was heard for so long, it was the store that was away (or there was nobody): no node is to blame for its
+-- silence, and each gets the time to be heard again.
+if time - pulse > 3 * ARGV[3] then
+  for _, life in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE')) do
+    redis.call('ZADD', P .. 'lives', time, life)
+  end
+end
+redis.call('SET', P .. 'pulse', time)
+redis.call('ZADD', P .. 'lives', time, ARGV[1])
+return redis.call('ZRANGE', P .. 'lives', '-inf', time - ARGV[2], 'BYSCORE')

@@ -1,0 +1,24 @@
+-- Take out some of what a dead node has left. ARGV: the life, milliseconds of silence after which it is dead (0: it says
+-- so itself), most entries. Returns the number of entries left to take out, and the number of notices.
+-- Whoever comes first takes an entry out and announces it, in one step: so each is announced once. The life stays in
+-- the list, with score 0, until nothing is left: if who buries it dies too, the next one goes on.
+local life, key, time = ARGV[1], P .. 'n:' .. ARGV[1], now()
+local heard = tonumber(redis.call('ZSCORE', P .. 'lives', life) or 0)
+if heard > 0 then
+  if ARGV[2] ~= '0' and heard > time - ARGV[2] then return {0, 0} end
+  redis.call('ZADD', P .. 'lives', 0, life)
+  redis.call('ZADD', P .. 'dead', time, life)
+  redis.call('ZREMRANGEBYSCORE', P .. 'dead', '-inf', time - 86400000)
+end
+local notices, entries = 0, redis.call('HRANDFIELD', key, ARGV[3], 'WITHVALUES')
+for i = 1, #entries, 2 do
+  local kind, row = string.sub(entries[i], 1, 1), string.sub(entries[i], 2)
+  if kind == 'm' then
+    notices = notices + announce('D', entries[i + 1], row, take_out(life, row, entries[i + 1]))
+  else
+    forget(life, row)
+  end
+end
+local left = redis.call('HLEN', key)
+if left == 0 then redis.call('ZREM', P .. 'lives', life) end
+return {left, notices}

@@ -1,0 +1,8 @@
+-- A connection is gone. ARGV: life, row, its group ('' for none). Returns the number of notices.
+if not lives(ARGV[1]) then return STALE end
+local notices = 0
+if ARGV[3] ~= '' then
+  notices = announce('D', ARGV[3], ARGV[2], take_out(ARGV[1], ARGV[2], ARGV[3]))
+end
+forget(ARGV[1], ARGV[2])
+return notices

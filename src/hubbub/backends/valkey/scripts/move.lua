@@ -1,0 +1,12 @@
+-- Take a member out of one group and into another. ARGV: life, row, old group, new group ('' for none), an epoch in
+-- case the new group does not exist, code for the old group, code for the new group ('' to announce nothing).
+-- Returns the number of notices, and the epoch and seq of the new group.
+if not lives(ARGV[1]) then return STALE end
+local notices = 0
+if ARGV[3] ~= '' and ARGV[3] ~= ARGV[4] then
+  notices = announce(ARGV[6], ARGV[3], ARGV[2], take_out(ARGV[1], ARGV[2], ARGV[3]))
+end
+if ARGV[4] == '' then return {notices} end
+notices = notices + announce(ARGV[7], ARGV[4], ARGV[2], put_in(ARGV[1], ARGV[2], ARGV[4], ARGV[5]))
+local place = redis.call('HMGET', P .. 'g:' .. ARGV[4], 'e', 's')
+return {notices, place[1], tonumber(place[2])}

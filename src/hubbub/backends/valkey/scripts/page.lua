@@ -1,0 +1,19 @@
+-- One page of an order. ARGV: names or sizes, most rows, 1 for descending, then pairs of bounds as ZRANGE has them, in
+-- the direction of the listing. Returns group, users, connections, one after the other.
+local found, most, digits = {}, tonumber(ARGV[2]), ARGV[1] == 'sizes' and 10 or 0
+for i = 4, #ARGV, 2 do
+  local members
+  if ARGV[3] == '1' then
+    members = redis.call('ZRANGE', P .. ARGV[1], ARGV[i], ARGV[i + 1], 'BYLEX', 'REV', 'LIMIT', 0, most - #found / 3)
+  else
+    members = redis.call('ZRANGE', P .. ARGV[1], ARGV[i], ARGV[i + 1], 'BYLEX', 'LIMIT', 0, most - #found / 3)
+  end
+  for _, member in ipairs(members) do
+    local group = string.sub(member, digits + 1)
+    local numbers = redis.call('HMGET', P .. 'g:' .. group, 'u', 'c')
+    found[#found + 1] = group
+    found[#found + 1] = tonumber(numbers[1])
+    found[#found + 1] = tonumber(numbers[2])
+  end
+end
+return found
