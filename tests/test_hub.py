@@ -194,6 +194,25 @@ def test_members_of_a_quiet_tick_share_one_object() -> None:
     assert len({id(writes[0]) for writes in written}) == 1
 
 
+def test_crowded_from_the_message_to_the_flush() -> None:
+    hub = Hub(lambda flush: None)
+    wire = PlainWire("x")
+    clients = [Client(number, wire) for number in range(SHARED_FROM + 1)]
+    few, *many = clients
+    hub.join(few.connection, "few")
+    for client in many:
+        hub.join(client.connection, "many")
+    hub.flush()
+    hub.publish("few", message(1))
+    assert not hub.crowded
+    hub.publish("many", message(2))
+    assert hub.crowded
+    hub.leave(many[0].connection)
+    assert hub.crowded
+    hub.flush()
+    assert not hub.crowded
+
+
 def test_a_flush_ends_when_it_has_cost_enough() -> None:
     scheduled: list[Callable[[], None]] = []
     hub = Hub(scheduled.append, slice_cost=5 * WRITE)

@@ -16,6 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ends import End, turn
 from hubbub.auth import Authenticator
 from hubbub.backends.memory import MemoryBackend
+from hubbub.hub import SHARED_FROM
+from hubbub.messages import notice
 from hubbub.node import Node
 from hubbub.settings import Settings
 
@@ -215,3 +217,17 @@ def page(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 NodeMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestNode = NodeMachine.TestCase
+
+
+async def test_what_comes_after_a_flush_does_so_while_a_large_group_has_something_to_hear() -> None:
+    node = Node(Settings(), MemoryBackend(), Authenticator(Settings()))
+    ends = [End(f"c{number}", node) for number in range(SHARED_FROM + 1)]
+    for end in ends:
+        node.hub.join(end.session, "a")
+    await turn(node)
+    sizes = []
+    node.hub.publish("a", notice("USER_LEFT", "a", ends[0].session.row, 0))
+    node.after_tick(lambda: sizes.append(len(ends[1].written)))
+    assert node.hub.crowded
+    await turn(node)
+    assert sizes == [len(ends[1].written)] != [0]

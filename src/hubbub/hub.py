@@ -113,6 +113,11 @@ class Hub:
         self._lanes: list[Lane] = []
         self._writers: list[Connection] = []
 
+    @property
+    def crowded(self) -> bool:
+        """Whether a large lane has something to hear. Until the flush that is so for good."""
+        return bool(self._lanes)
+
     # --- who is here ---
 
     def add(self, connection: Connection) -> None:

@@ -27,9 +27,10 @@ from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode
 from hubbub.identity import Identity
 from hubbub.node import Node
 from hubbub.session import Session
-from hubbub.transports.backlog import LOOK, RELAXED, Backlog
+from hubbub.transports.backlog import RELAXED
 from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
+from hubbub.transports.slow_reader import SlowReader
 from hubbub.transports.strict import StrictProtocol
 
 ROUTES: dict[str, Wire] = {
@@ -61,7 +62,7 @@ _EMPTY = bytearray()  # shared by all connections without a part of a frame; nev
 class WebSocketProtocol(asyncio.Protocol):
     """One connection, from the upgrade to the end. The `Link` of its `Session`."""
 
-    __slots__ = ("_backlog", "_buffer", "_fragments", "_need", "_node", "_session", "_state", "_transport", "_wslib")
+    __slots__ = ("_buffer", "_fragments", "_need", "_node", "_session", "_slow", "_state", "_transport", "_wslib")
 
     def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         self._node = node
@@ -69,7 +70,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, None)
         self._session: Session | None = None
         self._wslib: StrictProtocol | None = None
-        self._backlog: Backlog | None = None
+        self._slow: SlowReader | None = None
         self._fragments: list[bytes] | None = None
         self._buffer: bytearray = _EMPTY
         self._need = 0
@@ -85,7 +86,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the session."""
         self._state.connections.discard(self)
-        self._backlog = None
+        self.resume_writing()
         if self._session is not None:
             self._node.counters.closes[_close_code(self._wslib)] += 1
             self._session.lost()
@@ -99,21 +100,14 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """More than a little waits: the other side does not keep up, and others must not pay for it. Watch it."""
-        session, node = self._session, self._node
-        if session is None:
-            return
-        self._backlog = Backlog(self._transport, node.settings.max_queue, node.now())
-        if self._backlog.overfull:
-            self._give_up()
-        else:
-            node.hub.rewire(session, self._write_if_room)
-            node.loop.call_later(LOOK, self._look, self._backlog)
+        if self._session is not None:
+            self._slow = SlowReader(self._transport, self._session, self._node)
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        if self._backlog is not None and self._session is not None:
-            self._backlog = None
-            self._node.hub.rewire(self._session, self._transport.write)
+        if self._slow is not None:
+            self._slow.end()
+            self._slow = None
 
     def eof_received(self) -> bool:
         """Close with the other side."""
@@ -209,40 +203,6 @@ class WebSocketProtocol(asyncio.Protocol):
         self._node.counters.refused[refused.code] += 1
         self._transport.write(refusal(refused))
         self._transport.close()
-
-    # --- who does not keep up ---
-
-    def _write_if_room(self, data: bytes) -> None:
-        if self._backlog is None or self._backlog.admit(len(data)):
-            self._transport.write(data)
-        else:
-            self._give_up()
-
-    def _look(self, backlog: Backlog) -> None:
-        if self._backlog is backlog:
-            if backlog.stalled(self._node.now()):
-                self._give_up()
-            else:
-                self._node.loop.call_later(LOOK, self._look, backlog)
-
-    def _give_up(self) -> None:
-        """Let what waits be the last that it hears, and close; nothing may follow where something was left out."""
-        assert self._session is not None
-        self._backlog = None
-        self._node.hub.rewire(self._session, _drop)
-        self._node.loop.call_soon(self._too_slow)  # not at once: we may be within the hub's flush
-
-    def _too_slow(self) -> None:
-        session = self._session
-        if session is None:
-            return
-        self._node.counters.queue_cuts += 1
-        self._node.hub.remove(session)
-        self._node.hub.rewire(session, self._transport.write)
-        if session.closing:
-            self.abort()
-        else:
-            session.close(Close.TOO_SLOW, self._node.now())
 
     # --- the full implementation of the protocol ---
 
@@ -343,7 +303,3 @@ def _is_utf8(payload: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _drop(_data: bytes) -> None:
-    """Write nothing."""
