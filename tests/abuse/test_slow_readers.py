@@ -12,7 +12,7 @@ from websockets.frames import Opcode
 
 from hubbub.errors import Close
 from hubbub.server import Server
-from hubbub.transports import backlog, websocket
+from hubbub.transports import backlog, slow_reader
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -31,7 +31,7 @@ async def test_who_reads_nothing_is_cut_by_time(
     start: Start, attack: Make, bystanders: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "STALLED_AFTER", 0.3)
-    monkeypatch.setattr(websocket, "LOOK", 0.05)
+    monkeypatch.setattr(slow_reader, "LOOK", 0.05)
     server = await start(rate_limit=0)
     group = await bystanders(server)
     stalled = [await attack(server, receive_buffer=1) for _ in range(10)]
