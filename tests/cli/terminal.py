@@ -62,13 +62,17 @@ class Terminal:
         """What is to be seen now."""
         return visible(self._written.decode(errors="replace"))
 
+    async def changes(self) -> None:
+        """Wait until more is to be seen."""
+        self._more.clear()
+        await self._more.wait()
+
     async def shows(self, *last: str) -> bool:
         """Wait until these are the last lines."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while self.lines[-len(last) :] != list(last):
-                    self._more.clear()
-                    await self._more.wait()
+                    await self.changes()
         except TimeoutError:
             raise AssertionError(self.lines) from None
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from command import PATIENCE
 from helpers import Peer
 from hubbub.server import Server
 
@@ -56,6 +58,21 @@ async def test_a_conversation(server: Server, peers: Peers, tmp_path: Path) -> N
         assert await hears(bob, code="USER_LEFT", sender="alice")
         assert alice.restored
         assert alice.lines[-1] == ""
+
+
+async def test_lines_that_come_while_the_prompt_does(server: Server, peers: Peers, tmp_path: Path) -> None:
+    bob = await peers(server, guest="bob", group="HelloWorld")
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await alice.shows("> ")
+        for number in range(100):
+            await bob.do("post", to="HelloWorld", message=number)
+            await alice.changes()
+            alice.type("\r")
+        async with asyncio.timeout(PATIENCE):
+            while not any("bob: 99" in line for line in alice.lines) or alice.lines[-1] != "> ":
+                await alice.changes()
+        said = [line for line in alice.lines[1:-1] if line not in {"> ", ""}]  # an empty one: Enter between two prompts
+        assert said == [f"bob: {number}" for number in range(100)]
 
 
 async def test_control_c_leaves_too(server: Server, peers: Peers, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import unicodedata
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -127,5 +128,5 @@ def test_only_on_a_terminal_a_line_is_put_above_the_typed_one() -> None:
     for terminal, expected in ((True, "\r\x1b[Kx\n> typ"), (False, "x\n")):
         out = io.StringIO()
         console = Console(file=out, force_terminal=terminal, color_system=None)
-        Screen(console, lambda: "> typ").show("x")
+        Screen(console, lambda: nullcontext("> typ")).show("x")
         assert out.getvalue() == expected

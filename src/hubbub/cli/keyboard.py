@@ -11,6 +11,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from hubbub.cli.screen import CLEAR
+
 try:
     import readline
     import termios
@@ -32,12 +34,15 @@ class Keyboard:
     def __init__(self) -> None:
         self.edits = readline is not None and sys.stdin.isatty() and sys.stdout.isatty()
         self._prompting = False
+        self._drawing = threading.Lock()  # held while the prompt is being printed, and while something else is
         if isinstance(sys.stdin, io.TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")  # whatever keys are pressed
 
-    def typed(self) -> str:
-        """Return the prompt and what has been typed behind it so far; "" where nobody types, or not just now."""
-        return PROMPT + readline.get_line_buffer() if self._prompting else ""
+    @contextmanager
+    def typed(self) -> Iterator[str]:
+        """Hold the typing up; return the prompt and what stands behind it; "" where nobody types, or not just now."""
+        with self._drawing:
+            yield PROMPT + readline.get_line_buffer() if self._prompting else ""
 
     async def lines(self) -> AsyncIterator[str]:
         """Iterate over the lines until input ends."""
@@ -55,18 +60,31 @@ class Keyboard:
                 yield line
 
     def _edited(self) -> Iterator[str]:
-        readline.set_pre_input_hook(self._prompted)
+        readline.set_startup_hook(self._before_prompt)
+        readline.set_pre_input_hook(self._behind_prompt)
         with suppress(EOFError):
             while True:
                 try:
                     line = input(PROMPT)
                 finally:
-                    self._prompting = False
+                    self._line_ended()
                 yield line
 
-    def _prompted(self) -> None:
+    def _line_ended(self) -> None:
+        """Take away the prompt again, if something was printed around it after the line had ended."""
+        with self._drawing:
+            self._prompting = False
+            sys.stdout.write(CLEAR)
+            sys.stdout.flush()
+
+    def _before_prompt(self) -> None:
+        """Called just before the prompt is printed. Nothing may come between it and the next call."""
+        self._drawing.acquire()
+
+    def _behind_prompt(self) -> None:
         """Called when the prompt has been printed: what comes now has to be printed around it."""
         self._prompting = True
+        self._drawing.release()
 
 
 def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]) -> None:

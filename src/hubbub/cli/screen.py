@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -94,25 +95,30 @@ def rendered(console: Console, what: Text | Table) -> str:
     return captured.get().removesuffix("\n")
 
 
+def _untyped() -> AbstractContextManager[str]:
+    return nullcontext("")
+
+
 class Screen:
     """Prints lines, around what is being typed.
 
     Args:
         console: Where to.
-        typed: Returns the prompt and what has been typed behind it so far; "" if nobody types at this terminal.
+        typed: Gives, for as long as something is printed, the prompt and what has been typed behind it so far; "" if
+            nobody types at this terminal.
     """
 
-    def __init__(self, console: Console, typed: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, console: Console, typed: Callable[[], AbstractContextManager[str]] = _untyped) -> None:
         self._console = console
         self._typed = typed
 
     def show(self, line: Text | str) -> None:
         """Print a line above the one that is being typed. Text without colours must be harmless already."""
-        typed = self._typed() if self._console.is_terminal else ""
         if isinstance(line, Text):
             line = rendered(self._console, line)
-        self._console.file.write(f"{CLEAR if typed else ''}{line}\n{typed}")
-        self._console.file.flush()
+        with self._typed() if self._console.is_terminal else _untyped() as typed:
+            self._console.file.write(f"{CLEAR if typed else ''}{line}\n{typed}")
+            self._console.file.flush()
 
     def error(self, text: str) -> None:
         """Print what went wrong."""
