@@ -16,6 +16,7 @@ import uvicorn
 from hubbub.auth import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.errors import Close, SettingsError
+from hubbub.history import Window
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
@@ -36,6 +37,17 @@ DRAIN_RATE = 1000.0
 
 DRAIN_STEP = 0.05
 """Seconds between two groups of connections that are told to leave."""
+
+
+def window(settings: Settings) -> Window:
+    """Return how much of what is said the settings keep."""
+    return Window(
+        settings.history_messages,
+        min(settings.history_bytes, settings.max_queue // 2),  # who resumes is sent all of it at once
+        settings.history_age,
+        settings.inbox_messages,
+        settings.history_total,
+    )
 
 
 class Server:
@@ -104,7 +116,7 @@ class Server:
         settings = self.settings
         self._socket = _listen(settings.host, settings.port)
         self.url = _url(self._socket)
-        self.node = Node(settings, MemoryBackend(), Authenticator(settings))
+        self.node = Node(settings, MemoryBackend(window(settings)), Authenticator(settings))
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
