@@ -19,6 +19,8 @@ ORDER = [
     "query",
     "directory",
     "roster",
+    "history",
+    "keys",
     "hub",
     "dialects.base",
     "dialects.v1",
@@ -49,7 +51,20 @@ ORDER = [
 ]
 
 # No loop, socket or clock of their own: time, scheduling and writing are passed in.
-PURE = ["errors", "messages", "identity", "limits", "query", "directory", "roster", "hub", "dialects", "session"]
+PURE = [
+    "errors",
+    "messages",
+    "identity",
+    "limits",
+    "query",
+    "directory",
+    "roster",
+    "history",
+    "keys",
+    "hub",
+    "dialects",
+    "session",
+]
 IMPURE_MODULES = {"asyncio", "socket", "time", "threading", "selectors", "ssl", "uvloop", "uvicorn", "starlette"}
 
 

@@ -69,9 +69,9 @@ class Services:
         identity.require_server()
         return await self._backend.disconnect_connection(connection_id)
 
-    async def publish(self, message: Message) -> Success:
+    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> Success:
         """Publish a message that was checked, and return what its sender is told."""
-        recipients = await self._backend.publish(message)
+        recipients = await self._backend.publish(message, key, least)
         self._counters.published += 1
         self._counters.delivered += recipients
         return sent(recipients)

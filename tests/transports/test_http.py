@@ -134,6 +134,7 @@ async def test_a_server_token_posts_to_a_user(secured: Server, browse: Browse, p
             "sender_cid": None,
             "sender_rid": None,
             "code": None,
+            "seq": 1,
         }
     assert (await http.post("/v1/users/nobody/messages", json={"message": 1})).json()["recipients"] == 0
 
