@@ -30,6 +30,7 @@ ORDER = [
     "backends.memory",
     "backends.valkey.address",
     "backends.valkey.keys",
+    "backends.valkey.streams",
     "backends.valkey.scripts",
     "backends.valkey.connection",
     "backends.valkey.link",
