@@ -14,7 +14,7 @@ from hubbub.backends.valkey.connection import (
     open_connection,
     unavailable,
 )
-from hubbub.backends.valkey.scripts import SCRIPTS
+from hubbub.backends.valkey.scripts import Script
 from hubbub.errors import CommandError
 
 PATIENCE = 1.5
@@ -54,6 +54,7 @@ class Link:
     Args:
         address: Where the store is.
         bucket: The prefix of all keys.
+        scripts: What `run` can run.
         owner: Who is told.
 
     Attributes:
@@ -61,11 +62,12 @@ class Link:
         opened: How many connections were opened so far.
     """
 
-    def __init__(self, address: Address, bucket: str, owner: Owner) -> None:
+    def __init__(self, address: Address, bucket: str, scripts: dict[str, Script], owner: Owner) -> None:
         self.ready = False
         self.opened = 0
         self._address = address
         self._bucket = bucket
+        self._scripts = scripts
         self._owner = owner
         self._connection: StoreConnection | None = None
         self._reason = "not connected yet"
@@ -88,7 +90,7 @@ class Link:
 
     async def run(self, script: str, *arguments: Argument) -> Any:
         """Run a script in the bucket and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
-        return await self.command(b"EVALSHA", SCRIPTS[script].digest, 1, self._bucket, *arguments)
+        return await self.command(b"EVALSHA", self._scripts[script].digest, 1, self._bucket, *arguments)
 
     async def command(self, *arguments: Argument) -> Any:
         """Send any command and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
@@ -143,7 +145,7 @@ class Link:
             connection = await open_connection(self._address, self._owner.hear)
             try:
                 await asyncio.gather(
-                    *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in SCRIPTS.values())
+                    *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in self._scripts.values())
                 )
             except BaseException:
                 connection.abort("its scripts could not be loaded")

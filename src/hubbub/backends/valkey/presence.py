@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from hubbub.backends.valkey import keys
 from hubbub.backends.valkey.link import Link
+from hubbub.backends.valkey.streams import NOWHERE, Since
 from hubbub.messages import UserRow
 
 SILENCE = 3.0
@@ -92,9 +93,17 @@ class Presence:
             self.release(place.group)
         return place
 
-    async def move(self, place: Place, group: str | None, code: bytes = b"L", code_new: bytes = b"J") -> list[Any]:
-        """Run the script that moves a connection; return its reply. See ``move.lua``."""
-        return await self._move(place.row, place.group or "", group or "", code, code_new)
+    async def enter(self, place: Place, most: int, since: Since = NOWHERE) -> Any:
+        """Run the script that counts a connection; return its reply. See ``enter.lua``."""
+        user = place.user
+        return await self._link.run(
+            "enter", self.life, place.row, keys.encode(user.user_id), user.connection_id, self._node, most,
+            self._epoch(), keys.encode(since.epoch), since.seq,
+        )  # fmt: skip
+
+    async def move(self, place: Place, group: str | None, since: Since = NOWHERE, number: int = 0) -> Any:
+        """Run the script that moves a connection; return what it has replayed. See ``move.lua``."""
+        return await self._move(place.row, place.group or "", group or "", b"L", b"J", since, number)
 
     async def exit(self, row: bytes, group: str | bytes) -> None:
         """Run the script that takes a connection out of everything."""
@@ -111,7 +120,7 @@ class Presence:
         self._changed = True
         while self._changed:
             self._changed = False
-            dead, *found = await self._link.run("revive", self._node, self.life, before)
+            dead, *found = await self._link.run("revive", self._node, self.life, before, self._epoch())
             if dead:
                 await self._bury(before, 0)
             await self._correct(dict(zip(found[::2], found[1::2], strict=True)), announced_gone=bool(dead))
@@ -135,31 +144,34 @@ class Presence:
         """Put right what the store has of this node; `found` are the entries of its hash ``n:``, see `keys`."""
         known = {place.row: place for place in self.places.values()}
         gone = [field[1:] for field in found if field[:1] == b"u" and field[1:] not in known]
-        await _in_chunks(self.exit(row, found.get(b"m" + row, b"")) for row in gone)
-        await _in_chunks(
+        await in_chunks(self.exit(row, found.get(b"m" + row, b"")) for row in gone)
+        await in_chunks(
             self._restore(place, found, announced_gone=announced_gone) for place in list(self.places.values())
         )
 
     async def _restore(self, place: Place, found: dict[bytes, bytes], *, announced_gone: bool) -> None:
-        row, user = place.row, place.user
+        row = place.row
         known = b"u" + row in found
         if not known:
-            await self._link.run("enter", self.life, row, user.user_id, user.connection_id, self._node, 0)
+            await self.enter(place, 0)
         there = keys.decode(found.get(b"m" + row, b""))
         if there != (place.group or ""):
             # Nobody has heard that it was gone if the store has merely forgotten it: then it comes back in silence.
             code = b"J" if known or announced_gone else b""
             await self._move(row, there, place.group or "", b"L", code)
 
-    async def _move(self, row: bytes, old: str, new: str, code: bytes, code_new: bytes) -> list[Any]:
-        reply: list[Any] = await self._link.run(
-            "move", self.life, row, keys.encode(old), keys.encode(new), self._epoch(), code, code_new
-        )
-        self.notices += reply[0]
-        return reply
+    async def _move(
+        self, row: bytes, old: str, new: str, code: bytes, code_new: bytes, since: Since = NOWHERE, number: int = 0
+    ) -> Any:
+        notices, *replayed = await self._link.run(
+            "move", self.life, row, keys.encode(old), keys.encode(new), self._epoch(), code, code_new,
+            keys.encode(since.epoch), since.seq, number,
+        )  # fmt: skip
+        self.notices += notices
+        return replayed[0] if replayed else None
 
 
-async def _in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:
+async def in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:
     """Run all of `work`, some at the same time, so that they share round trips."""
     while chunk := [each for each, _ in zip(work, range(CHUNK), strict=False)]:
         await asyncio.gather(*chunk)

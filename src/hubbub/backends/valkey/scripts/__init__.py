@@ -9,7 +9,9 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
-NAMES = ("beat", "bury", "enter", "exit", "move", "page", "post", "revive")
+from hubbub.history import OVERHEAD, Window
+
+NAMES = ("beat", "bury", "enter", "exit", "later", "move", "page", "post", "revive", "whisper")
 
 
 class Script(NamedTuple):
@@ -19,11 +21,18 @@ class Script(NamedTuple):
     digest: bytes
 
 
-def _load(name: str) -> Script:
+def load_scripts(window: Window) -> dict[str, Script]:
+    """Return all scripts, by name, for a store that keeps as much as `window` says (its ``total`` does not count)."""
     here = files(__name__)
-    source = here.joinpath("common.lua").read_bytes() + here.joinpath(f"{name}.lua").read_bytes()
-    return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
-
-
-SCRIPTS = {name: _load(name) for name in NAMES}
-"""All scripts, by name."""
+    settings = (
+        f"local MOST, BYTES, AGE, INBOX, OVERHEAD = "
+        f"{window.messages}, {window.bytes}, {max(1, round(window.age * 1000))}, {window.inbox}, {OVERHEAD}\n"
+    ).encode()
+    sources = {
+        name: settings + here.joinpath("common.lua").read_bytes() + here.joinpath(f"{name}.lua").read_bytes()
+        for name in NAMES
+    }
+    return {
+        name: Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
+        for name, source in sources.items()
+    }

@@ -1,7 +1,12 @@
--- Begin a new life of a node. ARGV: the node, the new life, the life before ('' for the first).
+-- Begin a new life of a node. ARGV: the node, the new life, the life before ('' for the first), an epoch that was never used.
 -- Everything that earlier lives have put here is the new one's from now on, unless they were declared dead. Returns what that is, field after value, and
 -- before it 1 if the life before was declared dead, so that its members were announced as gone; otherwise 0.
-local node, life = ARGV[1] .. '.', ARGV[2]
+-- After a restart of the store, or when another server has taken over, the last messages may be missing in it, and new
+-- ones get their numbers. So each run of the store is an epoch of its own, part of all others.
+local node, life, run = ARGV[1] .. '.', ARGV[2], string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if redis.call('GET', P .. 'run') ~= run then
+  redis.call('MSET', P .. 'run', run, P .. 'run:epoch', ARGV[4])
+end
 for _, other in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE')) do
   if other ~= life and string.sub(other, 1, #node) == node then
     local entries = redis.call('HGETALL', P .. 'n:' .. other)
