@@ -171,6 +171,38 @@ async def test_messages_are_numbered_in_their_group(backend: Backend, node: List
     assert (await backend.join(EVE, "a")).seq == 3
 
 
+@pytest.mark.parametrize("name", ["\0", "a\0\0b", "{x}", "}:c:{", "a b", "\n", "\U0010ffff" * 256, "\xe9"])
+async def test_any_name_will_do(backend: Backend, node: Listener, name: str) -> None:
+    user = UserRow(name, "9")
+    await backend.connect(user, 10)
+    await backend.join(BOB, name)
+    await backend.join(user, name)
+    await backend.publish(message(name))
+    await backend.whisper(name, Private(msgspec.Raw(b"1"), name, "9"))
+    await node.settled()
+    assert [(g, e.sender, getattr(e, "seq", None)) for g, e in node.group_events] == [
+        (name, "bob", None),
+        (name, name, None),
+        (name, "ada", 1),
+    ]
+    assert [user_id for user_id, _ in node.privates] == [name]
+    assert await listed(backend) == [GroupRow(name, 2, 2)]
+    assert sorted((await backend.users(name, parse_user_query(Users(), 1000))).list) == sorted([BOB, user])
+
+
+async def test_what_people_post_arrives_as_it_came(backend: Backend, node: Listener) -> None:
+    """Half of a surrogate pair, which the legacy dialect lets through, among others."""
+    await backend.join(ADA, "g")
+    for body in (b'"\\ud800"', b'{"a":\n[1.0, 1e2]}', b"12345678901234567890"):
+        await backend.publish(Message(msgspec.Raw(body), "ada", "1", "g", 0))
+        await backend.whisper("bob", Private(msgspec.Raw(body), "ada", "1"))
+        await backend.signal("3", Signaled(msgspec.Raw(body), "ada", "1"))
+        await node.settled()
+        heard = [e.message for _, e in node.group_events if isinstance(e, Message)]
+        heard += [node.privates[-1][1].message, node.signals[-1][1].message]
+        assert [bytes(each) for each in heard[-3:]] == [body] * 3
+
+
 async def test_a_group_that_vanished_has_a_new_epoch(backend: Backend, node: Listener) -> None:
     first = await backend.join(ADA, "g")
     await backend.publish(message("g"))

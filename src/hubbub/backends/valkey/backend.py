@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -9,26 +10,19 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, ClassVar
 
-import msgspec
-
 from hubbub.backends.base import Receiver
-from hubbub.backends.valkey import keys
+from hubbub.backends.valkey import envelope, keys
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.link import Link
-from hubbub.backends.valkey.listing import group_ranges, group_rows, user_range, user_rows
-from hubbub.backends.valkey.presence import Place, Presence
+from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
+from hubbub.backends.valkey.places import Place, Places
+from hubbub.backends.valkey.presence import Presence
+from hubbub.backends.valkey.servers import open_primary
 from hubbub.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 from hubbub.roster import UserQuery, roster_page
 
 _CODES: dict[bytes, NoticeCode] = {b"J": "USER_JOINED", b"L": "USER_LEFT", b"D": "USER_DISCONNECTED"}
-
-_encode = msgspec.json.Encoder().encode
-_message = msgspec.json.Decoder(Message).decode
-_private = msgspec.json.Decoder(tuple[str, Private]).decode
-_signal = msgspec.json.Decoder(tuple[str, Signaled]).decode
-_order = msgspec.json.Decoder(tuple[str | None, str | None]).decode
 
 
 class ValkeyBackend:
@@ -41,13 +35,11 @@ class ValkeyBackend:
     immediate: ClassVar[bool] = False
 
     def __init__(self, address: Address) -> None:
-        self._bucket = keys.bucket_prefix(address.database)
         self._node = secrets.token_urlsafe(9)
         self._epochs = count(1)
-        self._link = Link(address, self._bucket, self)
-        self._presence = Presence(self._node, self._bucket, self._link, self._epoch)
-        self._own_channel = keys.node_channel(self._node)
-        self._channel_prefix = len(keys.group_channel(self._bucket, ""))
+        self._places: Places = {}
+        self._address = address
+        self._buckets = [self._bucket(0)]
         self._receivers: list[Receiver] = []
 
     # --- start, stop, state ---
@@ -58,146 +50,139 @@ class ValkeyBackend:
 
     async def start(self) -> None:
         """Connect."""
-        await self._link.start()
+        for bucket in self._buckets:
+            await bucket.link.start()
 
     async def close(self) -> None:
         """Say goodbye and disconnect."""
-        if self._link.ready:
-            with suppress(CommandError):  # else the others notice
-                await self._presence.resign()
-        await self._link.close()
+        for bucket in self._buckets:
+            if bucket.link.ready:
+                with suppress(CommandError):  # else the others notice
+                    await bucket.resign()
+            await bucket.link.close()
 
     @property
     def ready(self) -> bool:
         """Whether the store answers and agrees with this node."""
-        return self._link.ready
+        return all(bucket.link.ready for bucket in self._buckets)
 
     @property
     def notices(self) -> int:
         """How many notices were made from here."""
-        return self._presence.notices
-
-    async def revive(self) -> None:
-        """Make the store agree (`link.Owner`)."""
-        await self._presence.revive()
-
-    async def beat(self) -> None:
-        """Give a sign of life (`link.Owner`)."""
-        await self._presence.beat()
+        return sum(bucket.notices for bucket in self._buckets)
 
     # --- connections and groups ---
 
     async def connect(self, user: UserRow, most: int) -> None:
         """Count the connection."""
-        self._link.require_ready()
-        place, presence = Place(user), self._presence
-        if not await self._link.run(
-            "enter", presence.life, place.row, user.user_id, user.connection_id, self._node, most
-        ):
+        home = self._of(user.user_id)
+        home.link.require_ready()
+        place = Place(user, home.number)
+        if not await home.enter(place, most):
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
-        presence.places[user.connection_id] = place
+        self._places[user.connection_id] = place
 
     async def disconnect(self, user: UserRow) -> None:
         """Take the connection out. Does not fail: while the store is away, that waits until it is back."""
-        place = self._presence.forget(user.connection_id)
-        if place is not None and self._link.ready:
-            with suppress(CommandError):  # else the next connection to the store begins with putting this right
-                await self._presence.exit(place.row, keys.encode(place.group or ""))
+        place = self._places.pop(user.connection_id, None)
+        if place is None:
+            return
+        if place.group is not None and place.bucket is not None:
+            self._buckets[place.bucket].release(place.group)
+            await self._buckets[place.bucket].exit(place.row, place.group)
+        if place.home != place.bucket:
+            await self._buckets[place.home].exit(place.row, "")
 
     async def join(self, user: UserRow, group: str) -> Position:
-        """Leave the group before and enter the new one, in one script."""
-        self._link.require_ready()
-        place, presence = self._presence.places[user.connection_id], self._presence
-        presence.expect(group)
+        """Leave the group before and enter the new one: in one script, if both lie in one bucket."""
+        place, bucket = self._places[user.connection_id], self._of(group)
+        bucket.link.require_ready()
+        old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
+        bucket.expect(group)
         try:
-            _, epoch, seq = await presence.move(place, group)
+            epoch, seq = await bucket.move(place, place.group_in(bucket.number), group)
         except BaseException:
-            presence.release(group)
+            bucket.release(group)
             raise
-        presence.release(place.group)
-        place.group = group
+        place.put(group, bucket.number)
+        if before is not None and old is not None:
+            before.release(old)
         return Position(epoch.decode(), seq)
 
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
-        place = self._presence.places[user.connection_id]
-        if place.group is not None:
-            self._link.require_ready()
-            await self._presence.move(place, None)
-            self._presence.release(place.group)
-            place.group = None
+        place = self._places[user.connection_id]
+        if place.group is None or place.bucket is None:
+            return
+        bucket, group = self._buckets[place.bucket], place.group
+        bucket.link.require_ready()
+        await bucket.leave(place.row, group)
+        place.put(None, None)
+        bucket.release(group)
 
     # --- messages ---
 
     async def publish(self, message: Message) -> int:
         """Number the message and send it to the nodes, in one script."""
-        self._link.require_ready()
-        members: int = await self._link.run("post", keys.encode(message.sender_rid), _encode(message))
+        link = self._of(message.sender_rid).link
+        link.require_ready()
+        members: int = await link.run("post", keys.encode(message.sender_rid), envelope.pack_message(message))
         return members
 
     async def whisper(self, user_id: str, message: Private) -> int:
         """Send the message to the nodes where the user is."""
-        return await self._tell(await self._nodes_of_user(user_id), b"P" + _encode((user_id, message)))
+        return await self._tell_user(user_id, b"P" + envelope.pack_private(user_id, message))
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""
-        return await self._tell(await self._node_of(connection_id), b"S" + _encode((connection_id, event)))
+        return await self._tell_connection(connection_id, b"S" + envelope.pack_signal(connection_id, event))
 
     async def connected(self, user_id: str) -> bool:
         """Look the user up."""
-        return bool(await self._nodes_of_user(user_id))
+        return bool(await self._nodes_of(user_id))
 
     async def disconnect_user(self, user_id: str) -> int:
         """Tell the nodes where the user is."""
-        return await self._tell(await self._nodes_of_user(user_id), b"X" + _encode((user_id, None)))
+        return await self._tell_user(user_id, b"X" + envelope.pack_order(user_id, None))
 
     async def disconnect_connection(self, connection_id: str) -> int:
         """Tell the node where the connection is."""
-        return await self._tell(await self._node_of(connection_id), b"X" + _encode((None, connection_id)))
+        return await self._tell_connection(connection_id, b"X" + envelope.pack_order(None, connection_id))
 
     # --- listings ---
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask for one row more than the page takes; for as many more as a page may pass over, if some are hidden."""
-        self._link.require_ready()
-        most = query.limit + 1 + (0 if visible is None else MOST_HIDDEN)
-        order = "names" if query.order == "group" else "sizes"
-        bounds = group_ranges(query)
-        found = await self._link.run("page", order, most, int(not query.ascending), *bounds) if bounds else []
-        return listing_page(query, iter(group_rows(found)), visible)
+        rows = await find_groups(self._buckets, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
+        return listing_page(query, iter(rows), visible)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask for one row more than the page takes."""
-        self._link.require_ready()
+        bucket = self._of(group)
+        bucket.link.require_ready()
         if query.finished:
             return Page([], "end", True)
-        direction = [] if query.ascending else [b"REV"]
-        found = await self._link.command(
-            b"ZRANGE", self._key("m:", group), *user_range(query), b"BYLEX", *direction, b"LIMIT", 0, query.limit + 1
-        )
-        return roster_page(user_rows(found[: query.limit]), more=len(found) > query.limit)
+        found = await find_users(bucket, group, query)
+        return roster_page(found[: query.limit], more=len(found) > query.limit)
 
     async def count(self) -> tuple[int, int]:
         """Ask for the sizes."""
-        self._link.require_ready()
-        return (
-            await self._link.command(b"ZCARD", self._key("names")),
-            await self._link.command(b"HLEN", self._key("w")),
-        )
+        sizes = await asyncio.gather(*(count_bucket(bucket) for bucket in self._buckets))
+        return sum(groups for groups, _ in sizes), sum(connections for _, connections in sizes)
 
     # --- what channels bring ---
 
     def hear(self, channel: bytes, payload: bytes) -> None:
-        """Hand over what the store has sent (`link.Owner`)."""
+        """Hand over what the store has sent."""
+        sort, name = keys.parse_channel(channel)
         kind = payload[:1]
-        if channel == self._own_channel:
+        if sort == b"o":
             self._hear_own(kind, payload[1:])
             return
-        group = keys.decode(channel[self._channel_prefix :])
+        group = keys.decode(name)
         number, _, rest = payload[1:].partition(b" ")
         if kind == b"M":
-            message = _message(rest)
-            message.seq = int(number)
+            message = envelope.unpack_message(rest, group, int(number))
             for receiver in self._receivers:
                 receiver.deliver(group, message)
         else:
@@ -208,34 +193,56 @@ class ValkeyBackend:
     def _hear_own(self, kind: bytes, body: bytes) -> None:
         for receiver in self._receivers:
             if kind == b"P":
-                receiver.deliver_to_user(*_private(body))
+                receiver.deliver_to_user(*envelope.unpack_private(body))
             elif kind == b"S":
-                receiver.deliver_to_connection(*_signal(body))
+                receiver.deliver_to_connection(*envelope.unpack_signal(body))
             else:
-                receiver.disconnect(*_order(body))
+                receiver.disconnect(*envelope.unpack_order(body))
 
     # --- inside ---
+
+    def _bucket(self, number: int) -> Presence:
+        prefix = keys.bucket_prefix(self._address.database, number)
+        return Presence(
+            self._node, number, prefix, lambda: open_primary(self._address, self.hear), self._places, self._epoch
+        )
+
+    def _of(self, name: str) -> Presence:
+        """Return the bucket of a group or a user."""
+        return self._buckets[keys.bucket_of(name, len(self._buckets))]
 
     def _epoch(self) -> str:
         return f"{self._node}.{next(self._epochs)}"
 
-    def _key(self, *parts: str) -> bytes:
-        return keys.encode(self._bucket + "".join(parts))
-
-    async def _nodes_of_user(self, user_id: str) -> Counter[bytes]:
+    async def _nodes_of(self, user_id: str) -> Counter[bytes]:
         """Return the nodes where the user is, with the number of connections there."""
-        self._link.require_ready()
-        return Counter(await self._link.command(b"HVALS", self._key("u:", user_id)))
+        bucket = self._of(user_id)
+        bucket.link.require_ready()
+        return Counter(await bucket.link.command(b"HVALS", keys.encode(f"{bucket.prefix}u:{user_id}")))
 
-    async def _node_of(self, connection_id: str) -> Counter[bytes]:
-        self._link.require_ready()
-        node = await self._link.command(b"HGET", self._key("w"), connection_id)
-        return Counter() if node is None else Counter([node])
+    async def _tell_user(self, user_id: str, payload: bytes) -> int:
+        return await self._tell(self._of(user_id), await self._nodes_of(user_id), payload)
 
-    async def _tell(self, nodes: Counter[bytes], payload: bytes) -> int:
+    async def _tell_connection(self, connection_id: str, payload: bytes) -> int:
+        """Ask all buckets, for the id does not say which user it is of."""
+        for bucket in self._buckets:
+            bucket.link.require_ready()
+        nodes = await asyncio.gather(
+            *(bucket.link.command(b"HGET", bucket.prefix + "w", connection_id) for bucket in self._buckets)
+        )
+        told = (
+            self._tell(bucket, Counter([node]), payload)
+            for bucket, node in zip(self._buckets, nodes, strict=True)
+            if node
+        )
+        return sum([await each for each in told])
+
+    async def _tell(self, bucket: Presence, nodes: Counter[bytes], payload: bytes) -> int:
         """Send `payload` to each of `nodes`; return how many connections those have that heard it."""
         told = 0
         for node, connections in nodes.items():
-            heard: Any = await self._link.command(b"SPUBLISH", keys.node_channel(node.decode()), payload)
+            heard: Any = await bucket.link.command(
+                b"SPUBLISH", keys.node_channel(bucket.prefix, node.decode()), payload
+            )
             told += connections if heard else 0
         return told

@@ -24,6 +24,9 @@ unfinished in the network can do no harm when it arrives late: scripts refuse li
 
 from __future__ import annotations
 
+from binascii import crc_hqx
+from zlib import crc32
+
 from hubbub.messages import UserRow
 
 _SIZE_DIGITS = 10
@@ -69,19 +72,36 @@ def size_key(users: int, group: str) -> bytes:
     return b"%0*d%b" % (_SIZE_DIGITS, users, encode(group)) if users <= _MOST_USERS else b":"
 
 
-def bucket_prefix(database: int) -> str:
-    """Return the prefix of the only bucket of a single server.
+def bucket_prefix(database: int, number: int = 0) -> str:
+    """Return the prefix of a bucket; a single server has only the first.
 
     The number of the database is part of it, because channels are the same in all databases.
     """
-    return f"hubbub:{{{database}.0}}:"
+    return f"hubbub:{{{database}.{number}}}:"
 
 
-def group_channel(bucket: str, group: str) -> bytes:
+def bucket_of(name: str, buckets: int) -> int:
+    """Return the number of the bucket in which a group or a user lies."""
+    return crc32(encode(name)) % buckets if buckets > 1 else 0
+
+
+def slot_of(prefix: str) -> int:
+    """Return the slot of a cluster in which a bucket lies: CRC-16/XMODEM of the tag (cluster specification)."""
+    tag = prefix[prefix.index("{") + 1 : prefix.index("}")]
+    return crc_hqx(encode(tag), 0) % 16384
+
+
+def group_channel(prefix: str, group: str) -> bytes:
     """Return the channel of a group's messages and notices."""
-    return encode(f"{bucket}c:{group}")
+    return encode(f"{prefix}c:{group}")
 
 
-def node_channel(node: str) -> bytes:
+def node_channel(prefix: str, node: str) -> bytes:
     """Return the channel of what is for one node: private messages, signals, orders to disconnect."""
-    return f"hubbub:{{node-{node}}}".encode()
+    return encode(f"{prefix}o:{node}")
+
+
+def parse_channel(channel: bytes) -> tuple[bytes, bytes]:
+    """Return ``c`` or ``o`` and the group or the node of a channel."""
+    _, _, rest = channel.partition(b"}:")
+    return rest[:1], rest[2:]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import (
     Argument,
     RefusedError,
     StoreConnection,
-    open_connection,
     unavailable,
 )
 from hubbub.backends.valkey.scripts import SCRIPTS
@@ -35,10 +34,6 @@ log = logging.getLogger("hubbub.valkey")
 class Owner(Protocol):
     """Whose link it is."""
 
-    def hear(self, channel: bytes, payload: bytes) -> None:
-        """Take a message."""
-        ...
-
     async def revive(self) -> None:
         """Make the store agree with this node. Called for each new connection, before anybody else may use it."""
         ...
@@ -49,10 +44,10 @@ class Owner(Protocol):
 
 
 class Link:
-    """A connection to the store that comes back.
+    """The connection to the server that has a bucket; it comes back.
 
     Args:
-        address: Where the store is.
+        open_connection: Opens a connection to that server, wherever it is now. Several links may be given the same one.
         bucket: The prefix of all keys.
         owner: Who is told.
 
@@ -61,10 +56,12 @@ class Link:
         opened: How many connections were opened so far.
     """
 
-    def __init__(self, address: Address, bucket: str, owner: Owner) -> None:
+    def __init__(
+        self, open_connection: Callable[[], Coroutine[Any, Any, StoreConnection]], bucket: str, owner: Owner
+    ) -> None:
         self.ready = False
         self.opened = 0
-        self._address = address
+        self._open_connection = open_connection
         self._bucket = bucket
         self._owner = owner
         self._connection: StoreConnection | None = None
@@ -102,6 +99,11 @@ class Link:
                 connection.abort(str(error))
             raise unavailable(str(error)) from None
 
+    def reset(self, reason: str) -> None:
+        """Begin again with a new connection: store and node may disagree."""
+        if self._connection is not None:
+            self._connection.abort(reason)
+
     def require_ready(self) -> None:
         """Refuse what users ask while the store and this node may disagree. Raises `CommandError` ``UNAVAILABLE``."""
         if not self.ready:
@@ -131,23 +133,23 @@ class Link:
                 self._reason = "an error of our own"
                 log.exception("the connection to the store failed")
             if not self.opened:
-                raise unavailable(f"{self._address}: {self._reason}")
+                raise unavailable(self._reason)
             failures = 0 if self.ready else failures + 1
             if self.ready:
-                log.warning("the store at %s is away: %s", self._address, self._reason)
+                log.warning("the store is away (%s): %s", self._bucket, self._reason)
             self.ready = False
             await asyncio.sleep(_DELAYS[min(failures, len(_DELAYS) - 1)])
 
     async def _open(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            connection = await open_connection(self._address, self._owner.hear)
-            try:
+        connection = await self._open_connection()
+        try:
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(
                     *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in SCRIPTS.values())
                 )
-            except BaseException:
-                connection.abort("its scripts could not be loaded")
-                raise
+        except BaseException:
+            connection.abort("its scripts could not be loaded")
+            raise
         self._connection = connection
 
     async def _use(self, started: asyncio.Future[None]) -> None:
@@ -159,7 +161,7 @@ class Link:
             await self._owner.revive()
             self.ready = True
             self.opened += 1
-            log.info("connected to the store at %s", self._address)
+            log.info("connected to the store (%s)", self._bucket)
             if not started.done():
                 started.set_result(None)
             while not connection.lost.done():

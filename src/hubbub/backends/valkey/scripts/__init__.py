@@ -9,7 +9,10 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
-NAMES = ("beat", "bury", "enter", "exit", "move", "page", "post", "revive")
+NAMES = ("beat", "bury", "enter", "exit", "leave", "move", "page", "post", "revive")
+
+FREEING = {"beat", "bury", "exit", "leave", "revive"}
+"""Those that run even when the store has no memory left, for they give some back, or must run before others can."""
 
 
 class Script(NamedTuple):
@@ -21,7 +24,8 @@ class Script(NamedTuple):
 
 def _load(name: str) -> Script:
     here = files(__name__)
-    source = here.joinpath("common.lua").read_bytes() + here.joinpath(f"{name}.lua").read_bytes()
+    flags = b"#!lua flags=allow-oom\n" if name in FREEING else b"#!lua\n"
+    source = flags + here.joinpath("common.lua").read_bytes() + here.joinpath(f"{name}.lua").read_bytes()
     return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
 
 
