@@ -359,6 +359,34 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
     print(f"cut off for {seconds:g} s: {summary(took, 's', 1)}")
 
 
+async def faults(rounds: int = 5, seconds: float = 10) -> None:
+    """Everything that `store_faults` does to a store; then the time until all nodes list the truth again."""
+    import store_faults
+    from backends.test_valkey_model import World
+
+    saved = ("--appendonly", "yes", "--appendfsync", "always")
+    alone = (store_faults.restart, store_faults.kill, store_faults.freeze, store_faults.cut_subscriptions)
+    cases = [(fault, (), False) for fault in (*alone, store_faults.overflow)]
+    cases += [(fault, saved, False) for fault in (store_faults.restart, store_faults.kill)]
+    cases += [(fault, (), True) for fault in (store_faults.fail_over, store_faults.switch_over)]
+    for fault, options, replica in cases:
+        took, lost = [], 0
+        for turn in range(rounds):
+            async with store_faults.staged(*options, replica=replica, seed=turn) as stage:
+                world: World = stage.world
+                before = stage.opened()
+                await fault(stage, seconds)
+                began = time.monotonic()
+                await stage.ready()
+                await world.settled()
+                took.append(time.monotonic() - began)
+                lost += sum(after - each for after, each in zip(stage.opened(), before, strict=True))
+                for node in world.nodes:
+                    await node.close()
+        assert lost >= rounds, "no fault took place"
+        print(f"{fault.__name__} {'saved' if options else ''}: {summary(took, 's', 1)}; connections lost: {lost}")
+
+
 async def latency(posts: int = 1000) -> None:
     """From post to delivery at low load: to another node over Valkey, and on one node in memory."""
     with Store() as store:

@@ -72,6 +72,10 @@ class Store:
             return client.recv(100).startswith(b"+PONG")
         return False
 
+    def wait(self) -> None:
+        """Wait until it has ended by itself."""
+        self._process.wait()
+
     async def admin(self) -> StoreConnection:
         """Open a connection of one's own; `StoreConnection.abort` it in the end."""
         return await open_connection(parse_address(self.url()), lambda channel, payload: None)

@@ -48,8 +48,9 @@ class Deaf:
 class World:
     """Three nodes, and what is true of them: who is where, by connection."""
 
-    def __init__(self, store: Store, seed: int) -> None:
+    def __init__(self, store: Store, seed: int, url: str | None = None) -> None:
         self.store = store
+        self.url = url or store.url()
         self.random = random.Random(seed)
         self.nodes: list[ValkeyBackend] = []
         self.truth: dict[UserRow, tuple[ValkeyBackend, str | None]] = {}
@@ -57,7 +58,7 @@ class World:
 
     async def node(self) -> ValkeyBackend:
         """Start one more node."""
-        node = ValkeyBackend(parse_address(self.store.url()))
+        node = ValkeyBackend(parse_address(self.url))
         node.attach(Deaf())
         await node.start()
         self.nodes.append(node)

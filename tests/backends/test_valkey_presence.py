@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from test_valkey_model import Deaf
 
+from backends.test_valkey_model import Deaf
 from hubbub.backends.valkey import connection, presence
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
