@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 
+from cluster import ClusterStore
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
@@ -61,20 +62,25 @@ class Listener:
         return found
 
 
-def make_memory(store: Store) -> Callable[[], Backend]:
+def make_memory(request: pytest.FixtureRequest) -> Callable[[], Backend]:
     one = MemoryBackend()
     return lambda: one  # its nodes share the object itself
 
 
-def make_valkey(store: Store) -> Callable[[], Backend]:
-    address = parse_address(store.url())
-    return lambda: ValkeyBackend(address)
+def make_valkey(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    store: Store = request.getfixturevalue("store")
+    return lambda: ValkeyBackend(parse_address(store.url()))
 
 
-@pytest.fixture(params=[make_memory, make_valkey])
-async def make(request: pytest.FixtureRequest, store: Store) -> Callable[[], Backend]:
+def make_cluster(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    cluster: ClusterStore = request.getfixturevalue("cluster")
+    return lambda: ValkeyBackend(parse_address(cluster.url()))
+
+
+@pytest.fixture(params=[make_memory, make_valkey, make_cluster])
+def make(request: pytest.FixtureRequest) -> Callable[[], Backend]:
     """Make what one node holds of the backend; what several calls return share everything."""
-    return request.param(store)
+    return request.param(request)
 
 
 @pytest.fixture

@@ -96,12 +96,12 @@ class World:
 
     async def cut(self) -> None:
         """Cut one node's connection to the store."""
-        self.random.choice(self.nodes)._buckets[0].link._connection.abort("cut by the test")  # type: ignore[union-attr]
+        self.random.choice(self.random.choice(self.nodes)._buckets).link.reset("cut by the test")
 
     async def kill(self) -> None:
         """End one node as a kill does: without a word. Start another."""
         node = self.nodes.pop(self.random.randrange(len(self.nodes)))
-        await node._buckets[0].link.close()
+        await node.vanish()
         self.truth = {row: place for row, place in self.truth.items() if place[0] is not node}
         await self.node()
 

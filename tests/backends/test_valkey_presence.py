@@ -91,7 +91,7 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
     backend, _ = await started(store)
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
-    await backend._buckets[0].link.close()
+    await backend.vanish()
     while ("USER_DISCONNECTED", "1") not in await heard(observed):
         await asyncio.sleep(0.01)
     correct, failures = presence.Presence._correct, [CommandError, CommandError]

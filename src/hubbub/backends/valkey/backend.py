@@ -7,16 +7,21 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any, ClassVar
 
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, keys
 from hubbub.backends.valkey.address import Address
+from hubbub.backends.valkey.cluster import BUCKETS, Cluster
+from hubbub.backends.valkey.connection import RefusedError, unavailable
+from hubbub.backends.valkey.crossing import cross
 from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
+from hubbub.backends.valkey.link import Opener
 from hubbub.backends.valkey.places import Place, Places
 from hubbub.backends.valkey.presence import Presence
-from hubbub.backends.valkey.servers import open_primary
+from hubbub.backends.valkey.servers import open_first, open_primary
 from hubbub.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
@@ -39,7 +44,8 @@ class ValkeyBackend:
         self._epochs = count(1)
         self._places: Places = {}
         self._address = address
-        self._buckets = [self._bucket(0)]
+        self._cluster = Cluster(address, self.hear)
+        self._buckets: list[Presence] = []
         self._receivers: list[Receiver] = []
 
     # --- start, stop, state ---
@@ -49,9 +55,10 @@ class ValkeyBackend:
         self._receivers.append(receiver)
 
     async def start(self) -> None:
-        """Connect."""
-        for bucket in self._buckets:
-            await bucket.link.start()
+        """Connect; a cluster has more buckets than a single server."""
+        if not self._buckets:
+            self._buckets = await self._find_buckets()
+        await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
 
     async def close(self) -> None:
         """Say goodbye and disconnect."""
@@ -59,12 +66,18 @@ class ValkeyBackend:
             if bucket.link.ready:
                 with suppress(CommandError):  # else the others notice
                     await bucket.resign()
+        await self.vanish()
+
+    async def vanish(self) -> None:
+        """Disconnect without a word, as a kill does."""
+        for bucket in self._buckets:
             await bucket.link.close()
+        self._cluster.close()
 
     @property
     def ready(self) -> bool:
         """Whether the store answers and agrees with this node."""
-        return all(bucket.link.ready for bucket in self._buckets)
+        return bool(self._buckets) and all(bucket.link.ready for bucket in self._buckets)
 
     @property
     def notices(self) -> int:
@@ -100,7 +113,11 @@ class ValkeyBackend:
         old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
         bucket.expect(group)
         try:
-            epoch, seq = await bucket.move(place, place.group_in(bucket.number), group)
+            if before is None or before is bucket:
+                epoch, seq = await bucket.move(place, old or "", group)
+            else:
+                before.link.require_ready()
+                epoch, seq = await cross(place, before, bucket, group)
         except BaseException:
             bucket.release(group)
             raise
@@ -201,11 +218,24 @@ class ValkeyBackend:
 
     # --- inside ---
 
-    def _bucket(self, number: int) -> Presence:
-        prefix = keys.bucket_prefix(self._address.database, number)
-        return Presence(
-            self._node, number, prefix, lambda: open_primary(self._address, self.hear), self._places, self._epoch
-        )
+    async def _find_buckets(self) -> list[Presence]:
+        """Ask the store what it is. Raises `CommandError` ``UNAVAILABLE``."""
+        try:
+            asked = await open_first(self._address, self.hear, primary=False)
+        except (OSError, RefusedError) as error:
+            raise unavailable(str(error)) from None
+        asked.abort("it has answered")
+        if not asked.clustered:
+            find = partial(open_primary, self._address, self.hear)
+            return [self._bucket(0, keys.bucket_prefix(self._address.database), find, shared=False)]
+        prefixes = [keys.bucket_prefix(0, number, BUCKETS) for number in range(BUCKETS)]
+        return [
+            self._bucket(number, prefix, partial(self._cluster.open, keys.slot_of(prefix)), shared=True)
+            for number, prefix in enumerate(prefixes)
+        ]
+
+    def _bucket(self, number: int, prefix: str, find: Opener, *, shared: bool) -> Presence:
+        return Presence(self._node, number, prefix, find, self._places, self._epoch, shared=shared)
 
     def _of(self, name: str) -> Presence:
         """Return the bucket of a group or a user."""

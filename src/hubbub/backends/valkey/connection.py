@@ -50,6 +50,7 @@ class StoreConnection(asyncio.Protocol):
         lost: Done when the connection is lost, with the reason.
         primary: Whether the server took writes when the connection was opened.
         clustered: Whether it belongs to a cluster.
+        host: Where the server is.
     """
 
     def __init__(self, hear: Callable[[bytes, bytes], None]) -> None:
@@ -61,6 +62,7 @@ class StoreConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.primary = self.clustered = False
+        self.host = ""
 
     # --- what others ask ---
 
@@ -191,6 +193,7 @@ async def open_connection(address: Address, hear: Callable[[bytes, bytes], None]
             hello += [b"AUTH", address.user or "default", address.password]
         about = await connection.call(*hello, b"SETNAME", b"hubbub")
         connection.primary, connection.clustered = about[b"role"] == b"master", about[b"mode"] == b"cluster"
+        connection.host = address.host
         if address.database:
             await connection.call(b"SELECT", address.database)
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from hubbub.backends.valkey.connection import (
@@ -28,6 +29,12 @@ BEAT = 0.5
 _DELAYS = (0.0, 0.05, 0.1, 0.2, 0.5)
 """Seconds before each attempt to connect after one that failed; the last is for all that follow."""
 
+_ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
+"""What a server of a cluster answers when it cannot serve a slot, though it may serve others."""
+
+Opener = Callable[[], Coroutine[Any, Any, StoreConnection]]
+"""Opens a connection to the server that has a bucket, wherever it is now."""
+
 log = logging.getLogger("hubbub.valkey")
 
 
@@ -50,6 +57,7 @@ class Link:
         open_connection: Opens a connection to that server, wherever it is now. Several links may be given the same one.
         bucket: The prefix of all keys.
         owner: Who is told.
+        shared: Whether others use the connections as well, so that they are not cut when this link is done with them.
 
     Attributes:
         ready: Whether the store answers and agrees with this node.
@@ -57,7 +65,12 @@ class Link:
     """
 
     def __init__(
-        self, open_connection: Callable[[], Coroutine[Any, Any, StoreConnection]], bucket: str, owner: Owner
+        self,
+        open_connection: Opener,
+        bucket: str,
+        owner: Owner,
+        *,
+        shared: bool = False,
     ) -> None:
         self.ready = False
         self.opened = 0
@@ -65,6 +78,8 @@ class Link:
         self._bucket = bucket
         self._owner = owner
         self._connection: StoreConnection | None = None
+        self._shared = shared
+        self._left: asyncio.Future[str] | None = None  # done when the connection is of no use any more
         self._reason = "not connected yet"
         self._task: asyncio.Task[None] | None = None
 
@@ -95,9 +110,12 @@ class Link:
         try:
             return await connection.call(*arguments)
         except RefusedError as error:
-            if not str(error).startswith("OOM"):  # then it is full, and nothing else is wrong
-                connection.abort(str(error))
-            raise unavailable(str(error)) from None
+            text = str(error)
+            if text.startswith(_ELSEWHERE):
+                self._leave(text)
+            elif not text.startswith("OOM"):  # then it is full, and nothing else is wrong
+                connection.abort(text)
+            raise unavailable(text) from None
 
     def reset(self, reason: str) -> None:
         """Begin again with a new connection: store and node may disagree."""
@@ -156,6 +174,8 @@ class Link:
         """Use the new connection until it is lost."""
         connection = self._connection
         assert connection is not None
+        left = self._left = asyncio.get_running_loop().create_future()
+        connection.lost.add_done_callback(partial(_pass_on, left))
         watch = asyncio.create_task(self._watch(connection))
         try:
             await self._owner.revive()
@@ -164,14 +184,20 @@ class Link:
             log.info("connected to the store (%s)", self._bucket)
             if not started.done():
                 started.set_result(None)
-            while not connection.lost.done():
+            while not left.done():
                 await self._owner.beat()
-                await asyncio.wait({connection.lost}, timeout=BEAT)
-            self._reason = connection.lost.result()
+                await asyncio.wait({left}, timeout=BEAT)
+            self._reason = left.result()
         finally:
             watch.cancel()
             self._connection = None
-            connection.abort("it is not used any more")
+            if not self._shared:
+                connection.abort("it is not used any more")
+
+    def _leave(self, reason: str) -> None:
+        """Begin again, perhaps with another server. Every command before the one that was refused had its reply."""
+        if self._left is not None and not self._left.done():
+            self._left.set_result(reason)
 
     async def _watch(self, connection: StoreConnection) -> None:
         """Give the connection up when a reply is overdue."""
@@ -181,3 +207,8 @@ class Link:
             if since is not None and loop.time() - since > PATIENCE:
                 connection.abort(f"no answer for {PATIENCE:g} s")
             await asyncio.sleep(WATCH)
+
+
+def _pass_on(left: asyncio.Future[str], lost: asyncio.Future[str]) -> None:
+    if not left.done():
+        left.set_result(lost.result())

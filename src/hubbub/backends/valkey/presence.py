@@ -13,8 +13,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from hubbub.backends.valkey import keys
-from hubbub.backends.valkey.connection import StoreConnection
-from hubbub.backends.valkey.link import BEAT, Link
+from hubbub.backends.valkey.link import BEAT, Link, Opener
 from hubbub.backends.valkey.places import Place, Places
 from hubbub.errors import CommandError
 
@@ -46,6 +45,7 @@ class Presence:
         open_connection: Opens a connection to the server that has the bucket.
         places: All connections of this node.
         epoch: Makes an epoch that was never used.
+        shared: Whether other buckets use the connections as well.
 
     Attributes:
         link: The way to the bucket.
@@ -59,11 +59,13 @@ class Presence:
         node: str,
         number: int,
         prefix: str,
-        open_connection: Callable[[], Coroutine[Any, Any, StoreConnection]],
+        open_connection: Opener,
         places: Places,
         epoch: Callable[[], str],
+        *,
+        shared: bool,
     ) -> None:
-        self.link = Link(open_connection, prefix, self)
+        self.link = Link(open_connection, prefix, self, shared=shared)
         self.number = number
         self.prefix = prefix
         self.life = ""
