@@ -67,7 +67,7 @@ class World:
     async def step(self) -> None:
         """Do something at random."""
         chance = self.random.random()
-        if not self.truth or chance < 0.15:
+        if not self.truth or chance < 0.15:  # more than go, so that it grows
             self.made += 1
             row = UserRow(self.random.choice(USERS), str(self.made))
             node = self.random.choice(self.nodes)
@@ -76,11 +76,11 @@ class World:
             return
         row = self.random.choice(list(self.truth))
         node, group = self.truth[row]
-        if chance < 0.6:
+        if chance < 0.7:
             group = self.random.choice(GROUPS)
             await node.join(row, group)
             self.truth[row] = node, group
-        elif chance < 0.8:
+        elif chance < 0.88:
             await node.leave(row)
             self.truth[row] = node, None
         else:
