@@ -24,6 +24,8 @@ from websockets.exceptions import ConnectionClosedError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from store_modes import cluster_pages, faults, memory, model, rates  # noqa: F401  # more modes
+
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.scripts import SCRIPTS
@@ -359,34 +361,6 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
     print(f"cut off for {seconds:g} s: {summary(took, 's', 1)}")
 
 
-async def faults(rounds: int = 5, seconds: float = 10) -> None:
-    """Everything that `store_faults` does to a store; then the time until all nodes list the truth again."""
-    import store_faults
-    from backends.test_valkey_model import World
-
-    saved = ("--appendonly", "yes", "--appendfsync", "always")
-    alone = (store_faults.restart, store_faults.kill, store_faults.freeze, store_faults.cut_subscriptions)
-    cases = [(fault, (), False) for fault in (*alone, store_faults.overflow)]
-    cases += [(fault, saved, False) for fault in (store_faults.restart, store_faults.kill)]
-    cases += [(fault, (), True) for fault in (store_faults.fail_over, store_faults.switch_over)]
-    for fault, options, replica in cases:
-        took, lost = [], 0
-        for turn in range(rounds):
-            async with store_faults.staged(*options, replica=replica, seed=turn) as stage:
-                world: World = stage.world
-                before = stage.opened()
-                await fault(stage, seconds)
-                began = time.monotonic()
-                await stage.ready()
-                await world.settled()
-                took.append(time.monotonic() - began)
-                lost += sum(after - each for after, each in zip(stage.opened(), before, strict=True))
-                for node in world.nodes:
-                    await node.close()
-        assert lost >= rounds, "no fault took place"
-        print(f"{fault.__name__} {'saved' if options else ''}: {summary(took, 's', 1)}; connections lost: {lost}")
-
-
 async def latency(posts: int = 1000) -> None:
     """From post to delivery at low load: to another node over Valkey, and on one node in memory."""
     with Store() as store:
@@ -399,6 +373,21 @@ async def latency(posts: int = 1000) -> None:
                     await asyncio.sleep(0.005)
                 await asyncio.sleep(0.1)
                 print(f"post to delivery, {backend.partition(':')[0]}: {summary(hearer.times)}")
+
+
+async def cold(number: int = 10_000, groups: int = 1000) -> None:
+    """10,000 clients, connected to three nodes, enter 1,000 groups that do not exist yet, over real sockets."""
+    with Store() as store:
+        async with nodes(3, store.url()) as three:
+            clients: list[Client] = []
+            for node in three:
+                clients += await open_clients(node, [(f"u{n}", None) for n in range(number // 3)])
+            began = time.perf_counter()
+            await asyncio.gather(*(c.ask("join", group=f"group{n % groups}") for n, c in enumerate(clients)))
+            took = time.perf_counter() - began
+            rows = (await clients[0].ask("groups", limit=1000))["list"]
+            assert sum(row["number_of_connections"] for row in rows) == len(clients)
+            print(f"cold: {len(clients):,} clients on 3 nodes in {len(rows):,} groups after {took:.2f} s")
 
 
 if __name__ == "__main__":
