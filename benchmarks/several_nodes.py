@@ -28,9 +28,10 @@ from store_modes import cluster_pages, faults, memory, model, rates  # noqa: F40
 
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.scripts import SCRIPTS
+from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError
+from hubbub.history import Window
 from hubbub.messages import Groups
 from store import Store
 
@@ -257,7 +258,8 @@ async def pages(number: int = 1_000_000) -> None:
     with Store() as store:
         backend = ValkeyBackend(parse_address(store.url()))
         await backend.start()
-        script = SCRIPTS["page"].source[: SCRIPTS["page"].source.index(b"-- One page")] + FILL
+        page = load_scripts(Window())["page"].source
+        script = page[: page.index(b"-- One page")] + FILL
         for n in range(0, number, 1000):
             await backend._buckets[0].link._connection.call(b"EVAL", script, 1, backend._buckets[0].prefix, n)  # type: ignore[union-attr]
         print(f"groups: {(await backend.count())[0]:,}")

@@ -19,6 +19,8 @@ ORDER = [
     "query",
     "directory",
     "roster",
+    "history",
+    "keys",
     "hub",
     "dialects.base",
     "dialects.v1",
@@ -28,6 +30,7 @@ ORDER = [
     "backends.memory",
     "backends.valkey.address",
     "backends.valkey.keys",
+    "backends.valkey.streams",
     "backends.valkey.scripts",
     "backends.valkey.connection",
     "backends.valkey.link",
@@ -49,7 +52,20 @@ ORDER = [
 ]
 
 # No loop, socket or clock of their own: time, scheduling and writing are passed in.
-PURE = ["errors", "messages", "identity", "limits", "query", "directory", "roster", "hub", "dialects", "session"]
+PURE = [
+    "errors",
+    "messages",
+    "identity",
+    "limits",
+    "query",
+    "directory",
+    "roster",
+    "history",
+    "keys",
+    "hub",
+    "dialects",
+    "session",
+]
 IMPURE_MODULES = {"asyncio", "socket", "time", "threading", "selectors", "ssl", "uvloop", "uvicorn", "starlette"}
 
 

@@ -42,6 +42,7 @@ class NodeMachine(RuleBasedStateMachine):
         self.node = self.loop.run_until_complete(self.make())
         self.ends: list[Person] = []
         self.seq: dict[str, int] = {}
+        self.privates: dict[str, int] = {}
         self.number = 0
 
     async def make(self) -> Node:
@@ -76,8 +77,6 @@ class NodeMachine(RuleBasedStateMachine):
         group, end.group = end.group, None
         if group is not None:
             self.announce(code, group, end, text)
-            if not self.members(group):
-                del self.seq[group]
 
     # --- what happens ---
 
@@ -88,7 +87,8 @@ class NodeMachine(RuleBasedStateMachine):
         end.say(id=1, do="connect", guest=user)
         end.user = user
         welcome = {"user_id": user, "connection_id": f"c{self.number}", "node": self.node.node_id, "ping": 25.0}
-        end.expected.append({"id": 1, "ok": {**welcome, "max_message": 65536, "expires": None}})
+        inbox = {"inbox": {"epoch": ..., "seq": self.privates.setdefault(user, 0)}, "replayed": 0, "gap": False}
+        end.expected.append({"id": 1, "ok": {**welcome, "max_message": 65536, "expires": None, **inbox}})
         self.ends.append(end)
 
     @precondition(lambda self: self.ends)
@@ -153,8 +153,10 @@ class NodeMachine(RuleBasedStateMachine):
             end.expected.append({"id": 5, "error": {"code": "INVALID_REQUEST", "message": text}})
             return
         event = {"type": "private", "message": 1, "sender": end.user, "sender_cid": end.session.connection_id}
+        if user in self.privates:  # else nobody of that name was ever here
+            self.privates[user] += 1
         for other in own:
-            other.expected.append({**event, "sender_rid": None, "code": None})
+            other.expected.append({**event, "sender_rid": None, "code": None, "seq": self.privates[user]})
         self.expect_sent(end, len(own), 5)
 
     def expect_sent(self, end: Person, recipients: int, command: int = 4) -> None:
@@ -190,8 +192,9 @@ class NodeMachine(RuleBasedStateMachine):
         for end in self.ends:
             heard = end.heard()
             for frame in heard:
-                if "position" in frame.get("ok", {}):
-                    frame["ok"]["position"]["epoch"] = ...
+                for name in ("position", "inbox"):
+                    if name in frame.get("ok", {}):
+                        frame["ok"][name]["epoch"] = ...
             assert heard == end.expected
             assert end.closed == []
 

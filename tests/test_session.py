@@ -13,8 +13,9 @@ from hubbub.backends.memory import MemoryBackend
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
+from hubbub.history import Replay
 from hubbub.identity import Identity
-from hubbub.messages import Message, Position, UserRow
+from hubbub.messages import Position, UserRow
 from hubbub.node import Node
 from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING, PATIENCE, SLOW_TIMEOUT
 from hubbub.settings import Settings
@@ -273,12 +274,9 @@ class Slow(MemoryBackend):
         self.gate = asyncio.Event()
         self.published: list[int] = []
 
-    async def join(self, user: UserRow, group: str) -> Position:
+    async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
         await self.gate.wait()
-        return await super().join(user, group)
-
-    async def publish(self, message: Message) -> int:
-        return await super().publish(message)
+        return await super().join(user, group, since, history)
 
 
 async def settle(node: Node) -> None:

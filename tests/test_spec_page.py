@@ -73,6 +73,7 @@ async def test_private_messages_reach_members_of_a_group(server: Server, peers: 
         "sender": "bob",
         "sender_cid": bob.welcome["connection_id"],
         "sender_rid": None,
+        "seq": 1,
         "code": None,
     }
 

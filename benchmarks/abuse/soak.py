@@ -71,6 +71,7 @@ def state(target: Target) -> dict[str, float]:
 def main(many: int = 50_000, seed: int = 1) -> int:
     chance, counts = random.Random(seed), Counter[str]()
     options = ["--rate-limit", "0", "--max-connections-per-user", "1000", "--ping-interval", "3600"]
+    options += ["--history-age", "1"]  # what is kept for those who come back is bounded, but takes minutes to be full
     with serving(*options) as target:
         witness = member(target.port, "witness", "apart")
         before, began = state(target), time.monotonic()

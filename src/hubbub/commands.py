@@ -11,9 +11,10 @@ from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend, ImmediateBackend
 from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
+from hubbub.history import Replay
 from hubbub.hub import Hub
 from hubbub.identity import Identity
-from hubbub.limits import check_message, check_name
+from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import (
     LEFT,
     Command,
@@ -23,6 +24,7 @@ from hubbub.messages import (
     Leave,
     Message,
     Page,
+    Position,
     Post,
     Private,
     Recipient,
@@ -37,8 +39,10 @@ from hubbub.messages import (
     sent,
 )
 from hubbub.services import Services
-from hubbub.session import NEVER, Enter, Session
+from hubbub.session import NEVER, Enter, Replayed, Session
 from hubbub.settings import Settings
+
+_NOWHERE = Position("", 0)
 
 
 class Commands:
@@ -79,7 +83,7 @@ class Commands:
         self._now = now
         self._wall = wall
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
-        self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | None]]] = {
+        self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             Enter: self._enter,
             Connect: self._connect,
             Join: self._join,
@@ -90,7 +94,7 @@ class Commands:
             Users: self._users,
         }
 
-    async def execute(self, session: Session, command: Command) -> Reply | None:
+    async def execute(self, session: Session, command: Command) -> Reply | Replayed | None:
         """Do what `command` says, and count how that ended. See `hubbub.session.Operations`."""
         outcome = "ok"
         try:
@@ -113,17 +117,23 @@ class Commands:
             return None
         check_message(post.message, settings.max_message, settings.max_depth)
         message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
-        recipients = self._publish_now(message)
+        if post.key is None and post.min_recipients is None:
+            recipients = self._publish_now(message)
+        else:
+            check_key(post.key, post.min_recipients)
+            recipients = self._publish_now(message, post.key, post.min_recipients or 0)
         self._counters.posts += 1
         self._counters.delivered += recipients
         return recipients
 
-    async def _connect(self, session: Session, command: Connect) -> Welcome | None:
+    async def _connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
         identity = await self._identify(command)
-        if not await self._take_in(session, identity):
+        renewed = session.identity is not None
+        inbox = await self._take_in(session, identity, command.since)
+        if inbox is None:
             return None
         settings = self._settings
-        return Welcome(
+        welcome = Welcome(
             identity.user_id,
             session.connection_id,
             self._node_id,
@@ -131,6 +141,18 @@ class Commands:
             settings.max_message,
             identity.expires,
         )
+        if renewed:
+            return welcome
+        frames, welcome.gap = self._frames(session, inbox)
+        welcome.inbox, welcome.replayed = inbox.position, len(frames)
+        return Replayed(welcome, frames)
+
+    def _frames(self, session: Session, replay: Replay) -> tuple[list[bytes], bool]:
+        """Return what has to be written, and whether there is a gap: all of it must fit into the queue."""
+        frames = [session.wire.event(event) for event in replay.events]
+        if sum(map(len, frames)) > self._settings.max_queue * 3 // 4:
+            return [], True
+        return frames, replay.gap
 
     async def _identify(self, command: Connect) -> Identity:
         if (command.token is None) == (command.guest is None):
@@ -143,17 +165,18 @@ class Commands:
     async def _enter(self, session: Session, command: Enter) -> None:
         await self._take_in(session, command.identity)
 
-    async def _take_in(self, session: Session, identity: Identity) -> bool:
+    async def _take_in(self, session: Session, identity: Identity, since: Position | None = None) -> Replay | None:
         """Give the session its identity, or a fresh one of the same user.
 
         Returns:
-            Whether it is in; otherwise it is gone or being closed, and there is nothing to answer.
+            The private messages after `since`, none for a fresh identity; or None: it is gone or being closed, and
+            there is nothing to answer.
 
         Raises:
             CommandError: ``FORBIDDEN``, the connection belongs to another user already.
         """
         if session.closing:
-            return False
+            return None
         now = self._now()
         expires = NEVER if identity.expires is None else now + self._left(identity.expires)
         if session.identity is not None:
@@ -162,43 +185,46 @@ class Commands:
             session.identified(identity, expires, now)
             if session.group is not None and not identity.may_join(session.group):
                 await self._leave(session)
-            return True
+            return Replay(_NOWHERE)
         try:
             row = UserRow(identity.user_id, session.connection_id)
-            await self._backend.connect(row, self._settings.max_connections_per_user)
+            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since)
         except CommandError as error:
             if error.code != ErrorCode.INVALID_REQUEST:
                 raise
             session.close(Close.TOO_MANY_CONNECTIONS, now)
-            return False
+            return None
         session.identified(identity, expires, now)
         if not session.gone:
             self._hub.add(session)
-        return True
+        return inbox
 
     def _left(self, expires: float) -> float:
         """Return how long a token is still good for; within the leeway one may come that has just ended."""
         left = expires - self._wall()
         return left if left > 0 else left + self._settings.leeway
 
-    async def _join(self, session: Session, command: Join) -> Success:
+    async def _join(self, session: Session, command: Join) -> Success | Replayed:
         group = command.group
         if not group:
             return await self._leave(session)
         check_name("group", group, self._settings.max_group_name)
         assert session.identity is not None
         session.identity.require_group(group)
+        if command.history < 0:
+            raise invalid(f'"history" must be 0 or more, not {command.history}.')
         before = session.group
-        if before != group:
-            self._hub.leave(session)
+        if before != group or command.since is not None:
+            self._hub.leave(session)  # what is delivered from here on is not for it, or part of what is replayed
         try:
-            position = await self._backend.join(session.row, group)
+            replay = await self._backend.join(session.row, group, command.since, command.history)
         except CommandError:
             self._stay(session, before)
             raise
-        if before != group:
-            self._stay(session, group)
-        return joined(group, position)
+        # From here to the end of the answer nothing may wait: what is delivered next must come behind what is replayed.
+        self._stay(session, group)
+        frames, gap = self._frames(session, replay)
+        return Replayed(joined(group, replay.position, len(frames), gap=gap), frames)
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
         before = session.group
@@ -217,15 +243,16 @@ class Commands:
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
+        check_key(command.key, command.min_recipients)
         group, user_id = await self._recipient(session, command.to)
         if group is not None:
             if group != session.group:
                 raise _not_joined(group)
             message = Message(command.message, session.user_id, session.connection_id, group, 0)
-            return await self._services.publish(message)
+            return await self._services.publish(message, command.key, command.min_recipients or 0)
         assert user_id is not None
         private = Private(command.message, session.user_id, session.connection_id)
-        return sent(await self._backend.whisper(user_id, private))
+        return sent(await self._backend.whisper(user_id, private, command.key, command.min_recipients or 0))
 
     async def _signal(self, session: Session, command: Signal) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)

@@ -17,12 +17,30 @@ from hubbub.errors import CommandError, ErrorCode, invalid
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _parse = msgspec.json.Decoder().decode
 
+MAX_KEY = 128
+"""Most characters of the key of a post."""
+
 
 def check_name(field: str, name: str, longest: int) -> None:
     """Refuse a group name or user id that is empty or longer than `longest` characters."""
     if not 1 <= len(name) <= longest:
         size = "empty" if not name else f"{len(name)} characters long"
         raise invalid(f'"{field}" must be 1 to {longest} characters; it is {size}.')
+
+
+def check_key(key: str | None, min_recipients: int | None) -> None:
+    """Refuse a post's key that is empty or too long, and a number of recipients below zero."""
+    if key is not None:
+        check_name("key", key, MAX_KEY)
+    if min_recipients is not None and min_recipients < 0:
+        raise invalid(f'"min_recipients" must be 0 or more, not {min_recipients}.')
+
+
+def require_recipients(least: int, listening: int) -> None:
+    """Refuse a post that fewer connections would hear than its sender asks for."""
+    if listening < least:
+        text = f'{listening} connections are listening; "min_recipients" asks for {least}. Nothing was sent.'
+        raise CommandError(ErrorCode.INVALID_REQUEST, text)
 
 
 def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:

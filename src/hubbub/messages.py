@@ -36,12 +36,18 @@ class Connect(Command, tag="connect"):
 
     token: str | None = None
     guest: str | None = None
+    since: Position | None = None  # of the last private message that was heard
 
 
 class Join(Command, tag="join"):
-    """Enter a group, leaving the one before; ``null`` and ``""`` only leave."""
+    """Enter a group, leaving the one before; ``null`` and ``""`` only leave.
+
+    `since` is where one stopped listening; `history` how many messages to hear that were there before.
+    """
 
     group: str | None
+    since: Position | None = None
+    history: int = 0
 
 
 class Leave(Command, tag="leave"):
@@ -56,10 +62,16 @@ class Recipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Post(Command, tag="post"):
-    """Send JSON to the own group or to a user. A plain string is resolved as the design's section 2 says."""
+    """Send JSON to the own group or to a user. A plain string is resolved as the design's section 2 says.
+
+    A post with a `key` is done once, however often it is sent; one with `min_recipients` is refused, not delivered, if
+    fewer connections would hear it.
+    """
 
     to: Recipient | str
     message: msgspec.Raw
+    key: str | None = None
+    min_recipients: int | None = None
 
 
 class Groups(Command, tag="groups", rename={"search_for": "searchFor", "start_key": "startKey"}):
@@ -99,7 +111,11 @@ AnyCommand: TypeAlias = Connect | Join | Leave | Post | Groups | Users
 
 
 class Welcome(msgspec.Struct):
-    """The answer to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time."""
+    """The answer to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time.
+
+    `inbox` is the position of the user's last private message, and absent when only the token was renewed; `replayed`
+    and `gap` are as in `Success`.
+    """
 
     user_id: str
     connection_id: str
@@ -107,14 +123,23 @@ class Welcome(msgspec.Struct):
     ping: float
     max_message: int
     expires: float | None = None
+    inbox: Position | msgspec.UnsetType = msgspec.UNSET
+    replayed: int | msgspec.UnsetType = msgspec.UNSET
+    gap: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success", gc=False):
-    """The answer to `Join`, `Leave` and `Post`, with the texts that the spec page promises."""
+    """The answer to `Join`, `Leave` and `Post`, with the texts that the spec page promises.
+
+    `position` is that of the group's last message; `replayed` how many messages up to there follow the answer; `gap`
+    that they are not all that came since the position that was asked for.
+    """
 
     message: str
     position: Position | None = None
     recipients: int | None = None
+    replayed: int = 0
+    gap: bool = False
 
 
 class GroupRow(msgspec.Struct, frozen=True):
@@ -158,13 +183,14 @@ class Message(msgspec.Struct, tag_field="type", tag="message", gc=False):
 
 
 class Private(msgspec.Struct, tag_field="type", tag="private", gc=False):
-    """What one user hears, on all connections."""
+    """What one user hears, on all connections. `seq` counts the private messages of that user."""
 
     message: msgspec.Raw
     sender: str
     sender_cid: str | None
     sender_rid: None = None
     code: None = None
+    seq: int = 0
 
 
 class Signaled(msgspec.Struct, tag_field="type", tag="signal", gc=False):
@@ -197,7 +223,17 @@ class Notice(msgspec.Struct, tag_field="type", tag="notice"):
     user_connections: int
 
 
-Event: TypeAlias = Message | Private | Notice | Signaled
+class Gap(msgspec.Struct, tag_field="type", tag="gap"):
+    """Messages of a group, or private ones if it is null, are missing here; behind `position` everything comes again.
+
+    Said to connections that stayed, when the store has lost what they were to hear; others are told in a reply.
+    """
+
+    sender_rid: str | None
+    position: Position
+
+
+Event: TypeAlias = Message | Private | Notice | Signaled | Gap
 
 
 def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:
@@ -206,9 +242,9 @@ def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -
     return Notice(text, user.user_id, user.connection_id, group, code, user_connections)
 
 
-def joined(group: str, position: Position) -> Success:
+def joined(group: str, position: Position, replayed: int = 0, *, gap: bool = False) -> Success:
     """Return the reply to a join, letter for letter as the spec page has it."""
-    return Success(f'Joined realtime message group: "{group}".', position=position)
+    return Success(f'Joined realtime message group: "{group}".', position=position, replayed=replayed, gap=gap)
 
 
 LEFT = Success("Left realtime message group.")

@@ -16,7 +16,7 @@ from hubbub.counters import Counters
 from hubbub.errors import Close
 from hubbub.hub import Hub
 from hubbub.identity import Identity
-from hubbub.messages import Command, Connect, Notice, Private
+from hubbub.messages import Command, Connect, Gap, Notice, Private
 from hubbub.services import Services
 from hubbub.session import Session, run_now
 from hubbub.settings import Settings
@@ -164,10 +164,11 @@ class Node:
         self.hub.join(own, group)
         return members
 
-    def deliver_to_user(self, user_id: str, event: Private) -> int:
-        """Hand a private message to the user's connections here."""
+    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+        """Hand a private message, or that there is a gap in them, to the user's connections here."""
         recipients = self.hub.whisper(user_id, event)
-        self.counters.privates += recipients
+        if isinstance(event, Private):
+            self.counters.privates += recipients
         return recipients
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:

@@ -19,6 +19,7 @@ from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import Close, CommandError, SettingsError
+from hubbub.history import Window
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http import create_app
@@ -46,6 +47,19 @@ DRAIN_RATE = 1000.0
 
 DRAIN_STEP = 0.05
 """Seconds between two groups of connections that are told to leave."""
+
+
+def window(settings: Settings) -> Window:
+    """Return how much of what is said the settings keep."""
+    return Window(
+        settings.history_messages,
+        min(settings.history_bytes, settings.max_queue // 2),  # who resumes is sent all of it at once
+        settings.history_age,
+        settings.inbox_messages,
+        settings.history_total,
+        settings.history_keys,
+        settings.history_gone,
+    )
 
 
 class Server:
@@ -114,7 +128,7 @@ class Server:
         settings = self.settings
         self._sockets = _listen(settings)
         self.url = _url(self._sockets[0])
-        self.node = Node(settings, make_backend(settings.backend), Authenticator(settings))
+        self.node = Node(settings, make_backend(settings), Authenticator(settings))
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
@@ -176,9 +190,10 @@ class _Uvicorn(uvicorn.Server):
             yield
 
 
-def make_backend(name: str) -> Backend:
-    """Return the backend that the setting names. Raises `SettingsError` if there is none of that name."""
-    return MemoryBackend() if name == "memory" else ValkeyBackend(parse_address(name))
+def make_backend(settings: Settings) -> Backend:
+    """Return the backend that the settings name. Raises `SettingsError` if there is none of that name."""
+    kept = window(settings)
+    return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
 
 
 async def _drain(node: Node) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import Close, CommandError, ErrorCode
@@ -56,6 +56,13 @@ def run_now(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("an operation waited that was said not to")
 
 
+class Replayed(NamedTuple):
+    """A reply, and the frames that the connection has to hear right behind it."""
+
+    reply: Reply
+    frames: list[bytes]
+
+
 class Operations(Protocol):
     """What a session asks of the node."""
 
@@ -65,7 +72,7 @@ class Operations(Protocol):
         """Whether `execute` may wait for something, so that it needs a task."""
         ...
 
-    def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | None]:
+    def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | Replayed | None]:
         """Do what the command says. Raises `CommandError`; None means that there is nothing to answer any more."""
         ...
 
@@ -290,11 +297,16 @@ class Session(Connection):
 
     # --- answers ---
 
-    def _answer(self, command_id: int | None, reply: Reply | None) -> None:
+    def _answer(self, command_id: int | None, reply: Reply | Replayed | None) -> None:
+        frames: list[bytes] = []
+        if type(reply) is Replayed:
+            reply, frames = reply
         if command_id is not None and reply is not None and not self.gone:
-            data = self.wire.reply(command_id, reply)
+            data = self.wire.reply(command_id, cast(Reply, reply))
             if data is not None:
                 self._node.send(self, data)
+        for frame in frames if not self.gone else ():
+            self._node.send(self, frame)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
         if command_id is not None and not self.gone:

@@ -80,6 +80,20 @@ class Settings:
     """Most connections of one user; a further one is closed with 4004."""
     max_queue: int = 1_048_576
     """Most bytes waiting for one slow connection; then it is closed with 4005."""
+    history_messages: int = 1000
+    """Most messages of one group that are kept for those who come back; 0 keeps none."""
+    history_bytes: int = 524_288
+    """Most bytes kept of one group or one user, 256 for each message added; never more than half of max_queue."""
+    history_age: float = 300.0
+    """Seconds for which messages, keys of posts, and groups and users that are gone are remembered."""
+    history_total: int = 268_435_456
+    """Most bytes kept in all; beyond it the oldest messages go first, whosever they are."""
+    history_keys: int = 100_000
+    """Keys of posts that are remembered at least; up to twice as many take about 300 bytes each."""
+    history_gone: int = 10_000
+    """Most groups without members, and most users without connections, that are remembered."""
+    inbox_messages: int = 100
+    """Most private messages of one user that are kept for a connection that comes back; 0 keeps none."""
     rate_limit: float = 100.0
     """Commands a second that one connection may send in the long run; 0 for no limit."""
     rate_burst: int = 200
@@ -99,6 +113,16 @@ class Settings:
             self._at_least(name, 1)
         for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
             self._at_least(name, 1)
+        for name in (
+            "history_messages",
+            "history_bytes",
+            "history_total",
+            "history_keys",
+            "history_gone",
+            "inbox_messages",
+        ):
+            self._at_least(name, 0)
+        self._at_least("history_age", 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
         for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout"):

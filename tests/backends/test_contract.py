@@ -14,7 +14,8 @@ from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError
-from hubbub.messages import Event, GroupRow, Groups, Message, Notice, Private, Signaled, UserRow, Users
+from hubbub.history import Replay
+from hubbub.messages import Event, Gap, GroupRow, Groups, Message, Notice, Position, Private, Signaled, UserRow, Users
 from hubbub.roster import parse_user_query
 from store import Store
 
@@ -27,7 +28,7 @@ class Listener:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.group_events: list[tuple[str, Event]] = []
-        self.privates: list[tuple[str, Private]] = []
+        self.privates: list[tuple[str, Private | Gap]] = []
         self.signals: list[tuple[str, Signaled]] = []
         self.disconnected: list[tuple[str | None, str | None]] = []
 
@@ -38,7 +39,7 @@ class Listener:
     def announce(self, group: str, event: Notice) -> int:
         return self.deliver(group, event)
 
-    def deliver_to_user(self, user_id: str, event: Private) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
         self.privates.append((user_id, event))
         return 1
 
@@ -102,6 +103,10 @@ async def node(backend: Backend) -> Listener:
 
 def message(group: str, text: str = "hi") -> Message:
     return Message(msgspec.Raw(msgspec.json.encode(text)), "ada", "1", group, 0)
+
+
+def texts(replay: Replay) -> list[object]:
+    return [msgspec.json.decode(event.message) for event in replay.events]
 
 
 async def listed(backend: Backend, **query: object) -> list[GroupRow]:
@@ -174,7 +179,7 @@ async def test_messages_are_numbered_in_their_group(backend: Backend, node: List
     await node.settled()
     heard = [(group, event.seq) for group, event in node.group_events if isinstance(event, Message)]
     assert heard == [("a", 1), ("a", 2), ("b", 1), ("a", 3)]
-    assert (await backend.join(EVE, "a")).seq == 3
+    assert (await backend.join(EVE, "a")).position.seq == 3
 
 
 @pytest.mark.parametrize("name", ["\0", "a\0\0b", "{x}", "}:c:{", "a b", "\n", "\U0010ffff" * 256, "\xe9"])
@@ -209,13 +214,99 @@ async def test_what_people_post_arrives_as_it_came(backend: Backend, node: Liste
         assert [bytes(each) for each in heard[-3:]] == [body] * 3
 
 
-async def test_a_group_that_vanished_has_a_new_epoch(backend: Backend, node: Listener) -> None:
-    first = await backend.join(ADA, "g")
+async def test_a_group_that_vanished_goes_on_within_the_window(backend: Backend, node: Listener) -> None:
+    first = (await backend.join(ADA, "g")).position
     await backend.publish(message("g"))
     await backend.leave(ADA)
-    second = await backend.join(ADA, "g")
-    assert second.seq == 0
-    assert second.epoch != first.epoch
+    assert await listed(backend) == []
+    assert await backend.count() == (0, 4)
+    await backend.publish(message("g", "while nobody was there"))
+    back = await backend.join(ADA, "g", first)
+    assert (back.position, back.gap) == (Position(first.epoch, 2), False)
+    assert texts(back) == ["hi", "while nobody was there"]
+
+
+async def test_resuming_gives_every_later_message_in_order(backend: Backend, node: Listener) -> None:
+    start = (await backend.join(ADA, "g")).position
+    for number in range(5):
+        await backend.publish(message("g", str(number)))
+    for seq in range(6):
+        back = await backend.join(BOB, "g", Position(start.epoch, seq))
+        assert (texts(back), back.gap, back.position.seq) == ([str(each) for each in range(seq, 5)], False, 5)
+        assert [event.seq for event in back.events] == list(range(seq + 1, 6))
+        await backend.leave(BOB)
+
+
+async def test_a_position_that_never_was_is_a_gap(backend: Backend, node: Listener) -> None:
+    start = (await backend.join(ADA, "g")).position
+    await backend.publish(message("g"))
+    for since in (Position(start.epoch, 2), Position(start.epoch, -1), Position("another", 1), Position("", 0)):
+        back = await backend.join(BOB, "g", since)
+        assert (back.gap, back.events, back.position) == (True, (), Position(start.epoch, 1))
+        await backend.leave(BOB)
+
+
+async def test_newcomers_hear_the_last_messages_if_they_ask(backend: Backend, node: Listener) -> None:
+    start = (await backend.join(ADA, "g")).position
+    for text in "abc":
+        await backend.publish(message("g", text))
+    for number, expected in ((0, ""), (2, "bc"), (9, "abc")):
+        assert texts(await backend.join(BOB, "g", None, number)) == list(expected)
+        await backend.leave(BOB)
+    back = await backend.join(BOB, "g", Position("another", 1), 1)
+    assert (texts(back), back.gap) == (["c"], True)  # with a gap it is as if one were new
+    back = await backend.join(BOB, "g", start, 1)
+    assert texts(back) == ["a", "b", "c"]
+
+
+async def test_a_key_is_good_for_one_post(backend: Backend, node: Listener) -> None:
+    await backend.join(ADA, "g")
+    await backend.join(ADA2, "other")
+    assert await backend.publish(message("g", "once"), "k") == 1
+    await backend.join(BOB, "g")
+    backend.attach(Listener(backend))
+    assert await backend.publish(message("g", "twice"), "k") == 1  # the first result, though two would hear it now
+    await node.settled()
+    assert [event.seq for _, event in node.group_events if isinstance(event, Message)] == [1]
+    bob = Message(msgspec.Raw(b"1"), "bob", "3", "g", 0)
+    assert await backend.publish(bob, "k") == 2  # keys of others, and for other groups, are others
+    assert await backend.publish(message("other"), "k") >= 1
+    assert await backend.publish(message("g"), "k2") == 2
+    private = Private(msgspec.Raw(b"1"), "ada", "1")
+    first = await backend.whisper("bob", private, "k")
+    assert await backend.whisper("bob", private, "k") == first
+    await node.settled()
+    assert len(node.privates) == 1
+
+
+async def test_too_few_recipients_and_nothing_is_sent(backend: Backend, node: Listener) -> None:
+    position = (await backend.join(ADA, "g")).position
+    await node.notices()
+    with pytest.raises(CommandError, match="min_recipients"):
+        await backend.publish(message("g"), "k", 2)
+    with pytest.raises(CommandError, match="min_recipients"):
+        await backend.whisper("bob", Private(msgspec.Raw(b"1"), "ada", "1"), "k", 2)
+    with pytest.raises(CommandError, match="min_recipients"):
+        await backend.publish(message("nobody"), None, 1)
+    await node.settled()
+    assert (node.group_events, node.privates) == ([], [])
+    assert (await backend.join(ADA, "g")).position == position
+    assert await backend.publish(message("g"), "k", 1) == 1  # a refused post has not used its key
+
+
+async def test_private_messages_wait_in_the_inbox(backend: Backend, node: Listener) -> None:
+    cat = UserRow("cat", "9")
+    start = (await backend.connect(cat, 10)).position
+    for text in (b"1", b"2"):
+        await backend.whisper("cat", Private(msgspec.Raw(text), "ada", "1"))
+    await backend.disconnect(cat)
+    assert not await backend.connected("cat")
+    await backend.whisper("cat", Private(msgspec.Raw(b"3"), "ada", "1"))
+    back = await backend.connect(cat, 10, Position(start.epoch, 1))
+    assert ([bytes(event.message) for event in back.events], back.gap) == ([b"2", b"3"], False)
+    assert back.position == Position(start.epoch, 3)
+    assert (await backend.connect(UserRow("cat", "10"), 10)).events == ()
+    assert (await backend.connect(UserRow("cat", "11"), 10, Position("another", 1))).gap
 
 
 async def test_nobody_hears_what_goes_to_an_unknown_group(backend: Backend, node: Listener) -> None:
@@ -238,7 +329,7 @@ async def test_private_messages_signals_and_disconnects_reach_the_nodes(backend:
     private = Private(msgspec.Raw(b"1"), "ada", "1")
     assert await backend.whisper("bob", private) == 1
     await node.settled()
-    assert node.privates == [("bob", private)]
+    assert node.privates == [("bob", msgspec.structs.replace(private, seq=1))]
     signal = Signaled(msgspec.Raw(b'{"candidate":""}'), "ada", "1")
     assert await backend.signal("3", signal) == 1
     await node.settled()

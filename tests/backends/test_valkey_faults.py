@@ -49,16 +49,21 @@ async def healed(*peers: Peer) -> None:
             await asyncio.sleep(0.01)
 
 
-async def nothing_has_changed(ada: Peer, bob: Peer) -> None:
-    """Both are members as before, hear each other, and have heard nothing else."""
+async def nothing_has_changed(ada: Peer, bob: Peer, *, forgotten: bool = False) -> None:
+    """Both are members as before, hear each other, and have heard nothing else but what is forgotten."""
     assert (await ada.do("groups"))["list"] == [ROW]
     assert [row["user_id"] for row in (await bob.do("users"))["list"]] == ["ada", "bob"]
     assert (await ada.do("post", to="g", message="still here"))["recipients"] == 2
     for peer in (ada, bob):
+        gaps = [await peer.event() for _ in range(2 * forgotten)]
+        assert [(gap["type"], gap["sender_rid"], gap["position"]["seq"]) for gap in gaps] == [
+            ("gap", "g", 0),
+            ("gap", None, 0),
+        ][: len(gaps)]
         assert (await peer.event())["message"] == "still here"
 
 
-async def test_a_store_that_restarts_empty_is_filled_again_in_silence(
+async def test_a_store_that_restarts_empty_is_filled_again_and_nobody_flaps(
     own_store: Store, pair: tuple[Peer, Peer]
 ) -> None:
     own_store.kill()
@@ -71,7 +76,7 @@ async def test_a_store_that_restarts_empty_is_filled_again_in_silence(
     began = time.monotonic()
     await healed(*pair)
     assert time.monotonic() - began < 2
-    await nothing_has_changed(*pair)
+    await nothing_has_changed(*pair, forgotten=True)
 
 
 async def test_a_frozen_store_fails_commands_in_time_and_heals(own_store: Store, pair: tuple[Peer, Peer]) -> None:
@@ -93,7 +98,7 @@ async def test_an_emptied_store_is_noticed(own_store: Store, pair: tuple[Peer, P
     for peer in pair:
         while (await peer.ask("groups")).get("ok", {}).get("list") != [ROW]:
             await asyncio.sleep(0.01)
-    await nothing_has_changed(*pair)
+    await nothing_has_changed(*pair, forgotten=True)
 
 
 async def test_a_lost_connection_is_opened_again_and_nobody_flaps(own_store: Store, pair: tuple[Peer, Peer]) -> None:

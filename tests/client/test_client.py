@@ -49,7 +49,7 @@ async def test_two_programs_talk(alice: Client, bob: Client) -> None:
 async def test_a_private_word(alice: Client, bob: Client) -> None:
     sent = await alice.post_realtime("psst", {"user_id": "bob"})
     assert (sent.message, sent.recipients, sent.type) == ("Message sent.", 1, "success")
-    assert await hear(bob, Private) == Private("psst", "alice", alice.connection_id)
+    assert await hear(bob, Private) == Private("psst", "alice", alice.connection_id, seq=1)
 
 
 async def test_what_is_the_matter(server: Server, clients: Make) -> None:

@@ -114,7 +114,7 @@ def test_replies(reply: Reply, ok: str) -> None:
         ),
         (
             Private(msgspec.Raw(b"0"), "bob", None),
-            '{"type":"private","message":0,"sender":"bob","sender_cid":null,"sender_rid":null,"code":null}',
+            '{"type":"private","message":0,"sender":"bob","sender_cid":null,"sender_rid":null,"code":null,"seq":0}',
         ),
         (
             notice("USER_JOINED", "HelloWorld", UserRow("bob", "c"), 1),

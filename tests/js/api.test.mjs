@@ -109,7 +109,7 @@ test('private messages reach every connection of the user, and nobody else', asy
   const sent = await alice.postRealtime({ psst: 1 }, { user_id: 'bob' });
   assert.equal(sent.recipients, 2);
   for (const each of [bob, second]) {
-    const event = { type: 'private', message: { psst: 1 }, sender: 'alice', sender_cid: alice.connection_id, sender_rid: null, code: null };
+    const event = { type: 'private', message: { psst: 1 }, sender: 'alice', sender_cid: alice.connection_id, sender_rid: null, code: null, seq: 1 };
     assert.deepEqual(await each.hear('private'), event);
   }
   await alice.postRealtime('by name', 'bob');

@@ -20,6 +20,8 @@ function hear(event: HubbubEvent): string {
       return `${event.sender} in ${event.sender_rid.length}: ${event.message.msg} (${event.seq + 1})`;
     case 'private':
       return event.sender;
+    case 'gap':
+      return `${event.group ?? 'inbox'} ${event.missed ?? '?'} ${event.position.seq.toFixed()}`;
     case 'notice':
       return event.code === 'USER_JOINED' && event.user_connections === 1 ? event.sender : event.message;
     case 'reconnect':

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from hubbub.directory import Query
-from hubbub.messages import Event, Message, Notice, Page, Position, Private, Signaled, UserRow
+from hubbub.history import Replay
+from hubbub.messages import Event, Gap, Message, Notice, Page, Position, Private, Signaled, UserRow
 from hubbub.roster import UserQuery
 
 
@@ -19,14 +20,14 @@ class Receiver(Protocol):
     """A node, as the backend sees it. Each call hands over to local connections only and must not fail."""
 
     def deliver(self, group: str, event: Event) -> int:
-        """Hand a message or notice to the local members of `group`; return how many connections that is."""
+        """Hand a message, notice or gap to the local members of `group`; return how many connections that is."""
         ...
 
     def announce(self, group: str, event: Notice) -> int:
         """Hand a notice to the local members of `group` but the one that it is about; return how many that is."""
         ...
 
-    def deliver_to_user(self, user_id: str, event: Private) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
         """Hand a private message to the user's local connections; return how many that is."""
         ...
 
@@ -72,8 +73,10 @@ class Backend(Protocol):
         """Whether the store answers, as far as is known now."""
         ...
 
-    async def connect(self, user: UserRow, most: int) -> None:
-        """Count a new connection of a user.
+    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
+        """Count a new connection of a user, and return the private messages after `since`, if that is given.
+
+        Where they end, what is delivered begins: see `join`.
 
         Raises:
             CommandError: ``INVALID_REQUEST``, the user has `most` connections already; nothing was counted.
@@ -88,8 +91,14 @@ class Backend(Protocol):
         """
         ...
 
-    async def join(self, user: UserRow, group: str) -> Position:
+    async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
         """Move a connected connection into `group`, in one step, and return the position of the last message there.
+
+        With `since`, the answer holds every later message of the group, in order, or says that there is a gap; without
+        it, or with a gap, the last `history` messages. The seam: its last message is the last one that this node's
+        receiver has been given when the call returns, so that a caller who then goes on without waiting, and lets the
+        connection hear what is delivered from now on, leaves no hole and hears nothing twice. Groups keep their history
+        and their numbers for the window after the last member left; the epoch changes when continuity cannot be proven.
 
         The members of the group before hear ``USER_LEFT``, the other members of the new one ``USER_JOINED``; each
         notice carries how many connections of that user the group now has. Joining the same group again changes
@@ -101,16 +110,26 @@ class Backend(Protocol):
         """Take the connection out of its group; the others hear ``USER_LEFT``. Without a group nothing happens."""
         ...
 
-    async def publish(self, message: Message) -> int:
+    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Give `message` the next ``seq`` of its group ``sender_rid`` and hand it to every member on every node.
 
         All members hear the messages of a group in the order of their ``seq``. Returns how many connections it was
-        handed to; 0 if the group does not exist.
+        handed to; 0 if the group does not exist. When it returns, the message is in the history.
+
+        Args:
+            message: Its ``seq`` is set here.
+            key: If the same sender used it for this group within the window, nothing is delivered, and the first result
+                is returned.
+            least: Raise ``INVALID_REQUEST``, and deliver nothing, if fewer connections are members.
         """
         ...
 
-    async def whisper(self, user_id: str, message: Private) -> int:
-        """Hand `message` to every connection of the user, on every node; return how many that is."""
+    async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+        """Hand `message` to every connection of the user, on every node; return how many that is.
+
+        `key` and `least` are as in `publish`. It goes to the user's inbox as well, which stays for the window after the
+        last connection went; nothing is kept for users who were not there.
+        """
         ...
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
@@ -145,6 +164,6 @@ class Backend(Protocol):
 class ImmediateBackend(Backend, Protocol):
     """A backend whose methods never wait."""
 
-    def publish_now(self, message: Message) -> int:
+    def publish_now(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Do what `publish` does, as a plain call: posts are the hot path, and a coroutine costs more than the rest."""
         ...

@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
+from collections import OrderedDict
 from collections.abc import Callable
-from itertools import count
 from typing import ClassVar
 
 from hubbub.backends.base import Receiver
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.history import Histories, History, Replay, Window
+from hubbub.keys import Keys
+from hubbub.limits import require_recipients
 from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 from hubbub.roster import Roster, UserQuery
 
+SWEEP = 1.0
+"""Seconds between two looks at what is too old."""
+
 
 class _Group:
-    """One group: who is in it and where its order of messages stands."""
+    """One group: who is in it, and what was said."""
 
-    __slots__ = ("epoch", "roster", "seq")
+    __slots__ = ("history", "roster")
 
-    def __init__(self, epoch: str) -> None:
+    def __init__(self, history: History) -> None:
         self.roster = Roster()
-        self.epoch = epoch
-        self.seq = 0
+        self.history = history
+
+
+class _User:
+    """One user: how many connections there are, and what was whispered."""
+
+    __slots__ = ("connections", "inbox")
+
+    def __init__(self, inbox: History) -> None:
+        self.connections = 0
+        self.inbox = inbox
 
 
 class MemoryBackend:
-    """See `hubbub.backends.base.Backend` for what each method promises."""
+    """See `hubbub.backends.base.Backend` for what each method promises.
+
+    Args:
+        window: How much is kept for those who come back.
+        now: A clock that only rises, seconds.
+    """
 
     immediate: ClassVar[bool] = True
     ready = True
 
-    def __init__(self) -> None:
+    def __init__(self, window: Window | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self.notices = 0
+        self._window = window or Window()
+        self._now = now
         self._receivers: list[Receiver] = []
         self._deliver: Callable[[str, Event], int] = self._deliver_to_all
         self._groups: dict[str, _Group] = {}
         self._directory = Directory()
         self._where: dict[str, str | None] = {}  # connection id -> group
-        self._connections: dict[str, int] = {}  # user id -> number
-        # A group that vanished and came back is another one: its messages are counted from 1 again, so each new group
-        # gets an epoch that was never used, in this process or another.
-        self._boot = secrets.token_urlsafe(6)
-        self._epochs = count(1)
+        self._users: dict[str, _User] = {}
+        # Those that are empty, with the time when they became so: first the one to forget first.
+        self._empty: OrderedDict[str, float] = OrderedDict()
+        self._away: OrderedDict[str, float] = OrderedDict()
+        # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
+        self._histories = Histories(self._window, secrets.token_urlsafe(6))
+        self._keys = Keys(self._window.age, self._window.keys)
+        self._sweeping: asyncio.TimerHandle | None = None
 
     def attach(self, receiver: Receiver) -> None:
         """Add a node. As a rule it stays the only one, and messages go to it without a detour."""
@@ -50,18 +77,37 @@ class MemoryBackend:
         self._deliver = receiver.deliver if len(self._receivers) == 1 else self._deliver_to_all
 
     async def start(self) -> None:
-        """Nothing to open."""
+        """Begin to forget what is too old."""
+        self._sweep_again()
 
     async def close(self) -> None:
-        """Nothing to release."""
+        """Stop looking."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
 
-    async def connect(self, user: UserRow, most: int) -> None:
+    def sweep(self) -> None:
+        """Forget what is older than the window. Called by a timer."""
+        now = self._now()
+        self._histories.sweep(now)
+        self._keys.sweep(now)
+        old = now - self._window.age
+        while group := _first(self._empty, old, self._window.gone):
+            self._histories.forget(self._groups.pop(group).history)
+        while user_id := _first(self._away, old, self._window.gone):
+            self._histories.forget(self._users.pop(user_id).inbox)
+
+    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
         """Count the connection."""
-        number = self._connections.get(user.user_id, 0)
-        if number >= most:
+        entry = self._users.get(user.user_id)
+        if entry is None:
+            entry = self._users[user.user_id] = _User(self._histories.new(self._window.inbox))
+        elif not entry.connections:
+            del self._away[user.user_id]
+        elif entry.connections >= most:
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
-        self._connections[user.user_id] = number + 1
+        entry.connections += 1
         self._where[user.connection_id] = None
+        return entry.inbox.replay(since, 0)
 
     async def disconnect(self, user: UserRow) -> None:
         """Take the connection out of its group and out of the count."""
@@ -69,44 +115,68 @@ class MemoryBackend:
             return
         self._leave(user, "USER_DISCONNECTED")
         del self._where[user.connection_id]
-        self._connections[user.user_id] -= 1
-        if not self._connections[user.user_id]:
-            del self._connections[user.user_id]
+        entry = self._users[user.user_id]
+        entry.connections -= 1
+        if not entry.connections:
+            if self._window.inbox:
+                self._away[user.user_id] = self._now()
+            else:
+                del self._users[user.user_id]
 
-    async def join(self, user: UserRow, group: str) -> Position:
-        """Leave the group before, enter the new one, tell the others."""
+    async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
+        """Leave the group before, enter the new one, tell the others; all in one go, so the seam holds by itself."""
         entry = self._groups.get(group)
         if self._where[user.connection_id] != group:
             self._leave(user, "USER_LEFT")
             if entry is None:
-                entry = self._groups[group] = _Group(f"{self._boot}.{next(self._epochs)}")
+                entry = self._groups[group] = _Group(self._histories.new(self._window.messages))
+            self._empty.pop(group, None)
             connections = entry.roster.add(user)
             self._where[user.connection_id] = group
             self._directory.put(group, entry.roster.number_of_users, len(entry.roster.rows))
             self._announce("USER_JOINED", group, user, connections)
         assert entry is not None
-        return Position(entry.epoch, entry.seq)
+        return entry.history.replay(since, history)
 
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
         self._leave(user, "USER_LEFT")
 
-    async def publish(self, message: Message) -> int:
-        """Number the message and hand it over."""
-        return self.publish_now(message)
+    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+        """Number the message, keep it and hand it over."""
+        return self.publish_now(message, key, least)
 
-    def publish_now(self, message: Message) -> int:
+    def publish_now(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Do what `publish` does, without a coroutine."""
         group = self._groups.get(message.sender_rid)
+        if key is not None:
+            scope = (message.sender, f"group:{message.sender_rid}", key)
+            if (known := self._keys.get(scope)) is not None:
+                return known
+        if least:
+            require_recipients(least, 0 if group is None else len(group.roster.rows))
         if group is None:
             return 0
-        group.seq += 1
-        message.seq = group.seq
-        return self._deliver(message.sender_rid, message)
+        group.history.append(message)
+        recipients = self._deliver(message.sender_rid, message)
+        if key is not None:
+            self._keys.put(scope, recipients)
+        return recipients
 
-    async def whisper(self, user_id: str, message: Private) -> int:
-        """Hand the message over."""
-        return sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
+    async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+        """Keep the message and hand it over."""
+        user = self._users.get(user_id)
+        scope = (message.sender, f"user:{user_id}", key or "")
+        if key is not None and (known := self._keys.get(scope)) is not None:
+            return known
+        require_recipients(least, 0 if user is None else user.connections)
+        if user is None:
+            return 0
+        user.inbox.append(message)
+        recipients = sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
+        if key is not None:
+            self._keys.put(scope, recipients)
+        return recipients
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Ask the nodes."""
@@ -114,7 +184,7 @@ class MemoryBackend:
 
     async def connected(self, user_id: str) -> bool:
         """Look the user up."""
-        return user_id in self._connections
+        return user_id in self._users and user_id not in self._away
 
     async def disconnect_user(self, user_id: str) -> int:
         """Tell the nodes."""
@@ -135,7 +205,7 @@ class MemoryBackend:
 
     async def count(self) -> tuple[int, int]:
         """Return the sizes."""
-        return len(self._groups), len(self._where)
+        return len(self._groups) - len(self._empty), len(self._where)
 
     def _leave(self, user: UserRow, code: NoticeCode) -> None:
         group = self._where.get(user.connection_id)
@@ -148,8 +218,11 @@ class MemoryBackend:
             self._directory.put(group, roster.number_of_users, len(roster.rows))
             self._announce(code, group, user, connections)
         else:
-            del self._groups[group]
             self._directory.remove(group)
+            if self._window.messages:
+                self._empty[group] = self._now()
+            else:
+                del self._groups[group]
 
     def _deliver_to_all(self, group: str, event: Event) -> int:
         return sum(receiver.deliver(group, event) for receiver in self._receivers)
@@ -158,3 +231,14 @@ class MemoryBackend:
         event = notice(code, group, user, connections)
         self.notices += 1
         self._deliver(group, event)
+
+    def _sweep_again(self) -> None:
+        self.sweep()
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep_again)
+
+
+def _first(gone: OrderedDict[str, float], old: float, most: int) -> str | None:
+    """Take out and return the first of those that are gone, if it is so since `old`, or they are more than `most`."""
+    if gone and (len(gone) > most or next(iter(gone.values())) <= old):
+        return gone.popitem(last=False)[0]
+    return None

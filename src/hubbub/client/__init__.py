@@ -14,6 +14,7 @@ from hubbub.client.events import (
     Closed,
     Connected,
     Event,
+    Gap,
     Message,
     Notice,
     Other,
@@ -22,19 +23,21 @@ from hubbub.client.events import (
     Reconnecting,
 )
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.messages import GroupRow, UserRow
+from hubbub.messages import GroupRow, Position, UserRow
 
 __all__ = [
     "Client",
     "Closed",
     "Connected",
     "Event",
+    "Gap",
     "GroupRow",
     "Joined",
     "Message",
     "Notice",
     "Other",
     "Page",
+    "Position",
     "Private",
     "Problem",
     "Reconnecting",

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Literal
 
-from hubbub.client.connection import End
+from hubbub.client.connection import Call, End
 from hubbub.client.events import Closed, Event, Problem
 from hubbub.client.feed import Feed
 from hubbub.client.keeper import Keeper, Target, Token
 from hubbub.client.paging import Pages
 from hubbub.client.results import Joined, Page, Row, Sent, StartKey
-from hubbub.client.wire import Command, Recipient, join_command, listing_command, post_command
+from hubbub.client.wire import Command, Recipient, listing_command, post_command
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
-from hubbub.messages import Condition, GroupRow, Order, UserRow
+from hubbub.messages import Condition, GroupRow, Order, Position, UserRow
 
 MAX_CALLS = 1000
 """Most calls that wait for their answers at a time."""
@@ -61,7 +63,7 @@ class Client:
     """A client of one server; made by `connect`.
 
     All methods raise `hubbub.CommandError`: with the server's code and text; with ``UNAVAILABLE`` when there is no
-    answer in time, or when the connection was lost after a post was sent, which may or may not have arrived; with
+    answer in time (a post may or may not have arrived then) or the connection is over for good; with
     ``INVALID_REQUEST`` when not connected with `connect_realtime`. Calls made while the connection is away wait for it.
     """
 
@@ -81,6 +83,8 @@ class Client:
         self._keeping: asyncio.Task[None] | None = None
         self._handling: asyncio.Task[None] | None = None
         self._pages = Pages()
+        self._session = secrets.token_urlsafe(9)  # with a number it makes the keys of posts
+        self._numbers = itertools.count(1)
 
     # --- what is the matter ---
 
@@ -102,7 +106,12 @@ class Client:
     @property
     def group(self) -> str | None:
         """The joined group."""
-        return self._keeper.group if self._keeper else None
+        return self._keeper.places.group if self._keeper else None
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the last message of the group that was heard; None without one."""
+        return self._keeper.places.position if self._keeper else None
 
     # --- connecting ---
 
@@ -164,22 +173,34 @@ class Client:
 
     # --- commands ---
 
-    async def join_realtime(self, group: str | None) -> Joined:
-        """Enter a group, leaving the one before; None and ``""`` only leave."""
-        keeper = self._running()
-        joined: Joined = await self._ask(join_command(group), Joined)
-        keeper.group = group or None
+    async def join_realtime(self, group: str | None, *, history: int = 0, since: Position | None = None) -> Joined:
+        """Enter a group, leaving the one before; None and ``""`` only leave.
+
+        Args:
+            group: Its name.
+            history: How many of the last messages to hear, if the server still has so many.
+            since: Hear everything after this position of an earlier visit instead; a `Gap` comes first if that is not
+                possible. After a reconnect the client does so by itself.
+        """
+        joined: Joined = await self._ask(self._running().join(group, since, history))
         return joined
 
-    async def post_realtime(self, message: Any, recipient: Recipient) -> Sent:
-        """Send any JSON value to the own group or to a user.
+    async def post_realtime(
+        self, message: Any, recipient: Recipient, *, key: str | None = None, min_recipients: int | None = None
+    ) -> Sent:
+        """Send any JSON value to the own group or to a user. Without an answer it is sent again, and delivered once.
 
         Args:
             message: None, bool, int, float, str, list, tuple, or dict with text as keys.
             recipient: A name, which means the joined group if it is called that, otherwise a user; or exactly
                 ``{"group": …}`` or ``{"user_id": …}``.
+            key: Names this post: the server does it once for this user and recipient, within its window. Each post has
+                a key of its own if none is given.
+            min_recipients: Fail with ``INVALID_REQUEST``, and deliver nothing, if fewer connections would hear it.
         """
-        sent: Sent = await self._ask(post_command(message, recipient), Sent)
+        if key is None:
+            key = f"{self._session}.{next(self._numbers)}"
+        sent: Sent = await self._ask(Call(post_command(message, recipient, key, min_recipients), Sent))
         return sent
 
     async def get_realtime_groups(
@@ -233,15 +254,15 @@ class Client:
             raise _not_connected()
         return self._keeper
 
-    async def _ask(self, command: Command, kind: Any) -> Any:
+    async def _ask(self, call: Call) -> Any:
         keeper = self._running()
         if keeper.waiting >= MAX_CALLS:
             raise CommandError(ErrorCode.RATE_LIMITED, f"More than {MAX_CALLS} calls wait for their answers.")
-        return await keeper.ask(command, kind)
+        return await keeper.ask(call)
 
     async def _list(self, command: Command, kind: type[Page[Row]], scope: str | None, *, goes_on: bool) -> Page[Row]:
         async def ask(asked: Command) -> Page[Row]:
-            page: Page[Row] = await self._ask(asked, kind)
+            page: Page[Row] = await self._ask(Call(asked, kind))
             return page
 
         return await self._pages.open(command, scope, goes_on=goes_on).next_page(command, ask)

@@ -18,6 +18,7 @@ from hubbub.client.events import Event
 from hubbub.client.rules import ABNORMAL, is_loopback
 from hubbub.client.wire import Command, Reply, encode, read_frame, with_id
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.messages import Gap as Lost
 
 SUBPROTOCOL = Subprotocol("hubbub.v1")
 MAX_FRAME = 16 * 1024 * 1024
@@ -37,17 +38,17 @@ class End(NamedTuple):
 class Call:
     """A command that waits for its answer."""
 
-    def __init__(self, command: Command, kind: Any) -> None:
-        """Take what is asked, and the type of the answer. Raises `CommandError` for what is not JSON."""
+    def __init__(self, command: Command, kind: Any, on_answer: Callable[[Any], None] | None = None) -> None:
+        """Take what is asked, the type of the answer, and who hears of it before anything that came behind it.
+
+        Raises:
+            CommandError: The command is not JSON.
+        """
         self.command = command
         self.body = encode(command)
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._kind = kind
-
-    @property
-    def again(self) -> bool:
-        """Whether it may be sent a second time, when the first may or may not have arrived."""
-        return bool(self.command["do"] != "post")
+        self._on_answer = on_answer
 
     async def answer(self, timeout: float) -> Any:
         """Wait for the answer and return it. Raises `CommandError`, ``UNAVAILABLE`` after `timeout` seconds."""
@@ -65,9 +66,13 @@ class Call:
             self.reject(reply.error or CommandError(ErrorCode.INTERNAL, "The answer is neither ok nor an error."))
             return
         try:
-            self.future.set_result(msgspec.json.decode(reply.ok, type=self._kind))
+            answer = msgspec.json.decode(reply.ok, type=self._kind)
         except msgspec.MsgspecError as error:
             self.reject(CommandError(ErrorCode.INTERNAL, f"The server's answer is not understood: {error}."))
+            return
+        if self._on_answer:
+            self._on_answer(answer)
+        self.future.set_result(answer)
 
     def reject(self, error: CommandError) -> None:
         """Let the call fail."""
@@ -79,7 +84,7 @@ class Call:
 class Connection:
     """One open WebSocket. `run` must be running for anything to happen."""
 
-    def __init__(self, socket: ClientConnection, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, socket: ClientConnection, on_event: Callable[[Event | Lost], None]) -> None:
         self._socket = socket
         self._on_event = on_event
         self._outbox: asyncio.Queue[Call] = asyncio.Queue()
@@ -87,24 +92,23 @@ class Connection:
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     def send(self, call: Call) -> None:
-        """Send a call behind those before it. Its future is settled by the reply, or when the connection ends.
+        """Send a call behind those before it. Its future is settled by the reply.
 
-        When the connection ends, a call that was sent is rejected unless it may be sent `Call.again`; the others stay
-        as they are, for the next connection.
+        When the connection ends, calls without an answer stay as they are, for the next connection: queries and joins
+        may be repeated, and posts carry a key.
         """
         self._outbox.put_nowait(call)
 
-    async def ask(self, command: Command, kind: Any, timeout: float) -> Any:
-        """Send a command and return its answer, as `kind`.
+    async def ask(self, call: Call, timeout: float) -> Any:
+        """Send a call and return its answer.
 
         Raises:
             CommandError: What the server says against it, or ``UNAVAILABLE`` after `timeout` seconds.
         """
-        call = Call(command, kind)
         self.send(call)
         await asyncio.wait([call.future, self._ended], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not call.future.done():
-            call.reject(_lost(self._ended.result()) if self._ended.done() else _no_answer(command, timeout))
+            call.reject(_lost(self._ended.result()) if self._ended.done() else _no_answer(call.command, timeout))
         return call.future.result()
 
     async def run(self) -> End:
@@ -144,9 +148,6 @@ class Connection:
     def _over(self) -> End:
         end = End(self._socket.close_code or ABNORMAL, self._socket.close_reason or "no reason given")
         self._ended.set_result(end)
-        for call in self._sent.values():
-            if not call.again:
-                call.reject(_lost(end))
         self._sent.clear()
         return end
 
@@ -169,7 +170,7 @@ class _Opening(connect):
 
 
 async def open_connection(
-    url: str, on_event: Callable[[Event], None], *, timeout: float, tls: ssl.SSLContext | None
+    url: str, on_event: Callable[[Event | Lost], None], *, timeout: float, tls: ssl.SSLContext | None
 ) -> Connection:
     """Open a WebSocket.
 

@@ -1,7 +1,7 @@
 """What a client hears without having asked: one frozen struct for each kind, to be told apart with ``match``.
 
-`Message`, `Private`, `Notice` and `Other` come from the server, with the message decoded to Python; the other four say
-how the connection itself is doing. `type` is the same word as in the browser client.
+`Message`, `Private`, `Notice` and `Other` come from the server, with the message decoded to Python; `Gap` says that
+some are missing; the other four how the connection itself is doing. `type` is the same word as in the browser client.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
-from hubbub.messages import NoticeCode
+from hubbub.messages import NoticeCode, Position
 
 
 class _Tagged(msgspec.Struct, tag_field="type", frozen=True):
@@ -47,6 +47,7 @@ class Private(_Tagged, tag="private", frozen=True):
     sender_cid: str | None
     sender_rid: None = None
     code: None = None
+    seq: int = 0
 
 
 class Notice(_Tagged, tag="notice", frozen=True):
@@ -63,6 +64,26 @@ class Notice(_Tagged, tag="notice", frozen=True):
     sender_rid: str
     code: NoticeCode
     user_connections: int
+
+
+class Gap(_Tagged, tag="gap", frozen=True):
+    """Messages are missing at this place and will not come: we were away for too long, or the server started anew.
+
+    Attributes:
+        group: The group; None for private messages.
+        since: The last position that was heard; None if none was.
+        position: Behind it, everything comes again.
+    """
+
+    group: str | None
+    since: Position | None
+    position: Position
+
+    @property
+    def missed(self) -> int | None:
+        """How many messages are missing; None if nobody can tell, because the numbers began anew."""
+        known = self.since is not None and self.since.epoch == self.position.epoch
+        return self.position.seq - self.since.seq if known and self.since else None
 
 
 class Other(msgspec.Struct, frozen=True):
@@ -116,7 +137,7 @@ class Closed(_Tagged, tag="close", frozen=True):
     message: str = "WebSocket connection closed."
 
 
-Event: TypeAlias = Message | Private | Notice | Other | Connected | Reconnecting | Problem | Closed
+Event: TypeAlias = Message | Private | Notice | Gap | Other | Connected | Reconnecting | Problem | Closed
 
 LOST = "EVENTS_LOST"
 """The code of a `Problem` that stands where events were dropped."""

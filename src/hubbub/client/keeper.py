@@ -14,11 +14,12 @@ import msgspec
 
 from hubbub.client.connection import Call, Connection, End, open_connection
 from hubbub.client.events import Connected, Event, Problem, Reconnecting
+from hubbub.client.places import Places
 from hubbub.client.results import Joined
 from hubbub.client.rules import STEADY, comes_back, is_temporary, refresh_in, retry_delay, socket_url
-from hubbub.client.wire import Command, check_size, join_command
+from hubbub.client.wire import check_size, connect_command, join_command
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.messages import Welcome
+from hubbub.messages import Position, Welcome
 
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, perhaps async, that returns a fresh one."""
@@ -66,7 +67,7 @@ class Keeper:
     """The connection and its successors, from the first attempt to an end that is final.
 
     Attributes:
-        group: The group to go back to.
+        places: The group to go back to, and how far we have listened.
         welcome: What the server said last time; None before the first connection.
         connected: Done when connected for the first time; fails when that cannot be.
         trouble: Why the last attempt failed or the last connection ended.
@@ -80,7 +81,7 @@ class Keeper:
         self._calls: dict[Call, None] = {}  # not answered yet, in the order in which they were made
         self._connection: Connection | None = None  # identified, and back in its group
         self._ready_at = float("inf")
-        self.group: str | None = None
+        self.places = Places(emit)
         self.welcome: Welcome | None = None
         self.trouble = "no answer yet"
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -97,15 +98,20 @@ class Keeper:
         """How many calls wait for their answers."""
         return len(self._calls)
 
-    async def ask(self, command: Command, kind: Any) -> Any:
-        """Send a command now, or as soon as connected, and return its answer as `kind`. Raises `CommandError`."""
-        call = Call(command, kind)
+    async def ask(self, call: Call) -> Any:
+        """Send a call now, or as soon as connected, again if need be, and return its answer. Raises `CommandError`."""
         self._calls[call] = None
         try:
             self._send(call)
             return await call.answer(self._target.timeout)
         finally:
             del self._calls[call]
+
+    def join(self, group: str | None, since: Position | None = None, history: int = 0) -> Call:
+        """Return the call that joins `group`, or leaves. Raises `CommandError`."""
+        return Call(
+            join_command(group, since, history), Joined, lambda joined: self.places.joined(group or None, since, joined)
+        )
 
     def fail(self, error: CommandError) -> None:
         """Let everything fail that waits."""
@@ -137,7 +143,7 @@ class Keeper:
         try:
             credentials = await self._target.credentials()
             connection = await open_connection(
-                self._url, self._emit, timeout=self._target.timeout, tls=self._target.tls
+                self._url, self.places.hear, timeout=self._target.timeout, tls=self._target.tls
             )
             running = asyncio.create_task(connection.run())
             welcome = await self._identify(connection, credentials)
@@ -160,19 +166,20 @@ class Keeper:
                 await asyncio.wait([running])
 
     async def _identify(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
-        welcome = await self._ask_now(connection, {"do": "connect", **credentials}, Welcome)
+        call = Call(connect_command(credentials, self.places.inbox), Welcome, self.places.welcomed)
+        welcome = await connection.ask(call, self._target.timeout)
         assert isinstance(welcome, Welcome)
         return welcome
 
     async def _rejoin(self, connection: Connection) -> None:
-        if self.group is None:
+        if self.places.group is None:
             return
         try:
-            await self._ask_now(connection, join_command(self.group), Joined)
+            await connection.ask(self.join(self.places.group, self.places.position), self._target.timeout)
         except CommandError as error:
             if is_temporary(error.code):
                 raise
-            self.group = None  # no longer allowed: the connection is of use all the same
+            self.places.forget_group()  # no longer allowed: the connection is of use all the same
             self._emit(Problem(error.code, error.message))
 
     def _ready(self, connection: Connection, welcome: Welcome) -> None:
@@ -202,6 +209,3 @@ class Keeper:
                 expires = (await self._identify(connection, await self._target.credentials())).expires
             except CommandError as error:
                 self._emit(Problem(error.code, error.message))  # and again, sooner and sooner
-
-    async def _ask_now(self, connection: Connection, command: Command, kind: Any) -> Any:
-        return await connection.ask(command, kind, self._target.timeout)

@@ -14,10 +14,18 @@ StartKey = dict[str, Any] | Literal["end"]
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """The answer to joining or leaving. `position`: where in the group's messages we came in; None after leaving."""
+    """The answer to joining or leaving.
+
+    Attributes:
+        position: That of the group's last message so far; None after leaving.
+        replayed: How many messages up to there follow.
+        gap: Whether these are not all since the position that was asked for.
+    """
 
     message: str
     position: Position | None = None
+    replayed: int = 0
+    gap: bool = False
     type: str = "success"
 
 

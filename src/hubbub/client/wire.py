@@ -10,6 +10,8 @@ import msgspec
 
 from hubbub.client.events import UNREADABLE, Event, Message, Notice, Other, Private, Problem
 from hubbub.errors import CommandError, ErrorCode, invalid
+from hubbub.messages import Gap as Lost
+from hubbub.messages import Position
 
 Command: TypeAlias = dict[str, Any]
 """A command as it goes over the wire, without its ``id``."""
@@ -34,19 +36,34 @@ Recipient: TypeAlias = str | ToGroup | ToUser
 # --- calls to commands ------------------------------------------------------------------------------------------------
 
 
-def join_command(group: str | None) -> Command:
+def join_command(group: str | None, since: Position | None = None, history: int = 0) -> Command:
     """Return the command that joins `group`, or leaves the present one. Raises `CommandError` unless it is text."""
     if group is not None and not isinstance(group, str):
         raise invalid('"group" must be text or None.')
-    return {"do": "join", "group": group} if group else {"do": "leave"}
+    if not group:
+        return {"do": "leave"}
+    return {"do": "join", "group": group, **_since(since), **({"history": history} if history else {})}
 
 
-def post_command(message: Any, recipient: Recipient) -> Command:
+def connect_command(credentials: dict[str, str], since: Position | None = None) -> Command:
+    """Return the command that says who we are, and which private message we heard last."""
+    return {"do": "connect", **credentials, **_since(since)}
+
+
+def _since(since: Position | None) -> Command:
+    return {} if since is None else {"since": {"epoch": since.epoch, "seq": since.seq}}
+
+
+def post_command(
+    message: Any, recipient: Recipient, key: str | None = None, min_recipients: int | None = None
+) -> Command:
     """Return the command that posts `message`. Raises `CommandError` unless `recipient` says whom it is for."""
     given = [recipient] if not isinstance(recipient, dict) else [recipient.get("group"), recipient.get("user_id")]
     if not any(isinstance(name, str) and name for name in given):
         raise invalid('"recipient" must be the name of a group or a user, {"group": …} or {"user_id": …}.')
-    return {"do": "post", "to": recipient, "message": message}
+    options = {"key": key, "min_recipients": min_recipients}
+    given_options = {name: value for name, value in options.items() if value is not None}
+    return {"do": "post", "to": recipient, "message": message, **given_options}
 
 
 def listing_command(name: str, **fields: Any) -> Command:
@@ -148,11 +165,12 @@ class _Frame(msgspec.Struct):
 
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_event = msgspec.json.Decoder(Message | Private | Notice).decode
+_decode_lost = msgspec.json.Decoder(Lost).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 _KNOWN = {"message", "private", "notice"}
 
 
-def read_frame(text: str | bytes) -> Reply | Event | None:
+def read_frame(text: str | bytes) -> Reply | Event | Lost | None:
     """Read one frame from the server.
 
     Returns:
@@ -167,6 +185,8 @@ def read_frame(text: str | bytes) -> Reply | Event | None:
             return Reply(frame.id, frame.ok, None)
         if frame.type is None:
             return None
+        if frame.type == "gap":
+            return _decode_lost(text)
         return _decode_event(text) if frame.type in _KNOWN else Other(frame.type, _decode_any(text))
     except msgspec.ValidationError as error:
         return None if "$.message" not in str(error) else _unreadable(error)

@@ -56,7 +56,10 @@ class Dialect(Protocol):
         ...
 
     def event(self, event: Event) -> bytes:
-        """Return the frame that carries `event`. Called once per group and message, not once per member."""
+        """Return the frame that carries `event`; nothing, ``b""``, if the language cannot say it.
+
+        Called once per group and message, not once per member.
+        """
         ...
 
 
@@ -87,5 +90,6 @@ class Wire:
         return self._frame(self._error(id, error))
 
     def event(self, event: Event) -> bytes:
-        """Return the framed event."""
-        return self._frame(self._event(event))
+        """Return the framed event; nothing if there are no words for it."""
+        data = self._event(event)
+        return self._frame(data) if data else data

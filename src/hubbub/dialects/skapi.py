@@ -19,7 +19,20 @@ import msgspec
 
 from hubbub.dialects.base import BadCommandError
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import Command, Event, Join, Message, Notice, Post, Private, Recipient, Reply, Signal
+from hubbub.messages import (
+    Command,
+    Event,
+    Gap,
+    Join,
+    Message,
+    Notice,
+    Post,
+    Private,
+    Recipient,
+    Reply,
+    Signal,
+    Signaled,
+)
 
 ACTIONS = ("keepAlive", "joinRoom", "broadcast", "sendMessage", "rtc")
 
@@ -130,6 +143,8 @@ class Skapi:
 
     def event(self, event: Event) -> bytes:
         """Encode an event, the sender's JSON in it as it came but for the escapes."""
+        if isinstance(event, Gap):  # the client has no word for it, and cannot come back to a position
+            return b""
         return _escape(self._encode(_frame(event)))
 
     def _salvage(self, payload: bytes) -> _Action:
@@ -169,7 +184,7 @@ def _command(action: _Action) -> Command | None:
             return None
 
 
-def _frame(event: Event) -> _Out:
+def _frame(event: Message | Private | Notice | Signaled) -> _Out:
     """Translate an event. Connection ids go out bare: the client puts ``cid:`` in front of them."""
     sender, scid = event.sender, event.sender_cid
     match event:

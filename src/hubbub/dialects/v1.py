@@ -82,11 +82,11 @@ class V1:
 
 def explain(problem: str) -> str:
     """Turn msgspec's description of a wrong value into a sentence that names the field as the client knows it."""
-    if missing := _MISSING.match(problem):
-        return f'"{missing[1]}" is missing.'
     found = _PROBLEM.match(problem)
     assert found is not None  # the pattern matches everything
     what, path = found["what"], found["path"]
+    if missing := _MISSING.match(what):
+        return f'"{f"{path}." if path else ""}{missing[1]}" is missing.'
     if unknown := _UNKNOWN.match(what):
         return f'"{path or "command"}" has an unknown field "{unknown[1]}".'
     if path == "do":

@@ -39,7 +39,7 @@ export class Hubbub {
    * @param params  `{ group }`, the name alone, or a form (or its submit event) with a field called `group`.
    * @throws {HubbubError} `FORBIDDEN`: the token does not allow this group; `INVALID_PARAMETER`: not a name.
    */
-  joinRealtime(params?: { group?: string | null } | string | FormLike | null): Promise<JoinResult>;
+  joinRealtime(params?: Partial<JoinParams> | string | FormLike | null): Promise<JoinResult>;
 
   /**
    * Send JSON to the joined group or to a user. Resolves when the server has handed it out. It is sent at most once: a
@@ -50,7 +50,7 @@ export class Hubbub {
    * @throws {HubbubError} `INVALID_REQUEST`: not in that group; `INVALID_PARAMETER`: not JSON, a file in the form, no
    *   recipient; `TOO_LARGE`; `RATE_LIMITED`; `UNAVAILABLE`: no answer in time, or the connection was lost.
    */
-  postRealtime(message: Json | object | undefined, recipient: Recipient): Promise<PostResult>;
+  postRealtime(message: Json | object | undefined, recipient: Recipient, options?: PostOptions): Promise<PostResult>;
 
   /**
    * List the groups, or search them by name or by number of users.
@@ -74,6 +74,29 @@ export class Hubbub {
   readonly connection_id: string | null;
   /** The joined group, which a reconnect joins again. */
   readonly group: string | null;
+  /** The position of the last message of the group that was heard. */
+  readonly position: Position | null;
+}
+
+/** Where a message stands: `seq` rises by one; with another `epoch` the numbers began anew. */
+export interface Position {
+  epoch: string;
+  seq: number;
+}
+
+export interface JoinParams {
+  group: string | null;
+  /** How many of the group's last messages to hear, if the server still has so many. */
+  history?: number;
+  /** Hear everything after this position of an earlier visit instead. After a reconnect the client does so by itself. */
+  since?: Position | null;
+}
+
+export interface PostOptions {
+  /** Names this post: the server does it once for this user and recipient. By default each post has its own. */
+  key?: string;
+  /** Fail with `INVALID_REQUEST`, and deliver nothing, if fewer connections would hear it. */
+  min_recipients?: number;
 }
 
 /** Exactly one of `token` and `guest` is needed. */
@@ -128,6 +151,10 @@ export interface Welcome {
   max_message: number;
   /** When the token ends, Unix time in seconds; null for guests. */
   expires: number | null;
+  /** The position of our last private message. */
+  inbox?: Position;
+  replayed?: number;
+  gap?: boolean;
 }
 
 export interface JoinResult {
@@ -135,7 +162,11 @@ export interface JoinResult {
   /** `Joined realtime message group: "HelloWorld".` or `Left realtime message group.` */
   message: string;
   /** Where in the group's messages we came in. */
-  position?: { epoch: string; seq: number };
+  position?: Position;
+  /** How many messages up to there follow. */
+  replayed?: number;
+  /** Whether these are not all since the position that was asked for. */
+  gap?: boolean;
 }
 
 export interface PostResult {
@@ -201,7 +232,7 @@ export interface UserRow {
 
 /** What the callback gets. `switch (event.type)` tells them apart. */
 export type HubbubEvent =
-  | MessageEvent | PrivateEvent | NoticeEvent
+  | MessageEvent | PrivateEvent | NoticeEvent | GapEvent
   | SuccessEvent | ReconnectEvent | ErrorEvent | CloseEvent;
 
 /** What the group hears, the sender included. */
@@ -228,6 +259,22 @@ export interface PrivateEvent {
   sender_cid: string | null;
   sender_rid: null;
   code: null;
+  /** Rises by one from private message to private message. */
+  seq: number;
+}
+
+/** Messages are missing at this place and will not come: we were away for too long, or the server started anew. */
+export interface GapEvent {
+  type: 'gap';
+  message: 'Messages are missing here.';
+  /** The group; null for private messages. */
+  group: string | null;
+  /** The last position that was heard. */
+  since: Position | null;
+  /** Behind it, everything comes again. */
+  position: Position;
+  /** How many are missing; null if nobody can tell, because the numbers began anew. */
+  missed: number | null;
 }
 
 /** Who came to the group, left it, or lost the connection. */

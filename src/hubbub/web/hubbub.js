@@ -5,7 +5,7 @@
 // the globals Hubbub and HubbubError. The types are in hubbub.d.ts, what the tests share with other clients in
 // tests/vectors.
 //
-// Contents: errors; commands (API -> wire); replies and events (wire -> API); reconnecting; forms; paging;
+// Contents: errors; commands (API -> wire); replies and events (wire -> API); reconnecting; positions; forms; paging;
 // Connection (one WebSocket); Hubbub (what pages use).
 
 // --- errors ----------------------------------------------------------------------------------------------------------
@@ -34,25 +34,27 @@ const notConnected = () =>
 const SUBPROTOCOL = 'hubbub.v1';
 const GROUP_FIELDS = ['searchFor', 'value', 'condition', 'range'];
 const USER_FIELDS = ['group', 'user_id'];
+const POST_FIELDS = ['key', 'min_recipients'];
 const FETCH_FIELDS = ['limit', 'startKey', 'ascending', 'fetchMore'];
 
 /** One function per command: arguments in, the command without its `id` out. Checked is what the wire cannot say. */
 const commands = {
-  connect: (credentials) => ({ do: 'connect', ...credentials }),
+  connect: (credentials, since) => ({ do: 'connect', ...credentials, ...(since && { since }) }),
 
   join(params) {
-    const { group } = isObject(params) ? params : { group: params };
+    const { group, since, history } = isObject(params) ? params : { group: params };
     if (group === null || group === undefined || group === '') return { do: 'leave' };
     if (typeof group !== 'string') throw invalid('"group" must be a string or null.');
-    return { do: 'join', group };
+    return { do: 'join', group, ...(since && { since }), ...(history && { history }) };
   },
 
-  post(message, recipient) {
+  post(message, recipient, options) {
     const { group, user_id } = isObject(recipient) ? recipient : {};
     if (!recipient || (typeof recipient !== 'string' && [group, user_id].every((each) => typeof each !== 'string'))) {
       throw invalid('"recipient" must be the name of a group or a user, { group } or { user_id }.');
     }
-    return { do: 'post', to: recipient, message: message === undefined ? null : message };
+    const given = pick('options', POST_FIELDS, options);
+    return { do: 'post', to: recipient, message: message === undefined ? null : message, ...given };
   },
 
   groups: (params, fetchOptions) => listing('groups', GROUP_FIELDS, params, fetchOptions),
@@ -198,6 +200,72 @@ function socketUrl(url) {
   address.hash = '';
   if (!address.pathname.endsWith('/v1/connect')) address.pathname = address.pathname.replace(/\/?$/, '/v1/connect');
   return address.href;
+}
+
+// --- positions: how far we have listened -----------------------------------------------------------------------------
+
+/**
+ * Stands between the connection and the page: drops what the page has had, and says where something is missing. It must
+ * see answers and events in the order in which they came.
+ */
+class Places {
+  group = null; // the joined group,
+  position = null; // that of its last message that we have heard,
+  inbox = null; // and that of the last private message
+  #emit;
+
+  constructor(emit) {
+    this.#emit = emit;
+  }
+
+  /** Take in the answer to `connect`; one that only renewed the token says nothing of the inbox. */
+  welcomed({ inbox, replayed, gap }) {
+    if (!inbox) return;
+    const begin = before(inbox, replayed);
+    if (gap) this.#emit(gapEvent(null, this.inbox, begin));
+    this.inbox = begin;
+  }
+
+  /** Take in the answer to joining `group` with `since`, or to leaving. */
+  joined({ group = null, since = null }, { position, replayed, gap }) {
+    this.group = group;
+    this.position = position ? before(position, replayed) : null;
+    if (gap) this.#emit(gapEvent(group, since, this.position));
+  }
+
+  forgetGroup() {
+    this.group = this.position = null;
+  }
+
+  /** Hand on an event, unless the page has had it; say before it if something is missing. */
+  hear(event) {
+    const { type, seq } = event;
+    if (type === 'gap') return this.#lost(event);
+    const where = type === 'message' && event.sender_rid === this.group ? 'position' : type === 'private' ? 'inbox' : null;
+    const last = where && this[where];
+    if (last && seq) {
+      if (seq <= last.seq) return;
+      if (seq > last.seq + 1) this.#emit(gapEvent(event.sender_rid, last, { ...last, seq: seq - 1 }));
+      this[where] = { ...last, seq };
+    }
+    this.#emit(event);
+  }
+
+  /** The server has lost messages that we were to hear. */
+  #lost({ sender_rid: group, position }) {
+    const where = group === null ? 'inbox' : 'position';
+    if (group !== null && group !== this.group) return;
+    this.#emit(gapEvent(group, this[where], position));
+    this[where] = position;
+  }
+}
+
+/** The position behind which `number` messages lead to `position`. */
+const before = ({ epoch, seq }, number = 0) => ({ epoch, seq: seq - number });
+
+function gapEvent(group, since, position) {
+  const missed = since?.epoch === position.epoch ? position.seq - since.seq : null;
+  return { type: 'gap', message: 'Messages are missing here.', group: group ?? null, since, position, missed };
 }
 
 // --- forms: what an HTML form says as JSON ---------------------------------------------------------------------------
@@ -350,8 +418,9 @@ class Connection {
   }
 
   /**
-   * Send an encoded command; `call` is settled by the reply. When the connection ends first, `call` is rejected, unless
-   * it is marked `again`: then its owner sends it anew.
+   * Send an encoded command; `call` is settled by the reply, which its `heard`, if any, is told before anything that
+   * came behind it. When the connection ends first, `call` is rejected, unless it is marked `again`: then its owner
+   * sends it anew.
    */
   request(body, call = deferred()) {
     if (this.end) return Promise.reject(unavailable(lostText(this.end)));
@@ -383,7 +452,10 @@ class Connection {
     const call = this.#calls.get(frame.id);
     this.#calls.delete(frame.id);
     if (frame.error) call?.reject(frame.error);
-    else call?.resolve(frame.result);
+    else if (call) {
+      call.heard?.(frame.result);
+      call.resolve(frame.result);
+    }
   }
 
   #over(code, reason) {
@@ -418,6 +490,12 @@ function within(ms, promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** A name that no other client has: 96 random bits. `crypto` is missing in Node 18 and on pages without TLS. */
+function randomName() {
+  const words = globalThis.crypto?.getRandomValues?.(new Uint32Array(3)) ?? [0, 0, 0].map(() => Math.random() * 2 ** 32);
+  return [...words].map((word) => Math.floor(word).toString(36)).join('');
+}
+
 async function findWebSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
   const name = 'ws'; // in a variable, so that bundlers for browsers do not look for it
@@ -441,7 +519,9 @@ class Hubbub {
   #run = null; // from connectRealtime() to its end: {connected: deferred, over, since, connection}
   #connection = null; // the connection, once identified and back in its group
   #welcome = null;
-  #group = null;
+  #places = new Places((event) => this.#emit(event));
+  #session = randomName();
+  #posts = 0;
   #calls = new Set(); // not answered yet, in the order in which they were made
   #pages = new Pages();
   #wake = null; // ends the wait before the next attempt
@@ -470,7 +550,11 @@ class Hubbub {
   }
 
   get group() {
-    return this.#group;
+    return this.#places.group;
+  }
+
+  get position() {
+    return this.#places.position && { ...this.#places.position };
   }
 
   async connectRealtime(callback) {
@@ -491,14 +575,12 @@ class Hubbub {
   }
 
   async joinRealtime(params) {
-    const command = commands.join(fromForm(params));
-    const reply = await this.#call(command);
-    this.#group = command.group ?? null;
-    return reply;
+    return this.#join(commands.join(fromForm(params)));
   }
 
-  async postRealtime(message, recipient) {
-    return this.#call(commands.post(fromForm(message), recipient));
+  async postRealtime(message, recipient, options) {
+    const key = `${this.#session}.${(this.#posts += 1)}`; // sent again, it is the same post
+    return this.#call(commands.post(fromForm(message), recipient, { key, ...options }));
   }
 
   async getRealtimeGroups(params, fetchOptions) {
@@ -507,14 +589,14 @@ class Hubbub {
 
   async getRealtimeUsers(params, fetchOptions) {
     const command = commands.users(fromForm(params), fetchOptions);
-    return this.#list(command, fetchOptions, command.group ?? this.#group);
+    return this.#list(command, fetchOptions, command.group ?? this.#places.group);
   }
 
   // --- calls ---
 
   /** Send a command now or when connected, and wait for its reply. */
-  async #call(command) {
-    const call = Object.assign(deferred(), { command, body: encode(command), again: command.do !== 'post' });
+  async #call(command, heard) {
+    const call = Object.assign(deferred(), { command, body: encode(command), again: true, heard });
     if (!this.#run) throw notConnected();
     if (this.#calls.size >= MAX_CALLS) {
       throw new HubbubError('RATE_LIMITED', `More than ${MAX_CALLS} calls wait for their answers.`);
@@ -527,6 +609,10 @@ class Hubbub {
       this.#calls.delete(call);
       call.forget?.();
     }
+  }
+
+  #join(command) {
+    return this.#call(command, (reply) => this.#places.joined(command, reply));
   }
 
   #send(call) {
@@ -580,7 +666,7 @@ class Hubbub {
       if (run.over) return {};
       connection = run.connection = this.#open(WebSocket, run);
       await within(this.#timeout, connection.opened.promise, 'opening the connection');
-      const identified = connection.request(encode(commands.connect(credentials)));
+      const identified = this.#identify(connection, credentials);
       const welcome = await within(this.#timeout, identified, 'connect');
       await this.#rejoin(connection);
       if (!connection.end && !run.over) this.#ready(run, connection, welcome);
@@ -596,7 +682,7 @@ class Hubbub {
 
   #open(WebSocket, run) {
     try {
-      return new Connection(WebSocket, this.#url, (event) => run.over || this.#emit(event));
+      return new Connection(WebSocket, this.#url, (event) => run.over || this.#places.hear(event));
     } catch (error) {
       throw new HubbubError('INVALID_REQUEST', `Cannot open ${this.#url}: ${error.message}`, { cause: error });
     }
@@ -613,13 +699,21 @@ class Hubbub {
     }
   }
 
+  #identify(connection, credentials) {
+    const call = Object.assign(deferred(), { heard: (welcome) => this.#places.welcomed(welcome) });
+    return connection.request(encode(commands.connect(credentials, this.#places.inbox)), call);
+  }
+
   async #rejoin(connection) {
-    if (this.#group === null) return;
+    const { group, position: since } = this.#places;
+    if (group === null) return;
+    const command = commands.join({ group, since });
+    const call = Object.assign(deferred(), { heard: (reply) => this.#places.joined(command, reply) });
     try {
-      await within(this.#timeout, connection.request(encode(commands.join(this.#group))), 'join');
+      await within(this.#timeout, connection.request(encode(command), call), 'join');
     } catch (error) {
       if (connection.end || TEMPORARY_ERRORS.includes(error.code)) throw error;
-      this.#group = null; // no longer allowed: the connection is of use all the same
+      this.#places.forgetGroup(); // no longer allowed: the connection is of use all the same
       this.#emit({ type: 'error', code: error.code, message: error.message });
     }
   }
@@ -639,7 +733,8 @@ class Hubbub {
   async #finish(run, code, error) {
     if (run.over) return; // by a callback that was just told why
     run.over = true;
-    this.#run = this.#connection = this.#welcome = this.#group = null;
+    this.#run = this.#connection = this.#welcome = null;
+    this.#places = new Places((event) => this.#emit(event));
     this.#pages.clear();
     globalThis.removeEventListener?.('online', this.#online);
     this.#wake?.();
@@ -674,7 +769,7 @@ class Hubbub {
     const timer = setTimeout(async () => {
       try {
         const credentials = await this.#credentials();
-        const renewed = connection.request(encode(commands.connect(credentials)));
+        const renewed = this.#identify(connection, credentials);
         expires = (await within(this.#timeout, renewed, 'connect')).expires;
       } catch (error) {
         if (!connection.end) this.#emit({ type: 'error', code: error.code, message: error.message });
@@ -710,4 +805,4 @@ class Hubbub {
 // --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------
 // Pages need the first two. The rest is for the tests, and may change.
 export { Hubbub, HubbubError };
-export { Pages, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, socketUrl, withId };
+export { Pages, Places, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, socketUrl, withId };

@@ -18,16 +18,19 @@ from hubbub.backends.valkey.cluster import BUCKETS, Cluster
 from hubbub.backends.valkey.connection import RefusedError, unavailable
 from hubbub.backends.valkey.crossing import cross
 from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
+from hubbub.backends.valkey.hearing import Hearing, group_replay, user_replay
 from hubbub.backends.valkey.link import Opener
 from hubbub.backends.valkey.places import Place, Places
 from hubbub.backends.valkey.presence import Presence
+from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.backends.valkey.servers import open_first, open_primary
+from hubbub.backends.valkey.streams import since as position_of
 from hubbub.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
+from hubbub.history import Replay, Window
+from hubbub.limits import require_recipients
+from hubbub.messages import Message, Page, Position, Private, Signaled, UserRow
 from hubbub.roster import UserQuery, roster_page
-
-_CODES: dict[bytes, NoticeCode] = {b"J": "USER_JOINED", b"L": "USER_LEFT", b"D": "USER_DISCONNECTED"}
 
 
 class ValkeyBackend:
@@ -35,17 +38,21 @@ class ValkeyBackend:
 
     Args:
         address: Where the store is.
+        window: How much is kept for those who come back; the same for all nodes, as a rule.
     """
 
     immediate: ClassVar[bool] = False
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, window: Window | None = None) -> None:
+        self._window = window or Window()
+        self._scripts = load_scripts(self._window)
         self._node = secrets.token_urlsafe(9)
         self._epochs = count(1)
         self._places: Places = {}
         self._address = address
         self._cluster = Cluster(address, self.hear)
         self._buckets: list[Presence] = []
+        self._hearings: dict[bytes, Hearing] = {}  # by what their channels begin with
         self._receivers: list[Receiver] = []
 
     # --- start, stop, state ---
@@ -86,45 +93,55 @@ class ValkeyBackend:
 
     # --- connections and groups ---
 
-    async def connect(self, user: UserRow, most: int) -> None:
+    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
         """Count the connection."""
         home = self._of(user.user_id)
         home.link.require_ready()
         place = Place(user, home.number)
-        if not await home.enter(place, most):
+        found = await home.enter(place, most, position_of(since))
+        if not found:
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         self._places[user.connection_id] = place
+        replay = user_replay(found)
+        home.hearing.users.listen(user.user_id, replay.position)
+        return replay
 
     async def disconnect(self, user: UserRow) -> None:
         """Take the connection out. Does not fail: while the store is away, that waits until it is back."""
         place = self._places.pop(user.connection_id, None)
         if place is None:
             return
+        home = self._buckets[place.home]
+        home.hearing.users.stop(user.user_id)
         if place.group is not None and place.bucket is not None:
-            self._buckets[place.bucket].release(place.group)
-            await self._buckets[place.bucket].exit(place.row, place.group)
+            bucket = self._buckets[place.bucket]
+            self._left(bucket, place.group)
+            await bucket.exit(place.row, place.group)
         if place.home != place.bucket:
-            await self._buckets[place.home].exit(place.row, "")
+            await home.exit(place.row, "")
 
-    async def join(self, user: UserRow, group: str) -> Position:
+    async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
         """Leave the group before and enter the new one: in one script, if both lie in one bucket."""
         place, bucket = self._places[user.connection_id], self._of(group)
         bucket.link.require_ready()
         old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
+        position, number = position_of(since), min(history, self._window.messages)
         bucket.expect(group)
         try:
             if before is None or before is bucket:
-                epoch, seq = await bucket.move(place, old or "", group)
+                found = await bucket.move(place, old or "", group, since=position, number=number)
             else:
                 before.link.require_ready()
-                epoch, seq = await cross(place, before, bucket, group)
+                found = await cross(place, before, bucket, group, position, number)
         except BaseException:
             bucket.release(group)
             raise
-        place.put(group, bucket.number)
+        replay = group_replay(found, group)
+        bucket.hearing.groups.listen(group, replay.position)
         if before is not None and old is not None:
-            before.release(old)
-        return Position(epoch.decode(), seq)
+            self._left(before, old)
+        place.put(group, bucket.number)
+        return replay
 
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
@@ -135,20 +152,30 @@ class ValkeyBackend:
         bucket.link.require_ready()
         await bucket.leave(place.row, group)
         place.put(None, None)
+        self._left(bucket, group)
+
+    def _left(self, bucket: Presence, group: str) -> None:
         bucket.release(group)
+        bucket.hearing.groups.stop(group)
 
     # --- messages ---
 
-    async def publish(self, message: Message) -> int:
-        """Number the message and send it to the nodes, in one script."""
-        link = self._of(message.sender_rid).link
-        link.require_ready()
-        members: int = await link.run("post", keys.encode(message.sender_rid), envelope.pack_message(message))
-        return members
+    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+        """Number the message, keep it and send it to the nodes, in one script."""
+        return await self._post("post", message.sender_rid, envelope.pack_message(message), message.sender, key, least)
 
-    async def whisper(self, user_id: str, message: Private) -> int:
-        """Send the message to the nodes where the user is."""
-        return await self._tell_user(user_id, b"P" + envelope.pack_private(user_id, message))
+    async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+        """Number the message, keep it and send it to the nodes where the user is, in one script."""
+        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message.sender, key, least)
+
+    async def _post(self, script: str, to: str, message: bytes, sender: str, key: str | None, least: int) -> int:
+        link = self._of(to).link
+        link.require_ready()
+        scope = b"" if key is None else keys.post_key(sender, f"{script}:{to}", key)
+        recipients: int = await link.run(script, keys.encode(to), message, scope, least)
+        if recipients < 0:
+            require_recipients(least, -1 - recipients)
+        return recipients
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""
@@ -187,36 +214,11 @@ class ValkeyBackend:
         sizes = await asyncio.gather(*(count_bucket(bucket) for bucket in self._buckets))
         return sum(groups for groups, _ in sizes), sum(connections for _, connections in sizes)
 
-    # --- what channels bring ---
+    # --- inside ---
 
     def hear(self, channel: bytes, payload: bytes) -> None:
-        """Hand over what the store has sent."""
-        sort, name = keys.parse_channel(channel)
-        kind = payload[:1]
-        if sort == b"o":
-            self._hear_own(kind, payload[1:])
-            return
-        group = keys.decode(name)
-        number, _, rest = payload[1:].partition(b" ")
-        if kind == b"M":
-            message = envelope.unpack_message(rest, group, int(number))
-            for receiver in self._receivers:
-                receiver.deliver(group, message)
-        else:
-            event = notice(_CODES[kind], group, keys.parse_row(rest), int(number))
-            for receiver in self._receivers:
-                receiver.announce(group, event)
-
-    def _hear_own(self, kind: bytes, body: bytes) -> None:
-        for receiver in self._receivers:
-            if kind == b"P":
-                receiver.deliver_to_user(*envelope.unpack_private(body))
-            elif kind == b"S":
-                receiver.deliver_to_connection(*envelope.unpack_signal(body))
-            else:
-                receiver.disconnect(*envelope.unpack_order(body))
-
-    # --- inside ---
+        """Hand over what the store has sent to where its bucket is heard."""
+        self._hearings[channel[: channel.index(b"}") + 2]].hear(channel, payload)
 
     async def _find_buckets(self) -> list[Presence]:
         """Ask the store what it is. Raises `CommandError` ``UNAVAILABLE``."""
@@ -235,7 +237,10 @@ class ValkeyBackend:
         ]
 
     def _bucket(self, number: int, prefix: str, find: Opener, *, shared: bool) -> Presence:
-        return Presence(self._node, number, prefix, find, self._places, self._epoch, shared=shared)
+        hearing = self._hearings[keys.encode(prefix)] = Hearing(self._receivers)
+        return Presence(
+            self._node, number, prefix, find, self._places, self._epoch, self._scripts, hearing, shared=shared
+        )
 
     def _of(self, name: str) -> Presence:
         """Return the bucket of a group or a user."""

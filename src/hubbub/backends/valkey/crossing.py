@@ -6,11 +6,12 @@ from typing import Any
 
 from hubbub.backends.valkey.places import Place
 from hubbub.backends.valkey.presence import Presence
+from hubbub.backends.valkey.streams import Since
 from hubbub.errors import CommandError
 
 
-async def cross(place: Place, before: Presence, bucket: Presence, group: str) -> Any:
-    """Leave the group in `before`, then enter `group` in `bucket`; return what ``move.lua`` says of it.
+async def cross(place: Place, before: Presence, bucket: Presence, group: str, since: Since, number: int) -> Any:
+    """Leave the group in `before`, then enter `group` in `bucket`; return what it has replayed.
 
     In this order nobody is ever in two groups. If the second script fails, the connection goes back to where it was;
     the group that it had left hears of both. Whether the first or the second was done without an answer does not
@@ -24,7 +25,7 @@ async def cross(place: Place, before: Presence, bucket: Presence, group: str) ->
     await before.leave(place.row, old)
     place.put(None, None)
     try:
-        return await bucket.move(place, "", group)
+        return await bucket.move(place, "", group, since=since, number=number)
     except BaseException:
         await _go_back(place, before, old)
         raise

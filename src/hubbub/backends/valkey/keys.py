@@ -8,14 +8,20 @@ key                 type        what
 ==================  ==========  ====================================================================================
 ``names``           sorted set  the groups, all with score 0, so ordered by name, byte by byte
 ``sizes``           sorted set  the same as ten digits of the number of users, then the name; all with score 0
-``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections
+``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections, ``b`` bytes of ``h:``
+``h:<group>``       list        the last messages; the last one has the number ``s``
 ``m:<group>``       sorted set  the members as `row`, all with score 0
 ``u:<user>``        hash        the user's connections: connection id -> node
+``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq, ``b`` bytes of ``i:``
+``i:<user>``        list        the last private messages; the last one has the number ``s``
+``k:<key>``         string      the result of the post with this key
 ``w``               hash        all connections: connection id -> node
 ``n:<life>``        hash        what a life of a node has put here: ``m`` and row -> group, ``u`` and row -> ""
 ``lives``           sorted set  the lives of nodes, by when each was last heard of, milliseconds
 ``pulse``           string      when any node was last heard of, milliseconds
 ``dead``            sorted set  lives that were declared dead, by when
+``run``             string      the run id of the server that was here last
+``run:epoch``       string      what has been part of all epochs since then
 ==================  ==========  ====================================================================================
 
 A *life* of a node is one connection to the store: its id is the node's, a dot and a number. What an earlier life left
@@ -106,6 +112,11 @@ def slot_of(prefix: str) -> int:
 def group_channel(prefix: str, group: str) -> bytes:
     """Return the channel of a group's messages and notices."""
     return encode(f"{prefix}c:{group}")
+
+
+def post_key(sender: str, recipient: str, key: str) -> bytes:
+    """Return the name under which a post is remembered: others may use the same key for something else."""
+    return b"\0\xff".join(map(encode, (sender, recipient, key)))
 
 
 def node_channel(prefix: str, node: str) -> bytes:

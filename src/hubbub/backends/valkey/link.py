@@ -14,7 +14,7 @@ from hubbub.backends.valkey.connection import (
     StoreConnection,
     unavailable,
 )
-from hubbub.backends.valkey.scripts import SCRIPTS
+from hubbub.backends.valkey.scripts import Script
 from hubbub.errors import CommandError
 
 PATIENCE = 1.5
@@ -56,6 +56,7 @@ class Link:
     Args:
         open_connection: Opens a connection to that server, wherever it is now. Several links may be given the same one.
         bucket: The prefix of all keys.
+        scripts: What `run` can run.
         owner: Who is told.
         shared: Whether others use the connections as well, so that they are not cut when this link is done with them.
 
@@ -68,6 +69,7 @@ class Link:
         self,
         open_connection: Opener,
         bucket: str,
+        scripts: dict[str, Script],
         owner: Owner,
         *,
         shared: bool = False,
@@ -76,6 +78,7 @@ class Link:
         self.opened = 0
         self._open_connection = open_connection
         self._bucket = bucket
+        self._scripts = scripts
         self._owner = owner
         self._connection: StoreConnection | None = None
         self._shared = shared
@@ -100,7 +103,7 @@ class Link:
 
     async def run(self, script: str, *arguments: Argument) -> Any:
         """Run a script in the bucket and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
-        return await self.command(b"EVALSHA", SCRIPTS[script].digest, 1, self._bucket, *arguments)
+        return await self.command(b"EVALSHA", self._scripts[script].digest, 1, self._bucket, *arguments)
 
     async def command(self, *arguments: Argument) -> Any:
         """Send any command and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
@@ -163,7 +166,7 @@ class Link:
         try:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(
-                    *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in SCRIPTS.values())
+                    *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in self._scripts.values())
                 )
         except BaseException:
             connection.abort("its scripts could not be loaded")

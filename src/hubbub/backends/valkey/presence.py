@@ -13,8 +13,11 @@ from itertools import count
 from typing import Any, TypeVar
 
 from hubbub.backends.valkey import keys
+from hubbub.backends.valkey.hearing import Hearing
 from hubbub.backends.valkey.link import BEAT, Link, Opener
 from hubbub.backends.valkey.places import Place, Places
+from hubbub.backends.valkey.scripts import Script
+from hubbub.backends.valkey.streams import NOWHERE, Since
 from hubbub.errors import CommandError
 
 SILENCE = 3.0
@@ -45,10 +48,13 @@ class Presence:
         open_connection: Opens a connection to the server that has the bucket.
         places: All connections of this node.
         epoch: Makes an epoch that was never used.
+        scripts: What the bucket can run.
+        hearing: What its channels bring.
         shared: Whether other buckets use the connections as well.
 
     Attributes:
         link: The way to the bucket.
+        hearing: As given.
         prefix: As given.
         life: The id under which the bucket knows this node now.
         notices: How many notices were made from here.
@@ -62,10 +68,13 @@ class Presence:
         open_connection: Opener,
         places: Places,
         epoch: Callable[[], str],
+        scripts: dict[str, Script],
+        hearing: Hearing,
         *,
         shared: bool,
     ) -> None:
-        self.link = Link(open_connection, prefix, self, shared=shared)
+        self.hearing = hearing
+        self.link = Link(open_connection, prefix, scripts, self, shared=shared)
         self.number = number
         self.prefix = prefix
         self.life = ""
@@ -100,23 +109,28 @@ class Presence:
 
     # --- connections ---
 
-    async def enter(self, place: Place, most: int) -> bool:
-        """Count a connection whose home is here; return False if the user has `most` already (0 for any number)."""
+    async def enter(self, place: Place, most: int, since: Since = NOWHERE) -> Any:
+        """Count a connection whose home is here; return what ``enter.lua`` does. `most` is 0 for any number."""
         user = place.user
-        return bool(
-            await self.link.run("enter", self.life, place.row, user.user_id, user.connection_id, self._node, most)
-        )
+        return await self.link.run(
+            "enter", self.life, place.row, keys.encode(user.user_id), user.connection_id, self._node, most,
+            self._epoch(), keys.encode(since.epoch), since.seq,
+        )  # fmt: skip
 
-    async def move(self, place: Place, old: str, new: str, code: bytes = b"L", code_new: bytes = b"J") -> Any:
-        """Take a connection out of one group of the bucket and into another; return what ``move.lua`` says of `new`."""
-        names = keys.encode(old), keys.encode(new)
+    async def move(
+        self, place: Place, old: str, new: str, code_new: bytes = b"J", *, since: Since = NOWHERE, number: int = 0
+    ) -> Any:
+        """Take a connection out of one group of the bucket (or none) and into another; return what it has replayed."""
         try:
-            notices, *rest = await self.link.run("move", self.life, place.row, *names, self._epoch(), code, code_new)
+            notices, replayed = await self.link.run(
+                "move", self.life, place.row, keys.encode(old), keys.encode(new), self._epoch(), b"L", code_new,
+                keys.encode(since.epoch), since.seq, number,
+            )  # fmt: skip
         except BaseException:
             self._doubtful.add(place.row)
             raise
         self.notices += notices
-        return rest
+        return replayed
 
     async def leave(self, row: bytes, group: str, code: bytes = b"L") -> None:
         """Take a connection out of a group of the bucket."""
@@ -149,17 +163,20 @@ class Presence:
             self._earlier.append(self.life)
             del self._earlier[1:-MOST_LIVES]
         self.life = f"{self._node}.{next(self._lives)}"
+        self.hearing.hold()
         self.link.subscribe(self._own_channel)
         for group in self._members:
             self.link.subscribe(keys.group_channel(self.prefix, group))
         self._owed.clear()  # those that are gone are not known here any more
-        known, *found = await self.link.run("revive", self._node, self.life, *self._earlier)
+        known, *found = await self.link.run("revive", self._node, self.life, self._epoch(), *self._earlier)
         if known == DEAD:
             for life in self._earlier:
                 await self._bury(life, 0)
         await self._correct(dict(zip(found[::2], found[1::2], strict=True)), known)
+        await self._catch_up()
         while self._owed:
             await self._settle()
+        self.hearing.release()
         self._earlier.clear()
         self._doubtful.clear()
 
@@ -174,6 +191,10 @@ class Presence:
     async def resign(self) -> None:
         """Say that this node ends."""
         await self._bury(self.life, 0)
+
+    async def _catch_up(self) -> None:
+        for kind, streams in (("group", self.hearing.groups), ("user", self.hearing.users)):
+            await _in_chunks(self.hearing.catch_up(kind, name, self.link.run) for name in list(streams.heard))
 
     async def _beat(self) -> list[bytes]:
         dead: list[bytes] = await self.link.run("beat", self.life, int(SILENCE * 1000), int(BEAT * 1000))
@@ -214,7 +235,7 @@ class Presence:
             # Others have heard that it went if it was buried, or if it was on its way when the connection was lost. But
             # if the store has forgotten this node, or lost its last moments, it comes back in silence.
             heard = known == DEAD or (place.row in self._doubtful and known != FORGOTTEN)
-            await self.move(place, there, group, b"L", b"J" if heard else b"")
+            await self.move(place, there, group, b"J" if heard else b"")
 
 
 async def _in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:

@@ -9,7 +9,9 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
-NAMES = ("beat", "bury", "enter", "exit", "leave", "move", "page", "post", "revive")
+from hubbub.history import OVERHEAD, Window
+
+NAMES = ("beat", "bury", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "whisper")
 
 FREEING = {"beat", "bury", "exit", "leave", "revive"}
 """Those that run even when the store has no memory left, for they give some back, or must run before others can."""
@@ -22,12 +24,20 @@ class Script(NamedTuple):
     digest: bytes
 
 
-def _load(name: str) -> Script:
+def load_scripts(window: Window) -> dict[str, Script]:
+    """Return all scripts, by name, for a store that keeps as much as `window` says (its ``total`` does not count)."""
     here = files(__name__)
-    flags = b"#!lua flags=allow-oom\n" if name in FREEING else b"#!lua\n"
-    source = flags + here.joinpath("common.lua").read_bytes() + here.joinpath(f"{name}.lua").read_bytes()
-    return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
+    settings = (
+        f"local MOST, BYTES, AGE, INBOX, OVERHEAD = "
+        f"{window.messages}, {window.bytes}, {max(1, round(window.age * 1000))}, {window.inbox}, {OVERHEAD}\n"
+    ).encode()
+    common = settings + here.joinpath("common.lua").read_bytes()
+    sources = {name: _head(name) + common + here.joinpath(f"{name}.lua").read_bytes() for name in NAMES}
+    return {
+        name: Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
+        for name, source in sources.items()
+    }
 
 
-SCRIPTS = {name: _load(name) for name in NAMES}
-"""All scripts, by name."""
+def _head(name: str) -> bytes:
+    return b"#!lua flags=allow-oom\n" if name in FREEING else b"#!lua\n"

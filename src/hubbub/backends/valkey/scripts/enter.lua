@@ -1,5 +1,6 @@
--- Count a new connection. ARGV: life, row, user, connection, node, most connections of a user (0 for any number).
--- Returns 1, or 0 if the user has as many already.
+-- Count a new connection. ARGV: life, row, user, connection, node, most connections of a user (0 for any number), an
+-- epoch in case the user has no inbox, and the position in the inbox (see `replay`).
+-- Returns what `replay` does, or 0 if the user has as many connections already.
 if not lives(ARGV[1]) then return STALE end
 local user, most = P .. 'u:' .. ARGV[3], tonumber(ARGV[6])
 if most > 0 and redis.call('HLEN', user) >= most and redis.call('HEXISTS', user, ARGV[4]) == 0 then
@@ -8,4 +9,10 @@ end
 redis.call('HSET', user, ARGV[4], ARGV[5])
 redis.call('HSET', P .. 'w', ARGV[4], ARGV[5])
 redis.call('HSET', P .. 'n:' .. ARGV[1], 'u' .. ARGV[2], '')
-return 1
+local numbers = P .. 'j:' .. ARGV[3]
+if redis.call('HSETNX', numbers, 'e', ARGV[7]) == 1 then
+  redis.call('HSET', numbers, 's', 0)
+  redis.call('DEL', P .. 'i:' .. ARGV[3])
+end
+redis.call('PERSIST', numbers)
+return replay(P .. 'i:' .. ARGV[3], numbers, ARGV[8], ARGV[9], 0)

@@ -1,8 +1,15 @@
--- Give a message its place and send it to the nodes. ARGV: group, the message. Returns the number of connections that
--- the group has, or 0 if there is no such group; then nothing was sent.
-local key = P .. 'g:' .. ARGV[1]
-local members = redis.call('HGET', key, 'c')
-if not members then return 0 end
+-- Give a message its place, keep it, and send it to the nodes. ARGV: group, the message, its key ('' for none), the least
+-- number of connections that must be there. Returns how many there are; what was returned the first time, if the key was
+-- used before; -1 and less: there are too few, and nothing was sent. A group without members keeps its history
+-- for the window; one that does not exist has nobody to hear.
+local key, scope = P .. 'g:' .. ARGV[1], P .. 'k:' .. ARGV[3]
+local known = ARGV[3] ~= '' and redis.call('GET', scope)
+if known then return tonumber(known) end
+local members = tonumber(redis.call('HGET', key, 'c') or 0)
+if members < tonumber(ARGV[4]) then return -1 - members end
+if redis.call('EXISTS', key) == 0 then return 0 end
 local seq = redis.call('HINCRBY', key, 's', 1)
+keep(P .. 'h:' .. ARGV[1], key, ARGV[2], MOST)
 redis.call('SPUBLISH', P .. 'c:' .. ARGV[1], 'M' .. seq .. ' ' .. ARGV[2])
-return tonumber(members)
+if ARGV[3] ~= '' then redis.call('SET', scope, members, 'PX', AGE) end
+return members

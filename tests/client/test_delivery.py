@@ -1,0 +1,155 @@
+"""Nothing lost without a word: the Python client behind a network that fails, judged by what its callback heard."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import hubbub
+from client.conftest import hear
+from histories import Verdict, judge
+from hubbub.client import Client, Event, Gap, Message, Position, Private
+from hubbub.server import Server
+from hubbub.settings import Settings
+from network import FAULTS, Proxy
+
+ROUNDS = 6
+"""How often each fault strikes."""
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Come back at once: how long to wait is tested elsewhere."""
+    monkeypatch.setattr("hubbub.client.keeper.retry_delay", lambda *_: 0.005)
+
+
+def address(server: Server) -> tuple[str, int]:
+    parts = urlsplit(server.url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_network_fails_while_everybody_talks(fault: str) -> None:
+    events: dict[str, list[Event]] = {"ada": [], "bob": [], "eve": []}
+    async with Server(Settings(port=0, rate_limit=0)) as server, Proxy(*address(server)) as network:
+        clients = [
+            hubbub.connect(network.url, guest=name, on_event=heard.append, timeout=20) for name, heard in events.items()
+        ]
+        for client in clients:
+            await client
+            await client.join_realtime("g")
+        stopped = asyncio.Event()
+        talking = [asyncio.create_task(talk(client, stopped)) for client in clients]
+        for _ in range(ROUNDS):
+            posted = sum(len(heard) for heard in events.values())
+            while sum(len(heard) for heard in events.values()) < posted + 60:  # there is something to lose
+                await asyncio.sleep(0.001)
+            network.strike(fault)
+            if fault in ("blackhole", "mid-frame"):
+                await asyncio.sleep(0.05)
+                network.clear()
+        stopped.set()
+        posts = [number for task in talking for number in await task]
+        for client in clients:
+            await client.get_realtime_groups()
+            await caught_up(client, len(posts))
+        assert network.faults[fault] >= ROUNDS * 2  # otherwise nothing was proved
+        for client in clients:
+            await client.close_realtime()
+    assert posts
+    for heard in events.values():
+        messages = [event for event in heard if isinstance(event, Message)]
+        assert judge([(each.seq, each.message) for each in messages], gaps(heard), 1, len(posts)) == Verdict(0, 0, 0)
+        assert not gaps(heard)  # all of it was within the window
+        assert sorted(each.message for each in messages) == sorted(posts)  # each acknowledged post, exactly once
+
+
+async def talk(client: Client, stopped: asyncio.Event) -> list[str]:
+    posts = []
+    for number in itertools.count():
+        if stopped.is_set():
+            return posts
+        text = f"{client.user_id} {number}"
+        await client.post_realtime(text, {"group": "g"})
+        posts.append(text)
+    raise AssertionError
+
+
+async def caught_up(client: Client, last: int) -> None:
+    async with asyncio.timeout(10):
+        while client.position is None or client.position.seq < last:
+            await asyncio.sleep(0.001)
+
+
+def gaps(heard: list[Event]) -> list[tuple[int, int]]:
+    return [
+        ((event.since.seq if event.since else 0) + 1, event.position.seq) for event in heard if isinstance(event, Gap)
+    ]
+
+
+async def test_a_restart_is_told_as_a_gap(clients: Any) -> None:
+    async with Server(Settings(port=0)) as server:
+        client = await clients(server, guest="alice")
+        await client.join_realtime("g")
+        await client.post_realtime("before", "g")
+        await hear(client, Message)
+        old, port = client.position, address(server)[1]
+    async with Server(Settings(port=port)):
+        gap = await hear(client, Gap)
+        inbox, gap = (gap, await hear(client, Gap)) if gap.group is None else (None, gap)
+        assert inbox is not None
+        assert (gap.group, gap.since, gap.position.seq, gap.missed) == ("g", old, 0, None)
+        assert gap.position.epoch != old.epoch
+        await client.post_realtime("after", "g")
+        assert (await hear(client, Message)).message == "after"
+        await client.close_realtime()
+
+
+async def test_history_for_newcomers_and_since_for_those_who_remember(server: Server, clients: Any) -> None:
+    ada = await clients(server, guest="ada")
+    start = (await ada.join_realtime("g")).position
+    for number in range(4):
+        await ada.post_realtime(number, "g")
+    bob = await clients(server, guest="bob")
+    assert (await bob.join_realtime("g", history=2)).replayed == 2
+    assert [(await hear(bob, Message)).message for _ in range(2)] == [2, 3]
+    await bob.join_realtime(None)
+    assert (await bob.join_realtime("g", since=Position(start.epoch, 1))).replayed == 3
+    assert [(await hear(bob, Message)).message for _ in range(3)] == [1, 2, 3]
+    await bob.join_realtime("g", since=Position("of long ago", 7))
+    assert (await hear(bob, Gap)).since == Position("of long ago", 7)
+    assert bob.position == Position(start.epoch, 4)
+
+
+async def test_a_private_message_waits_for_the_connection(server: Server, clients: Any) -> None:
+    async with Proxy(*address(server)) as network:
+        bob = await clients(network, guest="bob")
+        ada = await clients(server, guest="ada")
+        await ada.post_realtime("first", {"user_id": "bob"})
+        assert (await hear(bob, Private)).message == "first"
+        network.strike("rst")
+        await ada.post_realtime("second", {"user_id": "bob"})
+        assert (await hear(bob, Private)).message == "second"
+        await ada.post_realtime("third", {"user_id": "bob"})
+        assert (await hear(bob, Private)).message == "third"
+        assert network.faults["rst"] == 1
+        await bob.close_realtime()
+
+
+async def test_nobody_is_there_to_hear_it(server: Server, clients: Any) -> None:
+    ada = await clients(server, guest="ada")
+    await ada.join_realtime("g")
+    with pytest.raises(hubbub.CommandError, match="min_recipients"):
+        await ada.post_realtime("into the void", "g", min_recipients=2)
+    first = await ada.post_realtime("x", "g", key="mine", min_recipients=1)
+    assert await ada.post_realtime("x", "g", key="mine") == first
+    assert (await hear(ada, Message)).seq == 1
+    await ada.get_realtime_groups()
+    assert ada.position is not None
+    assert ada.position.seq == 1
