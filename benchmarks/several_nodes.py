@@ -24,11 +24,14 @@ from websockets.exceptions import ConnectionClosedError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from store_modes import cluster_pages, faults, memory, model, rates  # noqa: F401  # more modes
+
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.scripts import SCRIPTS
+from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError
+from hubbub.history import Window
 from hubbub.messages import Groups
 from store import Store
 
@@ -255,9 +258,10 @@ async def pages(number: int = 1_000_000) -> None:
     with Store() as store:
         backend = ValkeyBackend(parse_address(store.url()))
         await backend.start()
-        script = SCRIPTS["page"].source[: SCRIPTS["page"].source.index(b"-- One page")] + FILL
+        page = load_scripts(Window())["page"].source
+        script = page[: page.index(b"-- One page")] + FILL
         for n in range(0, number, 1000):
-            await backend._link._connection.call(b"EVAL", script, 1, backend._bucket, n)  # type: ignore[union-attr]
+            await backend._buckets[0].link._connection.call(b"EVAL", script, 1, backend._buckets[0].prefix, n)  # type: ignore[union-attr]
         print(f"groups: {(await backend.count())[0]:,}")
         for search_for in ("group", "number_of_users"):
             took = []
@@ -337,7 +341,7 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
         await world.node()
         await world.node()
         for turn in range(rounds):
-            lost = far._link.opened
+            lost = far._buckets[0].link.opened
             gate.open.clear()
             ends, refused = time.monotonic() + seconds, 0
             while time.monotonic() < ends:
@@ -354,7 +358,7 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
                 while not await world.agrees(node):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             took.append(time.monotonic() - began)
-            assert far._link.opened > lost
+            assert far._buckets[0].link.opened > lost
             print(f"cut {turn + 1}: {refused} refused, all views are the truth after {took[-1]:.2f} s", flush=True)
     print(f"cut off for {seconds:g} s: {summary(took, 's', 1)}")
 
@@ -371,6 +375,21 @@ async def latency(posts: int = 1000) -> None:
                     await asyncio.sleep(0.005)
                 await asyncio.sleep(0.1)
                 print(f"post to delivery, {backend.partition(':')[0]}: {summary(hearer.times)}")
+
+
+async def cold(number: int = 10_000, groups: int = 1000) -> None:
+    """10,000 clients, connected to three nodes, enter 1,000 groups that do not exist yet, over real sockets."""
+    with Store() as store:
+        async with nodes(3, store.url()) as three:
+            clients: list[Client] = []
+            for node in three:
+                clients += await open_clients(node, [(f"u{n}", None) for n in range(number // 3)])
+            began = time.perf_counter()
+            await asyncio.gather(*(c.ask("join", group=f"group{n % groups}") for n, c in enumerate(clients)))
+            took = time.perf_counter() - began
+            rows = (await clients[0].ask("groups", limit=1000))["list"]
+            assert sum(row["number_of_connections"] for row in rows) == len(clients)
+            print(f"cold: {len(clients):,} clients on 3 nodes in {len(rows):,} groups after {took:.2f} s")
 
 
 if __name__ == "__main__":

@@ -19,13 +19,19 @@ from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.connection import StoreConnection, open_connection
 
 
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class Store:
     """One server process on loopback, with its files in a directory of its own. Use it as a context manager."""
 
     def __init__(self, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._directory = tempfile.mkdtemp(prefix="hubbub-store-")
         self._options = options
         self._process: subprocess.Popen[bytes]
@@ -71,6 +77,10 @@ class Store:
             client.sendall(b"PING\r\n")
             return client.recv(100).startswith(b"+PONG")
         return False
+
+    def wait(self) -> None:
+        """Wait until it has ended by itself."""
+        self._process.wait()
 
     async def admin(self) -> StoreConnection:
         """Open a connection of one's own; `StoreConnection.abort` it in the end."""

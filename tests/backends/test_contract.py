@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 
+from cluster import ClusterStore
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
@@ -62,20 +63,25 @@ class Listener:
         return found
 
 
-def make_memory(store: Store) -> Callable[[], Backend]:
+def make_memory(request: pytest.FixtureRequest) -> Callable[[], Backend]:
     one = MemoryBackend()
     return lambda: one  # its nodes share the object itself
 
 
-def make_valkey(store: Store) -> Callable[[], Backend]:
-    address = parse_address(store.url())
-    return lambda: ValkeyBackend(address)
+def make_valkey(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    store: Store = request.getfixturevalue("store")
+    return lambda: ValkeyBackend(parse_address(store.url()))
 
 
-@pytest.fixture(params=[make_memory, make_valkey])
-async def make(request: pytest.FixtureRequest, store: Store) -> Callable[[], Backend]:
+def make_cluster(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    cluster: ClusterStore = request.getfixturevalue("cluster")
+    return lambda: ValkeyBackend(parse_address(cluster.url()))
+
+
+@pytest.fixture(params=[make_memory, make_valkey, make_cluster])
+def make(request: pytest.FixtureRequest) -> Callable[[], Backend]:
     """Make what one node holds of the backend; what several calls return share everything."""
-    return request.param(store)
+    return request.param(request)
 
 
 @pytest.fixture
@@ -174,6 +180,38 @@ async def test_messages_are_numbered_in_their_group(backend: Backend, node: List
     heard = [(group, event.seq) for group, event in node.group_events if isinstance(event, Message)]
     assert heard == [("a", 1), ("a", 2), ("b", 1), ("a", 3)]
     assert (await backend.join(EVE, "a")).position.seq == 3
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0\0b", "{x}", "}:c:{", "a b", "\n", "\U0010ffff" * 256, "\xe9"])
+async def test_any_name_will_do(backend: Backend, node: Listener, name: str) -> None:
+    user = UserRow(name, "9")
+    await backend.connect(user, 10)
+    await backend.join(BOB, name)
+    await backend.join(user, name)
+    await backend.publish(message(name))
+    await backend.whisper(name, Private(msgspec.Raw(b"1"), name, "9"))
+    await node.settled()
+    assert [(g, e.sender, getattr(e, "seq", None)) for g, e in node.group_events] == [
+        (name, "bob", None),
+        (name, name, None),
+        (name, "ada", 1),
+    ]
+    assert [user_id for user_id, _ in node.privates] == [name]
+    assert await listed(backend) == [GroupRow(name, 2, 2)]
+    assert sorted((await backend.users(name, parse_user_query(Users(), 1000))).list) == sorted([BOB, user])
+
+
+async def test_what_people_post_arrives_as_it_came(backend: Backend, node: Listener) -> None:
+    """Half of a surrogate pair, which the legacy dialect lets through, among others."""
+    await backend.join(ADA, "g")
+    for body in (b'"\\ud800"', b'{"a":\n[1.0, 1e2]}', b"12345678901234567890"):
+        await backend.publish(Message(msgspec.Raw(body), "ada", "1", "g", 0))
+        await backend.whisper("bob", Private(msgspec.Raw(body), "ada", "1"))
+        await backend.signal("3", Signaled(msgspec.Raw(body), "ada", "1"))
+        await node.settled()
+        heard = [e.message for _, e in node.group_events if isinstance(e, Message)]
+        heard += [node.privates[-1][1].message, node.signals[-1][1].message]
+        assert [bytes(each) for each in heard[-3:]] == [body] * 3
 
 
 async def test_a_group_that_vanished_goes_on_within_the_window(backend: Backend, node: Listener) -> None:

@@ -40,3 +40,21 @@ def test_anything_else_is_refused_without_repeating_it(url: str) -> None:
 
 def test_settings_do_not_show_the_password() -> None:
     assert "hush" not in repr(Settings(backend="valkey://hub:hush@store"))
+
+
+@pytest.mark.parametrize(
+    ("url", "servers"),
+    [
+        ("valkey://one:1,two:2", [("one", 1), ("two", 2)]),
+        ("valkey://:p,w@one,two:2,[::1]:3/0", [("one", 6379), ("two", 2), ("::1", 3)]),
+    ],
+)
+def test_an_address_may_name_several_servers(url: str, servers: list[tuple[str, int]]) -> None:
+    assert parse_address(url).servers() == servers
+    assert parse_address(url).at("x", 9).servers() == [("x", 9)]
+
+
+@pytest.mark.parametrize("url", ["valkey://one,", "valkey://one:x,two", "valkey://one,two:99999"])
+def test_each_of_several_servers_is_checked(url: str) -> None:
+    with pytest.raises(SettingsError, match="backend"):
+        parse_address(url)

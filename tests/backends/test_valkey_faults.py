@@ -148,7 +148,7 @@ async def dead_backend(store: Store, *rows: UserRow) -> ValkeyBackend:
     for row in rows:
         await backend.connect(row, 10)
         await backend.join(row, "g")
-    await backend._link.close()
+    await backend.vanish()
     return backend
 
 

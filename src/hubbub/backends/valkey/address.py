@@ -1,4 +1,7 @@
-"""Where the store is: a URL, checked and taken apart. Pure."""
+"""Where the store is: a URL, checked and taken apart. Pure.
+
+It may name several servers, ``valkey://one:6379,two:6379``: a primary with its replicas, or some of a cluster.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _SCHEMES = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
 
 
 class Address(NamedTuple):
-    """What it takes to open a connection. `tls` is None for plain TCP."""
+    """What it takes to open a connection. `tls` is None for plain TCP; `others` are more servers to ask."""
 
     host: str
     port: int
@@ -21,40 +24,69 @@ class Address(NamedTuple):
     password: str | None
     database: int
     tls: ssl.SSLContext | None
+    others: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
-        """Return host and port; this is what may be logged."""
-        return f"{self.host}:{self.port}"
+        """Return hosts and ports; this is what may be logged."""
+        return ", ".join(f"{host}:{port}" for host, port in self.servers())
+
+    def servers(self) -> list[tuple[str, int]]:
+        """Return host and port of each server."""
+        return [(self.host, self.port), *self.others]
+
+    def at(self, host: str, port: int) -> Address:
+        """Return the address of one server that takes the same password."""
+        return self._replace(host=host, port=port, others=())
 
 
 def parse_address(url: str) -> Address:
-    """Take ``valkey://[user:password@]host[:port][/database]`` apart; ``valkeys`` and ``rediss`` mean TLS.
+    """Take ``valkey://[user:password@]host[:port][,host[:port]...][/database]`` apart.
+
+    ``valkeys`` and ``rediss`` mean TLS.
 
     Raises:
         SettingsError: It is not such a URL. The text does not repeat it: it may hold a password.
     """
     parts = _split(url)
-    if parts is None or parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(
-            'backend must be "memory" or look like valkey://host:6379 or rediss://user:password@host:6379/0'
-        )
+    if parts is None or parts.scheme not in _SCHEMES or parts.query or parts.fragment:
+        raise _not_an_address()
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    (host, port), *others = [_server(each) for each in hosts.split(",")]
     database = parts.path.removeprefix("/") or "0"
     if not (database.isascii() and database.isdigit()):
         raise SettingsError("backend: what follows the host and port must be the number of a database")
     return Address(
-        parts.hostname,
-        parts.port or PORT,
-        unquote(parts.username) if parts.username else None,
-        unquote(parts.password) if parts.password else None,
+        host,
+        port,
+        unquote(user) or None,
+        unquote(password) or None,
         int(database),
         ssl.create_default_context() if _SCHEMES[parts.scheme] else None,
+        tuple(others),
     )
 
 
+def _server(text: str) -> tuple[str, int]:
+    parts = _split(f"//{text}")
+    if parts is None or not parts.hostname or "@" in text:
+        raise _not_an_address()
+    return parts.hostname, PORT if parts.port is None else parts.port
+
+
 def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL, or None; of several servers, `port` is not looked at."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises, unless it is a number up to 65535
+        if "," not in parts.netloc:
+            _ = parts.port  # raises, unless it is a number up to 65535
     except ValueError:
         return None
     return parts
+
+
+def _not_an_address() -> SettingsError:
+    return SettingsError(
+        'backend must be "memory" or look like valkey://host:6379, valkey://host:6379,other:6379 or '
+        "rediss://user:password@host:6379/0"
+    )

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any, ClassVar
 
-import msgspec
-
 from hubbub.backends.base import Receiver
-from hubbub.backends.valkey import keys
+from hubbub.backends.valkey import envelope, keys
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.link import Link
-from hubbub.backends.valkey.listing import group_ranges, group_rows, user_range, user_rows
-from hubbub.backends.valkey.presence import Place, Presence, in_chunks
+from hubbub.backends.valkey.cluster import BUCKETS, Cluster
+from hubbub.backends.valkey.connection import RefusedError, unavailable
+from hubbub.backends.valkey.crossing import cross
+from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
+from hubbub.backends.valkey.hearing import Hearing, group_replay, user_replay
+from hubbub.backends.valkey.link import Opener
+from hubbub.backends.valkey.places import Place, Places
+from hubbub.backends.valkey.presence import Presence
 from hubbub.backends.valkey.scripts import load_scripts
-from hubbub.backends.valkey.streams import Streams, replay_of
+from hubbub.backends.valkey.servers import open_first, open_primary
 from hubbub.backends.valkey.streams import since as position_of
 from hubbub.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.history import Replay, Window
 from hubbub.limits import require_recipients
-from hubbub.messages import Event, Gap, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
+from hubbub.messages import Message, Page, Position, Private, Signaled, UserRow
 from hubbub.roster import UserQuery, roster_page
-
-_CODES: dict[bytes, NoticeCode] = {b"J": "USER_JOINED", b"L": "USER_LEFT", b"D": "USER_DISCONNECTED"}
-
-_encode = msgspec.json.Encoder().encode
-_message = msgspec.json.Decoder(Message).decode
-_private = msgspec.json.Decoder(tuple[str, Private]).decode
-_signal = msgspec.json.Decoder(tuple[str, Signaled]).decode
-_order = msgspec.json.Decoder(tuple[str | None, str | None]).decode
-
-
-def _private_of(entry: bytes) -> Private:
-    return _private(entry)[1]
 
 
 class ValkeyBackend:
@@ -52,16 +45,15 @@ class ValkeyBackend:
 
     def __init__(self, address: Address, window: Window | None = None) -> None:
         self._window = window or Window()
-        self._bucket = keys.bucket_prefix(address.database)
+        self._scripts = load_scripts(self._window)
         self._node = secrets.token_urlsafe(9)
         self._epochs = count(1)
-        self._link = Link(address, self._bucket, load_scripts(self._window), self)
-        self._presence = Presence(self._node, self._bucket, self._link, self._epoch)
-        self._own_channel = keys.node_channel(self._node)
-        self._channel_prefix = len(keys.group_channel(self._bucket, ""))
+        self._places: Places = {}
+        self._address = address
+        self._cluster = Cluster(address, self.hear)
+        self._buckets: list[Presence] = []
+        self._hearings: dict[bytes, Hearing] = {}  # by what their channels begin with
         self._receivers: list[Receiver] = []
-        self._streams = {"group": Streams(), "user": Streams()}
-        self._held: list[tuple[bytes, bytes]] | None = None  # what came while we make the store agree
 
     # --- start, stop, state ---
 
@@ -70,248 +62,222 @@ class ValkeyBackend:
         self._receivers.append(receiver)
 
     async def start(self) -> None:
-        """Connect."""
-        await self._link.start()
+        """Connect; a cluster has more buckets than a single server."""
+        if not self._buckets:
+            self._buckets = await self._find_buckets()
+        await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
 
     async def close(self) -> None:
         """Say goodbye and disconnect."""
-        if self._link.ready:
-            with suppress(CommandError):  # else the others notice
-                await self._presence.resign()
-        await self._link.close()
+        for bucket in self._buckets:
+            if bucket.link.ready:
+                with suppress(CommandError):  # else the others notice
+                    await bucket.resign()
+        await self.vanish()
+
+    async def vanish(self) -> None:
+        """Disconnect without a word, as a kill does."""
+        for bucket in self._buckets:
+            await bucket.link.close()
+        self._cluster.close()
 
     @property
     def ready(self) -> bool:
         """Whether the store answers and agrees with this node."""
-        return self._link.ready
+        return bool(self._buckets) and all(bucket.link.ready for bucket in self._buckets)
 
     @property
     def notices(self) -> int:
         """How many notices were made from here."""
-        return self._presence.notices
-
-    async def revive(self) -> None:
-        """Make the store agree (`link.Owner`)."""
-        self._held = []
-        await self._presence.revive()
-        await self._catch_up()
-        held, self._held = self._held, None
-        for channel, payload in held:
-            self.hear(channel, payload)
-
-    async def beat(self) -> None:
-        """Give a sign of life (`link.Owner`)."""
-        await self._presence.beat()
+        return sum(bucket.notices for bucket in self._buckets)
 
     # --- connections and groups ---
 
     async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
         """Count the connection."""
-        self._link.require_ready()
-        place = Place(user)
-        found = await self._presence.enter(place, most, position_of(since))
+        home = self._of(user.user_id)
+        home.link.require_ready()
+        place = Place(user, home.number)
+        found = await home.enter(place, most, position_of(since))
         if not found:
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
-        self._presence.places[user.connection_id] = place
-        replay = replay_of(found, _private_of)
-        self._streams["user"].listen(user.user_id, replay.position)
+        self._places[user.connection_id] = place
+        replay = user_replay(found)
+        home.hearing.users.listen(user.user_id, replay.position)
         return replay
 
     async def disconnect(self, user: UserRow) -> None:
         """Take the connection out. Does not fail: while the store is away, that waits until it is back."""
-        place = self._presence.forget(user.connection_id)
-        if place is not None:
-            self._streams["user"].stop(user.user_id)
-            self._streams["group"].stop(place.group)
-        if place is not None and self._link.ready:
-            with suppress(CommandError):  # else the next connection to the store begins with putting this right
-                await self._presence.exit(place.row, keys.encode(place.group or ""))
+        place = self._places.pop(user.connection_id, None)
+        if place is None:
+            return
+        home = self._buckets[place.home]
+        home.hearing.users.stop(user.user_id)
+        if place.group is not None and place.bucket is not None:
+            bucket = self._buckets[place.bucket]
+            self._left(bucket, place.group)
+            await bucket.exit(place.row, place.group)
+        if place.home != place.bucket:
+            await home.exit(place.row, "")
 
     async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
-        """Leave the group before and enter the new one, in one script."""
-        self._link.require_ready()
-        place, presence = self._presence.places[user.connection_id], self._presence
-        presence.expect(group)
+        """Leave the group before and enter the new one: in one script, if both lie in one bucket."""
+        place, bucket = self._places[user.connection_id], self._of(group)
+        bucket.link.require_ready()
+        old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
+        position, number = position_of(since), min(history, self._window.messages)
+        bucket.expect(group)
         try:
-            found = await presence.move(place, group, position_of(since), min(history, self._window.messages))
+            if before is None or before is bucket:
+                found = await bucket.move(place, old or "", group, since=position, number=number)
+            else:
+                before.link.require_ready()
+                found = await cross(place, before, bucket, group, position, number)
         except BaseException:
-            presence.release(group)
+            bucket.release(group)
             raise
-        replay = replay_of(found, _message)
-        self._streams["group"].listen(group, replay.position)
-        self._left(place)
-        place.group = group
+        replay = group_replay(found, group)
+        bucket.hearing.groups.listen(group, replay.position)
+        if before is not None and old is not None:
+            self._left(before, old)
+        place.put(group, bucket.number)
         return replay
 
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
-        place = self._presence.places[user.connection_id]
-        if place.group is not None:
-            self._link.require_ready()
-            await self._presence.move(place, None)
-            self._left(place)
-            place.group = None
+        place = self._places[user.connection_id]
+        if place.group is None or place.bucket is None:
+            return
+        bucket, group = self._buckets[place.bucket], place.group
+        bucket.link.require_ready()
+        await bucket.leave(place.row, group)
+        place.put(None, None)
+        self._left(bucket, group)
 
-    def _left(self, place: Place) -> None:
-        self._presence.release(place.group)
-        self._streams["group"].stop(place.group)
+    def _left(self, bucket: Presence, group: str) -> None:
+        bucket.release(group)
+        bucket.hearing.groups.stop(group)
 
     # --- messages ---
 
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes, in one script."""
-        group = keys.encode(message.sender_rid)
-        return await self._post("post", group, _encode(message), message.sender, key, least)
+        return await self._post("post", message.sender_rid, envelope.pack_message(message), message.sender, key, least)
 
     async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes where the user is, in one script."""
-        return await self._post(
-            "whisper", keys.encode(user_id), _encode((user_id, message)), message.sender, key, least
-        )
+        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message.sender, key, least)
 
-    async def _post(self, script: str, to: bytes, message: bytes, sender: str, key: str | None, least: int) -> int:
-        self._link.require_ready()
-        scope = b"" if key is None else keys.post_key(sender, f"{script}:{keys.decode(to)}", key)
-        recipients: int = await self._link.run(script, to, message, scope, least)
+    async def _post(self, script: str, to: str, message: bytes, sender: str, key: str | None, least: int) -> int:
+        link = self._of(to).link
+        link.require_ready()
+        scope = b"" if key is None else keys.post_key(sender, f"{script}:{to}", key)
+        recipients: int = await link.run(script, keys.encode(to), message, scope, least)
         if recipients < 0:
             require_recipients(least, -1 - recipients)
         return recipients
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""
-        return await self._tell(await self._node_of(connection_id), b"S" + _encode((connection_id, event)))
+        return await self._tell_connection(connection_id, b"S" + envelope.pack_signal(connection_id, event))
 
     async def connected(self, user_id: str) -> bool:
         """Look the user up."""
-        return bool(await self._nodes_of_user(user_id))
+        return bool(await self._nodes_of(user_id))
 
     async def disconnect_user(self, user_id: str) -> int:
         """Tell the nodes where the user is."""
-        return await self._tell(await self._nodes_of_user(user_id), b"X" + _encode((user_id, None)))
+        return await self._tell_user(user_id, b"X" + envelope.pack_order(user_id, None))
 
     async def disconnect_connection(self, connection_id: str) -> int:
         """Tell the node where the connection is."""
-        return await self._tell(await self._node_of(connection_id), b"X" + _encode((None, connection_id)))
+        return await self._tell_connection(connection_id, b"X" + envelope.pack_order(None, connection_id))
 
     # --- listings ---
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask for one row more than the page takes; for as many more as a page may pass over, if some are hidden."""
-        self._link.require_ready()
-        most = query.limit + 1 + (0 if visible is None else MOST_HIDDEN)
-        order = "names" if query.order == "group" else "sizes"
-        bounds = group_ranges(query)
-        found = await self._link.run("page", order, most, int(not query.ascending), *bounds) if bounds else []
-        return listing_page(query, iter(group_rows(found)), visible)
+        rows = await find_groups(self._buckets, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
+        return listing_page(query, iter(rows), visible)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask for one row more than the page takes."""
-        self._link.require_ready()
+        bucket = self._of(group)
+        bucket.link.require_ready()
         if query.finished:
             return Page([], "end", True)
-        direction = [] if query.ascending else [b"REV"]
-        found = await self._link.command(
-            b"ZRANGE", self._key("m:", group), *user_range(query), b"BYLEX", *direction, b"LIMIT", 0, query.limit + 1
-        )
-        return roster_page(user_rows(found[: query.limit]), more=len(found) > query.limit)
+        found = await find_users(bucket, group, query)
+        return roster_page(found[: query.limit], more=len(found) > query.limit)
 
     async def count(self) -> tuple[int, int]:
         """Ask for the sizes."""
-        self._link.require_ready()
-        return (
-            await self._link.command(b"ZCARD", self._key("names")),
-            await self._link.command(b"HLEN", self._key("w")),
-        )
-
-    # --- what channels bring ---
-
-    def hear(self, channel: bytes, payload: bytes) -> None:
-        """Hand over what the store has sent (`link.Owner`)."""
-        if self._held is not None:
-            self._held.append((channel, payload))
-            return
-        kind = payload[:1]
-        if channel == self._own_channel:
-            self._hear_own(kind, payload[1:])
-            return
-        group = keys.decode(channel[self._channel_prefix :])
-        number, _, rest = payload[1:].partition(b" ")
-        if kind == b"M":
-            if self._streams["group"].hear(group, int(number)):
-                message = _message(rest)
-                message.seq = int(number)
-                self._deliver(group, message)
-        else:
-            event = notice(_CODES[kind], group, keys.parse_row(rest), int(number))
-            for receiver in self._receivers:
-                receiver.announce(group, event)
-
-    def _hear_own(self, kind: bytes, body: bytes) -> None:
-        if kind == b"P":
-            number, _, rest = body.partition(b" ")
-            user_id, private = _private(rest)
-            if self._streams["user"].hear(user_id, int(number)):
-                private.seq = int(number)
-                self._deliver_to_user(user_id, private)
-            return
-        for receiver in self._receivers:
-            if kind == b"S":
-                receiver.deliver_to_connection(*_signal(body))
-            else:
-                receiver.disconnect(*_order(body))
-
-    def _deliver(self, group: str, event: Message | Gap) -> None:
-        for receiver in self._receivers:
-            receiver.deliver(group, event)
-
-    def _deliver_to_user(self, user_id: str, event: Private | Gap) -> None:
-        for receiver in self._receivers:
-            receiver.deliver_to_user(user_id, event)
-
-    # --- what was said while the store, or the way to it, was away ---
-
-    async def _catch_up(self) -> None:
-        """Let the connections here hear what they have missed, or that it cannot be had."""
-        for kind, streams in self._streams.items():
-            await in_chunks(self._catch_up_with(kind, name) for name in list(streams.heard))
-
-    async def _catch_up_with(self, kind: str, name: str) -> None:
-        heard = self._streams[kind].heard
-        since = position_of(heard[name])
-        found = await self._link.run("later", kind, keys.encode(name), keys.encode(since.epoch), since.seq)
-        if name not in heard:  # nobody listens any more
-            return
-        replay = replay_of(found, _message if kind == "group" else _private_of)
-        heard[name] = replay.position
-        missed: Iterable[Event] = replay.events
-        if replay.gap:
-            missed = [Gap(name if kind == "group" else None, replay.position)]
-        deliver: Callable[[str, Any], None] = self._deliver if kind == "group" else self._deliver_to_user
-        for event in missed:
-            deliver(name, event)
+        sizes = await asyncio.gather(*(count_bucket(bucket) for bucket in self._buckets))
+        return sum(groups for groups, _ in sizes), sum(connections for _, connections in sizes)
 
     # --- inside ---
+
+    def hear(self, channel: bytes, payload: bytes) -> None:
+        """Hand over what the store has sent to where its bucket is heard."""
+        self._hearings[channel[: channel.index(b"}") + 2]].hear(channel, payload)
+
+    async def _find_buckets(self) -> list[Presence]:
+        """Ask the store what it is. Raises `CommandError` ``UNAVAILABLE``."""
+        try:
+            asked = await open_first(self._address, self.hear, primary=False)
+        except (OSError, RefusedError) as error:
+            raise unavailable(str(error)) from None
+        asked.abort("it has answered")
+        if not asked.clustered:
+            find = partial(open_primary, self._address, self.hear)
+            return [self._bucket(0, keys.bucket_prefix(self._address.database), find, shared=False)]
+        prefixes = [keys.bucket_prefix(0, number, BUCKETS) for number in range(BUCKETS)]
+        return [
+            self._bucket(number, prefix, partial(self._cluster.open, keys.slot_of(prefix)), shared=True)
+            for number, prefix in enumerate(prefixes)
+        ]
+
+    def _bucket(self, number: int, prefix: str, find: Opener, *, shared: bool) -> Presence:
+        hearing = self._hearings[keys.encode(prefix)] = Hearing(self._receivers)
+        return Presence(
+            self._node, number, prefix, find, self._places, self._epoch, self._scripts, hearing, shared=shared
+        )
+
+    def _of(self, name: str) -> Presence:
+        """Return the bucket of a group or a user."""
+        return self._buckets[keys.bucket_of(name, len(self._buckets))]
 
     def _epoch(self) -> str:
         return f"{self._node}.{next(self._epochs)}"
 
-    def _key(self, *parts: str) -> bytes:
-        return keys.encode(self._bucket + "".join(parts))
-
-    async def _nodes_of_user(self, user_id: str) -> Counter[bytes]:
+    async def _nodes_of(self, user_id: str) -> Counter[bytes]:
         """Return the nodes where the user is, with the number of connections there."""
-        self._link.require_ready()
-        return Counter(await self._link.command(b"HVALS", self._key("u:", user_id)))
+        bucket = self._of(user_id)
+        bucket.link.require_ready()
+        return Counter(await bucket.link.command(b"HVALS", keys.encode(f"{bucket.prefix}u:{user_id}")))
 
-    async def _node_of(self, connection_id: str) -> Counter[bytes]:
-        self._link.require_ready()
-        node = await self._link.command(b"HGET", self._key("w"), connection_id)
-        return Counter() if node is None else Counter([node])
+    async def _tell_user(self, user_id: str, payload: bytes) -> int:
+        return await self._tell(self._of(user_id), await self._nodes_of(user_id), payload)
 
-    async def _tell(self, nodes: Counter[bytes], payload: bytes) -> int:
+    async def _tell_connection(self, connection_id: str, payload: bytes) -> int:
+        """Ask all buckets, for the id does not say which user it is of."""
+        for bucket in self._buckets:
+            bucket.link.require_ready()
+        nodes = await asyncio.gather(
+            *(bucket.link.command(b"HGET", bucket.prefix + "w", connection_id) for bucket in self._buckets)
+        )
+        told = (
+            self._tell(bucket, Counter([node]), payload)
+            for bucket, node in zip(self._buckets, nodes, strict=True)
+            if node
+        )
+        return sum([await each for each in told])
+
+    async def _tell(self, bucket: Presence, nodes: Counter[bytes], payload: bytes) -> int:
         """Send `payload` to each of `nodes`; return how many connections those have that heard it."""
         told = 0
         for node, connections in nodes.items():
-            heard: Any = await self._link.command(b"SPUBLISH", keys.node_channel(node.decode()), payload)
+            heard: Any = await bucket.link.command(
+                b"SPUBLISH", keys.node_channel(bucket.prefix, node.decode()), payload
+            )
             told += connections if heard else 0
         return told

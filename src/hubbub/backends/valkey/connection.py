@@ -9,6 +9,7 @@ order, and wait for each reply before the next command is sent.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -20,6 +21,11 @@ from hubbub.errors import CommandError, ErrorCode
 
 MAX_PENDING = 20_000
 """Most commands that wait for their replies; more are refused, so that nothing queues without bound."""
+
+MAX_UNSENT = 64 * 1024 * 1024
+"""Most bytes that wait to be sent; beyond it commands are refused, too: a frozen store must not fill our memory."""
+
+log = logging.getLogger("hubbub.valkey")
 
 Argument = bytes | str | int
 
@@ -39,6 +45,12 @@ class StoreConnection(asyncio.Protocol):
     Args:
         hear: Called with channel and payload of each message, in the order of the store, and after those who waited for
             replies that came before have gone on.
+
+    Attributes:
+        lost: Done when the connection is lost, with the reason.
+        primary: Whether the server took writes when the connection was opened.
+        clustered: Whether it belongs to a cluster.
+        host: Where the server is.
     """
 
     def __init__(self, hear: Callable[[bytes, bytes], None]) -> None:
@@ -49,6 +61,8 @@ class StoreConnection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._transport: asyncio.Transport
         self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.primary = self.clustered = False
+        self.host = ""
 
     # --- what others ask ---
 
@@ -63,6 +77,8 @@ class StoreConnection(asyncio.Protocol):
             raise unavailable(self.lost.result())
         if len(self._waiting) >= MAX_PENDING:
             raise unavailable("too many commands wait for it")
+        if self._transport.get_write_buffer_size() > MAX_UNSENT:
+            raise unavailable("too much waits to be sent to it")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._send(arguments, future)
         return await future
@@ -144,7 +160,10 @@ class StoreConnection(asyncio.Protocol):
 
     def _deliver(self, heard: list[Any]) -> None:
         for _, channel, payload in heard:
-            self._hear(channel, payload)
+            try:
+                self._hear(channel, payload)
+            except Exception:  # one that we cannot read, perhaps of a newer node, must not take the others along
+                log.exception("a message on %.100r was not understood", channel)
 
     def _end(self, reason: str) -> None:
         if self.lost.done():
@@ -157,7 +176,7 @@ class StoreConnection(asyncio.Protocol):
 
 
 async def open_connection(address: Address, hear: Callable[[bytes, bytes], None]) -> StoreConnection:
-    """Connect, say who we are, and choose the database.
+    """Connect to the first server of `address`, say who we are, and choose the database.
 
     Raises:
         OSError: Nobody listens there, or TLS failed.
@@ -172,7 +191,9 @@ async def open_connection(address: Address, hear: Callable[[bytes, bytes], None]
         hello: list[Argument] = [b"HELLO", 3]
         if address.password is not None:
             hello += [b"AUTH", address.user or "default", address.password]
-        await connection.call(*hello, b"SETNAME", b"hubbub")
+        about = await connection.call(*hello, b"SETNAME", b"hubbub")
+        connection.primary, connection.clustered = about[b"role"] == b"master", about[b"mode"] == b"cluster"
+        connection.host = address.host
         if address.database:
             await connection.call(b"SELECT", address.database)
     except BaseException:

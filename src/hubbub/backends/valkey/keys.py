@@ -30,7 +30,15 @@ unfinished in the network can do no harm when it arrives late: scripts refuse li
 
 from __future__ import annotations
 
+from binascii import crc_hqx
+from functools import cache
+from itertools import count
+from zlib import crc32
+
 from hubbub.messages import UserRow
+
+SLOTS = 16384
+"""Parts into which a cluster divides all keys."""
 
 _SIZE_DIGITS = 10
 _MOST_USERS = 10**_SIZE_DIGITS - 1
@@ -75,17 +83,35 @@ def size_key(users: int, group: str) -> bytes:
     return b"%0*d%b" % (_SIZE_DIGITS, users, encode(group)) if users <= _MOST_USERS else b":"
 
 
-def bucket_prefix(database: int) -> str:
-    """Return the prefix of the only bucket of a single server.
+@cache
+def bucket_prefix(database: int, number: int = 0, buckets: int = 1) -> str:
+    """Return the prefix of a bucket: ``hubbub:{0.0}:`` if there is only one.
+
+    Otherwise its number is followed by the first one that puts its slot into the bucket's own part of all slots, so
+    that any number of primaries with equal shares of the slots have equal shares of the buckets.
 
     The number of the database is part of it, because channels are the same in all databases.
     """
-    return f"hubbub:{{{database}.0}}:"
+    if buckets == 1:
+        return f"hubbub:{{{database}.{number}}}:"
+    prefixes = (f"hubbub:{{{database}.{number}.{n}}}:" for n in count())
+    return next(prefix for prefix in prefixes if slot_of(prefix) * buckets // SLOTS == number)
 
 
-def group_channel(bucket: str, group: str) -> bytes:
+def bucket_of(name: str, buckets: int) -> int:
+    """Return the number of the bucket in which a group or a user lies."""
+    return crc32(encode(name)) % buckets if buckets > 1 else 0
+
+
+def slot_of(prefix: str) -> int:
+    """Return the slot of a cluster in which a bucket lies: CRC-16/XMODEM of the tag (cluster specification)."""
+    tag = prefix[prefix.index("{") + 1 : prefix.index("}")]
+    return crc_hqx(encode(tag), 0) % SLOTS
+
+
+def group_channel(prefix: str, group: str) -> bytes:
     """Return the channel of a group's messages and notices."""
-    return encode(f"{bucket}c:{group}")
+    return encode(f"{prefix}c:{group}")
 
 
 def post_key(sender: str, recipient: str, key: str) -> bytes:
@@ -93,6 +119,12 @@ def post_key(sender: str, recipient: str, key: str) -> bytes:
     return b"\0\xff".join(map(encode, (sender, recipient, key)))
 
 
-def node_channel(node: str) -> bytes:
+def node_channel(prefix: str, node: str) -> bytes:
     """Return the channel of what is for one node: private messages, signals, orders to disconnect."""
-    return f"hubbub:{{node-{node}}}".encode()
+    return encode(f"{prefix}o:{node}")
+
+
+def parse_channel(channel: bytes) -> tuple[bytes, bytes]:
+    """Return ``c`` or ``o`` and the group or the node of a channel."""
+    _, _, rest = channel.partition(b"}:")
+    return rest[:1], rest[2:]

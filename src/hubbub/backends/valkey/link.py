@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
-from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import (
     Argument,
     RefusedError,
     StoreConnection,
-    open_connection,
     unavailable,
 )
 from hubbub.backends.valkey.scripts import Script
@@ -29,15 +29,17 @@ BEAT = 0.5
 _DELAYS = (0.0, 0.05, 0.1, 0.2, 0.5)
 """Seconds before each attempt to connect after one that failed; the last is for all that follow."""
 
+_ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
+"""What a server of a cluster answers when it cannot serve a slot, though it may serve others."""
+
+Opener = Callable[[], Coroutine[Any, Any, StoreConnection]]
+"""Opens a connection to the server that has a bucket, wherever it is now."""
+
 log = logging.getLogger("hubbub.valkey")
 
 
 class Owner(Protocol):
     """Whose link it is."""
-
-    def hear(self, channel: bytes, payload: bytes) -> None:
-        """Take a message."""
-        ...
 
     async def revive(self) -> None:
         """Make the store agree with this node. Called for each new connection, before anybody else may use it."""
@@ -49,27 +51,38 @@ class Owner(Protocol):
 
 
 class Link:
-    """A connection to the store that comes back.
+    """The connection to the server that has a bucket; it comes back.
 
     Args:
-        address: Where the store is.
+        open_connection: Opens a connection to that server, wherever it is now. Several links may be given the same one.
         bucket: The prefix of all keys.
         scripts: What `run` can run.
         owner: Who is told.
+        shared: Whether others use the connections as well, so that they are not cut when this link is done with them.
 
     Attributes:
         ready: Whether the store answers and agrees with this node.
         opened: How many connections were opened so far.
     """
 
-    def __init__(self, address: Address, bucket: str, scripts: dict[str, Script], owner: Owner) -> None:
+    def __init__(
+        self,
+        open_connection: Opener,
+        bucket: str,
+        scripts: dict[str, Script],
+        owner: Owner,
+        *,
+        shared: bool = False,
+    ) -> None:
         self.ready = False
         self.opened = 0
-        self._address = address
+        self._open_connection = open_connection
         self._bucket = bucket
         self._scripts = scripts
         self._owner = owner
         self._connection: StoreConnection | None = None
+        self._shared = shared
+        self._left: asyncio.Future[str] | None = None  # done when the connection is of no use any more
         self._reason = "not connected yet"
         self._task: asyncio.Task[None] | None = None
 
@@ -100,9 +113,17 @@ class Link:
         try:
             return await connection.call(*arguments)
         except RefusedError as error:
-            if not str(error).startswith("OOM"):  # then it is full, and nothing else is wrong
-                connection.abort(str(error))
-            raise unavailable(str(error)) from None
+            text = str(error)
+            if text.startswith(_ELSEWHERE):
+                self._leave(text)
+            elif not text.startswith("OOM"):  # then it is full, and nothing else is wrong
+                connection.abort(text)
+            raise unavailable(text) from None
+
+    def reset(self, reason: str) -> None:
+        """Begin again with a new connection: store and node may disagree."""
+        if self._connection is not None:
+            self._connection.abort(reason)
 
     def require_ready(self) -> None:
         """Refuse what users ask while the store and this node may disagree. Raises `CommandError` ``UNAVAILABLE``."""
@@ -133,45 +154,53 @@ class Link:
                 self._reason = "an error of our own"
                 log.exception("the connection to the store failed")
             if not self.opened:
-                raise unavailable(f"{self._address}: {self._reason}")
+                raise unavailable(self._reason)
             failures = 0 if self.ready else failures + 1
             if self.ready:
-                log.warning("the store at %s is away: %s", self._address, self._reason)
+                log.warning("the store is away (%s): %s", self._bucket, self._reason)
             self.ready = False
             await asyncio.sleep(_DELAYS[min(failures, len(_DELAYS) - 1)])
 
     async def _open(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            connection = await open_connection(self._address, self._owner.hear)
-            try:
+        connection = await self._open_connection()
+        try:
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(
                     *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in self._scripts.values())
                 )
-            except BaseException:
-                connection.abort("its scripts could not be loaded")
-                raise
+        except BaseException:
+            connection.abort("its scripts could not be loaded")
+            raise
         self._connection = connection
 
     async def _use(self, started: asyncio.Future[None]) -> None:
         """Use the new connection until it is lost."""
         connection = self._connection
         assert connection is not None
+        left = self._left = asyncio.get_running_loop().create_future()
+        connection.lost.add_done_callback(partial(_pass_on, left))
         watch = asyncio.create_task(self._watch(connection))
         try:
             await self._owner.revive()
             self.ready = True
             self.opened += 1
-            log.info("connected to the store at %s", self._address)
+            log.info("connected to the store (%s)", self._bucket)
             if not started.done():
                 started.set_result(None)
-            while not connection.lost.done():
+            while not left.done():
                 await self._owner.beat()
-                await asyncio.wait({connection.lost}, timeout=BEAT)
-            self._reason = connection.lost.result()
+                await asyncio.wait({left}, timeout=BEAT)
+            self._reason = left.result()
         finally:
             watch.cancel()
             self._connection = None
-            connection.abort("it is not used any more")
+            if not self._shared:
+                connection.abort("it is not used any more")
+
+    def _leave(self, reason: str) -> None:
+        """Begin again, perhaps with another server. Every command before the one that was refused had its reply."""
+        if self._left is not None and not self._left.done():
+            self._left.set_result(reason)
 
     async def _watch(self, connection: StoreConnection) -> None:
         """Give the connection up when a reply is overdue."""
@@ -181,3 +210,8 @@ class Link:
             if since is not None and loop.time() - since > PATIENCE:
                 connection.abort(f"no answer for {PATIENCE:g} s")
             await asyncio.sleep(WATCH)
+
+
+def _pass_on(left: asyncio.Future[str], lost: asyncio.Future[str]) -> None:
+    if not left.done():
+        left.set_result(lost.result())

@@ -1,4 +1,4 @@
-"""What this node knows to be true of its own connections, and how the store is made to agree with it.
+"""How one bucket of the store is made to agree with what this node knows of its own connections.
 
 A node is the only one that knows which connections it has, so after each interruption it does not ask the store but
 corrects it. What it heard as done is done; what it did not hear of is undone.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
 from hubbub.backends.valkey import keys
-from hubbub.backends.valkey.link import Link
+from hubbub.backends.valkey.hearing import Hearing
+from hubbub.backends.valkey.link import BEAT, Link, Opener
+from hubbub.backends.valkey.places import Place, Places
+from hubbub.backends.valkey.scripts import Script
 from hubbub.backends.valkey.streams import NOWHERE, Since
-from hubbub.messages import UserRow
+from hubbub.errors import CommandError
 
 SILENCE = 3.0
 """Seconds without a sign of life after which a node counts as dead."""
@@ -22,46 +26,68 @@ SILENCE = 3.0
 CHUNK = 500
 """Connections that are put right, or buried, in one go."""
 
+MOST_LIVES = 50
+"""Most earlier lives that are remembered while none comes to an end."""
+
+DEAD = 1
+"""What ``revive.lua`` answers if this node was declared dead."""
+
+FORGOTTEN = 0
+"""What it answers if the store does not know this node."""
+
 T = TypeVar("T")
 
 
-class Place:
-    """Where one connection of this node is: in `group`, or in none."""
-
-    __slots__ = ("group", "row", "user")
-
-    def __init__(self, user: UserRow) -> None:
-        self.user = user
-        self.row = keys.row(user)
-        self.group: str | None = None
-
-
 class Presence:
-    """The connections of this node and the channels of their groups.
+    """What a node has in one bucket.
 
     Args:
         node: The id of this node.
-        bucket: The prefix of all keys and channels.
-        link: The way to the store.
+        number: The number of the bucket.
+        prefix: What all its keys and channels begin with.
+        open_connection: Opens a connection to the server that has the bucket.
+        places: All connections of this node.
         epoch: Makes an epoch that was never used.
+        scripts: What the bucket can run.
+        hearing: What its channels bring.
+        shared: Whether other buckets use the connections as well.
 
     Attributes:
-        places: The connections, by connection id.
-        life: The id under which the store knows this node now.
+        link: The way to the bucket.
+        hearing: As given.
+        prefix: As given.
+        life: The id under which the bucket knows this node now.
         notices: How many notices were made from here.
     """
 
-    def __init__(self, node: str, bucket: str, link: Link, epoch: Callable[[], str]) -> None:
-        self.places: dict[str, Place] = {}
+    def __init__(
+        self,
+        node: str,
+        number: int,
+        prefix: str,
+        open_connection: Opener,
+        places: Places,
+        epoch: Callable[[], str],
+        scripts: dict[str, Script],
+        hearing: Hearing,
+        *,
+        shared: bool,
+    ) -> None:
+        self.hearing = hearing
+        self.link = Link(open_connection, prefix, scripts, self, shared=shared)
+        self.number = number
+        self.prefix = prefix
         self.life = ""
         self.notices = 0
         self._node = node
-        self._bucket = bucket
-        self._link = link
+        self._own_channel = keys.node_channel(prefix, node)
+        self._places = places
         self._epoch = epoch
         self._lives = count(1)
+        self._earlier: list[str] = []  # lives that may have left something
         self._members: dict[str, int] = {}  # group -> members here, those on their way in among them
-        self._changed = False
+        self._doubtful: set[bytes] = set()  # rows whose last move has had no answer
+        self._owed: dict[bytes, str] = {}  # rows that are still to be taken out, with their group
 
     # --- channels ---
 
@@ -70,108 +96,149 @@ class Presence:
         here = self._members.get(group, 0)
         self._members[group] = here + 1
         if not here:
-            self._link.subscribe(keys.group_channel(self._bucket, group))
+            self.link.subscribe(keys.group_channel(self.prefix, group))
 
-    def release(self, group: str | None) -> None:
+    def release(self, group: str) -> None:
         """A connection has left `group`; the last one ends the subscription."""
-        if group is None:
-            return
         here = self._members[group] - 1
         if here:
             self._members[group] = here
         else:
             del self._members[group]
-            self._link.unsubscribe(keys.group_channel(self._bucket, group))
+            self.link.unsubscribe(keys.group_channel(self.prefix, group))
 
     # --- connections ---
 
-    def forget(self, connection_id: str) -> Place | None:
-        """Take out a connection that is gone, and return where it was; None if it is unknown."""
-        place = self.places.pop(connection_id, None)
-        if place is not None:
-            self._changed = True
-            self.release(place.group)
-        return place
-
     async def enter(self, place: Place, most: int, since: Since = NOWHERE) -> Any:
-        """Run the script that counts a connection; return its reply. See ``enter.lua``."""
+        """Count a connection whose home is here; return what ``enter.lua`` does. `most` is 0 for any number."""
         user = place.user
-        return await self._link.run(
+        return await self.link.run(
             "enter", self.life, place.row, keys.encode(user.user_id), user.connection_id, self._node, most,
             self._epoch(), keys.encode(since.epoch), since.seq,
         )  # fmt: skip
 
-    async def move(self, place: Place, group: str | None, since: Since = NOWHERE, number: int = 0) -> Any:
-        """Run the script that moves a connection; return what it has replayed. See ``move.lua``."""
-        return await self._move(place.row, place.group or "", group or "", b"L", b"J", since, number)
+    async def move(
+        self, place: Place, old: str, new: str, code_new: bytes = b"J", *, since: Since = NOWHERE, number: int = 0
+    ) -> Any:
+        """Take a connection out of one group of the bucket (or none) and into another; return what it has replayed."""
+        try:
+            notices, replayed = await self.link.run(
+                "move", self.life, place.row, keys.encode(old), keys.encode(new), self._epoch(), b"L", code_new,
+                keys.encode(since.epoch), since.seq, number,
+            )  # fmt: skip
+        except BaseException:
+            self._doubtful.add(place.row)
+            raise
+        self.notices += notices
+        return replayed
 
-    async def exit(self, row: bytes, group: str | bytes) -> None:
-        """Run the script that takes a connection out of everything."""
-        self.notices += await self._link.run("exit", self.life, row, group)
+    async def leave(self, row: bytes, group: str, code: bytes = b"L") -> None:
+        """Take a connection out of a group of the bucket."""
+        try:
+            self.notices += await self.link.run("leave", self.life, row, keys.encode(group), code)
+        except BaseException:
+            self._doubtful.add(row)
+            raise
 
-    # --- life and death ---
+    async def exit(self, row: bytes, group: str) -> None:
+        """Take a connection that is gone out of everything in the bucket. Does not fail: it is done when it can be."""
+        self._doubtful.discard(row)
+        self._owed[row] = group
+        if self.link.ready:
+            with suppress(CommandError):
+                await self._exit(row, group)
+
+    async def _exit(self, row: bytes, group: str) -> None:
+        self.notices += await self.link.run("exit", self.life, row, keys.encode(group))
+        self._owed.pop(row, None)
+
+    # --- life and death (`link.Owner`) ---
 
     async def revive(self) -> None:
-        """Begin a new life on a new connection, and make the store agree with `places`."""
-        before, self.life = self.life, f"{self._node}.{next(self._lives)}"
-        self._link.subscribe(keys.node_channel(self._node))
+        """Begin a new life on a new connection, and make the bucket agree with what is known here.
+
+        Connections may go meanwhile; they are taken out at the end. None can come or move before this has ended.
+        """
+        if self.life:
+            self._earlier.append(self.life)
+            del self._earlier[1:-MOST_LIVES]
+        self.life = f"{self._node}.{next(self._lives)}"
+        self.hearing.hold()
+        self.link.subscribe(self._own_channel)
         for group in self._members:
-            self._link.subscribe(keys.group_channel(self._bucket, group))
-        self._changed = True
-        while self._changed:
-            self._changed = False
-            dead, *found = await self._link.run("revive", self._node, self.life, before, self._epoch())
-            if dead:
-                await self._bury(before, 0)
-            await self._correct(dict(zip(found[::2], found[1::2], strict=True)), announced_gone=bool(dead))
+            self.link.subscribe(keys.group_channel(self.prefix, group))
+        self._owed.clear()  # those that are gone are not known here any more
+        known, *found = await self.link.run("revive", self._node, self.life, self._epoch(), *self._earlier)
+        if known == DEAD:
+            for life in self._earlier:
+                await self._bury(life, 0)
+        await self._correct(dict(zip(found[::2], found[1::2], strict=True)), known)
+        await self._catch_up()
+        while self._owed:
+            await self._settle()
+        self.hearing.release()
+        self._earlier.clear()
+        self._doubtful.clear()
 
     async def beat(self) -> None:
-        """Give a sign of life, and bury the dead."""
-        for life in await self._link.run("beat", self.life, int(SILENCE * 1000), 500):
+        """Give a sign of life, take out what is owed, bury the dead."""
+        dead = await self._beat()
+        if self._owed:
+            await self._settle()
+        for life in dead:
             await self._bury(life.decode(), int(SILENCE * 1000))
 
     async def resign(self) -> None:
         """Say that this node ends."""
         await self._bury(self.life, 0)
 
-    async def _bury(self, life: str, silence: int) -> None:
-        left = 1
-        while left:
-            left, notices = await self._link.run("bury", life, silence, CHUNK)
-            self.notices += notices
+    async def _catch_up(self) -> None:
+        for kind, streams in (("group", self.hearing.groups), ("user", self.hearing.users)):
+            await _in_chunks(self.hearing.catch_up(kind, name, self.link.run) for name in list(streams.heard))
 
-    async def _correct(self, found: dict[bytes, bytes], *, announced_gone: bool) -> None:
-        """Put right what the store has of this node; `found` are the entries of its hash ``n:``, see `keys`."""
-        known = {place.row: place for place in self.places.values()}
-        gone = [field[1:] for field in found if field[:1] == b"u" and field[1:] not in known]
-        await in_chunks(self.exit(row, found.get(b"m" + row, b"")) for row in gone)
-        await in_chunks(
-            self._restore(place, found, announced_gone=announced_gone) for place in list(self.places.values())
+    async def _beat(self) -> list[bytes]:
+        dead: list[bytes] = await self.link.run("beat", self.life, int(SILENCE * 1000), int(BEAT * 1000))
+        return dead
+
+    async def _settle(self) -> None:
+        await _in_chunks(self._exit(row, group) for row, group in list(self._owed.items()))
+
+    async def _bury(self, life: str, silence: int) -> None:
+        loop = asyncio.get_running_loop()
+        left, next_beat = 1, loop.time() + BEAT
+        while left:
+            left, notices = await self.link.run("bury", life, silence, CHUNK)
+            self.notices += notices
+            if life != self.life and loop.time() >= next_beat:  # a large one may take longer than silence may last
+                next_beat = loop.time() + BEAT
+                await self._beat()
+
+    async def _correct(self, found: dict[bytes, bytes], known: int) -> None:
+        """Put right what the bucket has of this node; `found` are the entries of its hash ``n:``, see `keys`."""
+        places = {place.row: place for place in self._places.values()}
+        strangers = {row for row in (field[1:] for field in found) if row not in places}
+        groups = {field[1:]: keys.decode(group) for field, group in found.items() if field[:1] == b"m"}
+        await _in_chunks(self._exit(row, groups.get(row, "")) for row in strangers)
+        await _in_chunks(
+            self._restore(place, entered=b"u" + row in found, there=groups.get(row, ""), known=known)
+            for row, place in places.items()
+            if self.number in (place.home, place.bucket) or row in groups
         )
 
-    async def _restore(self, place: Place, found: dict[bytes, bytes], *, announced_gone: bool) -> None:
-        row = place.row
-        known = b"u" + row in found
-        if not known:
+    async def _restore(self, place: Place, *, entered: bool, there: str, known: int) -> None:
+        if place.home == self.number and not entered:
             await self.enter(place, 0)
-        there = keys.decode(found.get(b"m" + row, b""))
-        if there != (place.group or ""):
-            # Nobody has heard that it was gone if the store has merely forgotten it: then it comes back in silence.
-            code = b"J" if known or announced_gone else b""
-            await self._move(row, there, place.group or "", b"L", code)
-
-    async def _move(
-        self, row: bytes, old: str, new: str, code: bytes, code_new: bytes, since: Since = NOWHERE, number: int = 0
-    ) -> Any:
-        notices, *replayed = await self._link.run(
-            "move", self.life, row, keys.encode(old), keys.encode(new), self._epoch(), code, code_new,
-            keys.encode(since.epoch), since.seq, number,
-        )  # fmt: skip
-        self.notices += notices
-        return replayed[0] if replayed else None
+        group = place.group_in(self.number)
+        if there and not group:
+            await self.leave(place.row, there)
+        elif there != group:
+            # Others have heard that it went if it was buried, or if it was on its way when the connection was lost. But
+            # if the store has forgotten this node, or lost its last moments, it comes back in silence.
+            heard = known == DEAD or (place.row in self._doubtful and known != FORGOTTEN)
+            await self.move(place, there, group, b"J" if heard else b"")
 
 
-async def in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:
+async def _in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:
     """Run all of `work`, some at the same time, so that they share round trips."""
     while chunk := [each for each, _ in zip(work, range(CHUNK), strict=False)]:
         await asyncio.gather(*chunk)

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from hubbub.history import OVERHEAD, Window
 
-NAMES = ("beat", "bury", "enter", "exit", "later", "move", "page", "post", "revive", "whisper")
+NAMES = ("beat", "bury", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "whisper")
+
+FREEING = {"beat", "bury", "exit", "leave", "revive"}
+"""Those that run even when the store has no memory left, for they give some back, or must run before others can."""
 
 
 class Script(NamedTuple):
@@ -28,11 +31,13 @@ def load_scripts(window: Window) -> dict[str, Script]:
         f"local MOST, BYTES, AGE, INBOX, OVERHEAD = "
         f"{window.messages}, {window.bytes}, {max(1, round(window.age * 1000))}, {window.inbox}, {OVERHEAD}\n"
     ).encode()
-    sources = {
-        name: settings + here.joinpath("common.lua").read_bytes() + here.joinpath(f"{name}.lua").read_bytes()
-        for name in NAMES
-    }
+    common = settings + here.joinpath("common.lua").read_bytes()
+    sources = {name: _head(name) + common + here.joinpath(f"{name}.lua").read_bytes() for name in NAMES}
     return {
         name: Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
         for name, source in sources.items()
     }
+
+
+def _head(name: str) -> bytes:
+    return b"#!lua flags=allow-oom\n" if name in FREEING else b"#!lua\n"

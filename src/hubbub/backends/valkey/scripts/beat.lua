@@ -3,8 +3,8 @@
 if not lives(ARGV[1]) then return STALE end
 local time, pulse = now(), tonumber(redis.call('GET', P .. 'pulse') or 0)
 -- If nobody was heard for so long, it was the store that was away (or there was nobody): no node is to blame for its
--- silence, and each gets the time to be heard again.
-if time - pulse > 3 * ARGV[3] then
+-- silence, and each gets the time to be heard again. So it is if the clock was set back, as by a failover.
+if math.abs(time - pulse) > 3 * ARGV[3] then
   for _, life in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE')) do
     redis.call('ZADD', P .. 'lives', time, life)
   end

@@ -11,7 +11,7 @@ local seq, heard, recipients = redis.call('HINCRBY', numbers, 's', 1), {}, 0
 keep(P .. 'i:' .. ARGV[1], numbers, ARGV[2], INBOX)
 for _, node in ipairs(nodes) do
   if heard[node] == nil then
-    heard[node] = redis.call('SPUBLISH', 'hubbub:{node-' .. node .. '}', 'P' .. seq .. ' ' .. ARGV[2])
+    heard[node] = redis.call('SPUBLISH', P .. 'o:' .. node, 'P' .. seq .. ' ' .. ARGV[2])
   end
   recipients = recipients + heard[node]
 end

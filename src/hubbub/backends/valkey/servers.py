@@ -1,0 +1,68 @@
+"""Which server to talk to: the primary among those that the address names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from hubbub.backends.valkey.address import Address
+from hubbub.backends.valkey.connection import RefusedError, StoreConnection, open_connection
+from hubbub.errors import CommandError
+
+PATIENCE = 1.5
+"""Seconds that opening a connection may take."""
+
+Hear = Callable[[bytes, bytes], None]
+
+
+async def open_primary(address: Address, hear: Hear) -> StoreConnection:
+    """Return a connection to the first server of `address` that says it is a primary. See `open_first`."""
+    return await open_first(address, hear, primary=True)
+
+
+async def open_first(address: Address, hear: Hear, *, primary: bool) -> StoreConnection:
+    """Ask all servers of `address` at the same time and return a connection to the first that answers.
+
+    All at once, because one that is frozen or unplugged must not hold up the way to the one that took over.
+
+    Args:
+        address: The servers.
+        hear: See `StoreConnection`.
+        primary: Take no replica.
+
+    Raises:
+        OSError: None of them answers in time, or none is a primary; the text says which and why.
+    """
+
+    async def attempt(host: str, port: int) -> StoreConnection:
+        connection = await open_connection(address.at(host, port), hear)
+        if primary and not connection.primary:
+            connection.abort("it is a replica")
+            raise OSError(f"{host}:{port} is a replica")
+        return connection
+
+    tasks = [asyncio.create_task(attempt(*server)) for server in address.servers()]
+    chosen: StoreConnection | None = None
+    failures: list[str] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for done in asyncio.as_completed(tasks):
+                try:
+                    chosen = await done
+                    return chosen
+                except (OSError, RefusedError, CommandError) as error:
+                    failures.append(error.message if isinstance(error, CommandError) else str(error))
+    except TimeoutError:
+        failures.append("no answer in time")
+    finally:
+        await _discard(tasks, chosen)
+    raise OSError(f"{address}: {'; '.join(failures)}")
+
+
+async def _discard(tasks: list[asyncio.Task[StoreConnection]], chosen: StoreConnection | None) -> None:
+    """End the attempts that are not needed any more."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, StoreConnection) and outcome is not chosen:
+            outcome.abort("another was faster")
