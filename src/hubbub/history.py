@@ -37,6 +37,10 @@ class Window(NamedTuple):
     """Most private messages of one user."""
     total: int = 268_435_456
     """Most bytes of all histories together; beyond it the oldest messages go first, whosever they are."""
+    keys: int = 100_000
+    """Keys of posts that are known at least, within the age."""
+    gone: int = 10_000
+    """Most groups without members, and most users without connections, that are remembered."""
 
 
 class Replay(NamedTuple):

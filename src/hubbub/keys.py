@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-MAX_KEYS = 250_000
-"""Keys of one generation; the last so many are known whatever their age."""
-
 Scope = tuple[str, str, str]
 """Whose key it is: the sender, the recipient, the key. Others may use the same key for something else."""
 
@@ -13,11 +10,13 @@ class Keys:
     """Two generations of keys: the older one is dropped as a whole, so that forgetting costs nothing.
 
     Args:
-        age: Seconds for which a key is known at least, unless more than `MAX_KEYS` followed it.
+        age: Seconds for which a key is known at least, unless more than `most` followed it.
+        most: Keys of one generation; there are up to twice as many.
     """
 
-    def __init__(self, age: float) -> None:
+    def __init__(self, age: float, most: int) -> None:
         self._age = age
+        self._most = most
         self._young: dict[Scope, int] = {}
         self._old: dict[Scope, int] = {}
         self._turned = 0.0
@@ -29,7 +28,7 @@ class Keys:
 
     def put(self, scope: Scope, result: int) -> None:
         """Remember the result of a post."""
-        if len(self._young) >= MAX_KEYS:
+        if len(self._young) >= self._most:
             self._turn()
         self._young[scope] = result
 

@@ -57,6 +57,8 @@ def window(settings: Settings) -> Window:
         settings.history_age,
         settings.inbox_messages,
         settings.history_total,
+        settings.history_keys,
+        settings.history_gone,
     )
 
 

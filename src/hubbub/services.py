@@ -9,7 +9,7 @@ from hubbub.counters import Counters
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.identity import Identity
-from hubbub.limits import check_message, check_name
+from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import Groups, Message, Page, Private, Success, Users, sent
 from hubbub.roster import parse_user_query
 from hubbub.settings import Settings
@@ -44,20 +44,30 @@ class Services:
         identity.require_group(group)
         return await self._backend.users(group, query)
 
-    async def post_to_group(self, identity: Identity, group: str, message: msgspec.Raw) -> Success:
-        """Post as the server: no membership needed, ``sender_cid`` is null. `identity` needs the server role."""
+    async def post_to_group(
+        self, identity: Identity, group: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
+    ) -> Success:
+        """Post as the server: no membership needed, ``sender_cid`` is null. `identity` needs the server role.
+
+        `key` and `min_recipients` are those of `hubbub.messages.Post`.
+        """
         identity.require_server()
         check_name("group", group, self._settings.max_group_name)
         identity.require_group(group)
         check_message(message, self._settings.max_message, self._settings.max_depth)
-        return await self.publish(Message(message, identity.user_id, None, group, 0))
+        check_key(key, min_recipients)
+        return await self.publish(Message(message, identity.user_id, None, group, 0), key, min_recipients or 0)
 
-    async def post_to_user(self, identity: Identity, user_id: str, message: msgspec.Raw) -> Success:
-        """Post to every connection of a user as the server. `identity` needs the server role."""
+    async def post_to_user(
+        self, identity: Identity, user_id: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
+    ) -> Success:
+        """Post to every connection of a user as the server; see `post_to_group`."""
         identity.require_server()
         check_name("user_id", user_id, self._settings.max_user_id)
         check_message(message, self._settings.max_message, self._settings.max_depth)
-        return sent(await self._backend.whisper(user_id, Private(message, identity.user_id, None)))
+        check_key(key, min_recipients)
+        private = Private(message, identity.user_id, None)
+        return sent(await self._backend.whisper(user_id, private, key, min_recipients or 0))
 
     async def disconnect_user(self, identity: Identity, user_id: str) -> int:
         """Close every connection of a user with 4003; return how many. `identity` needs the server role."""

@@ -88,6 +88,10 @@ class Settings:
     """Seconds for which messages, keys of posts, and groups and users that are gone are remembered."""
     history_total: int = 268_435_456
     """Most bytes kept in all; beyond it the oldest messages go first, whosever they are."""
+    history_keys: int = 100_000
+    """Keys of posts that are remembered at least; up to twice as many take about 300 bytes each."""
+    history_gone: int = 10_000
+    """Most groups without members, and most users without connections, that are remembered."""
     inbox_messages: int = 100
     """Most private messages of one user that are kept for a connection that comes back; 0 keeps none."""
     rate_limit: float = 100.0
@@ -109,7 +113,14 @@ class Settings:
             self._at_least(name, 1)
         for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
             self._at_least(name, 1)
-        for name in ("history_messages", "history_bytes", "history_total", "inbox_messages"):
+        for name in (
+            "history_messages",
+            "history_bytes",
+            "history_total",
+            "history_keys",
+            "history_gone",
+            "inbox_messages",
+        ):
             self._at_least(name, 0)
         self._at_least("history_age", 1)
         for name in ("identify_timeout", "ping_interval"):

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hubbub.client.events import Event, Message, Notice, Other, Private, Problem
+from hubbub.client.events import Event, Gap, Message, Notice, Other, Private, Problem
+from hubbub.client.places import Places
 from hubbub.client.results import Joined, Page, Sent
 from hubbub.client.rules import backoff, comes_back
 from hubbub.client.wire import Reply, encode, join_command, listing_command, post_command, read_frame, with_id
-from hubbub.messages import GroupRow, UserRow, Welcome
+from hubbub.messages import GroupRow, Position, UserRow, Welcome
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -86,6 +87,31 @@ def as_dict(event: Event) -> dict[str, Any]:
         return event.data
     assert isinstance(event, Message | Private | Notice)
     return {field: getattr(event, field) for field in (*event.__struct_fields__, "type")}
+
+
+@pytest.mark.parametrize("vector", vectors("places.json"))
+def test_places(vector: dict[str, Any]) -> None:
+    heard: list[Event] = []
+    places = Places(heard.append)
+    for step in vector["steps"]:
+        if "welcome" in step:
+            places.welcomed(msgspec.convert(step["welcome"], Welcome))
+        elif "joined" in step:
+            joined = step["joined"]
+            since = msgspec.convert(joined["since"], Position | None)
+            places.joined(joined["group"], since, msgspec.convert(joined["reply"], Joined))
+        else:
+            places.hear(read_frame(json.dumps(step["event"])))  # type: ignore[arg-type]
+    assert [told(event) for event in heard] == vector["heard"]
+    assert msgspec.to_builtins([places.position, places.inbox]) == [vector["position"], vector["inbox"]]
+
+
+def told(event: Event) -> Any:
+    if not isinstance(event, Gap):
+        assert isinstance(event, Message | Private)
+        return event.message
+    since, position = msgspec.to_builtins((event.since, event.position))
+    return {"gap": event.group, "since": since, "position": position, "missed": event.missed}
 
 
 @pytest.mark.parametrize("vector", vectors("backoff.json"))

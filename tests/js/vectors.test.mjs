@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { HubbubError, backoff, comesBack, commands, encode, readFrame, withId } from '../../src/hubbub/web/hubbub.js';
+import { HubbubError, Places, backoff, comesBack, commands, encode, readFrame, withId } from '../../src/hubbub/web/hubbub.js';
 import { vectors } from './support.mjs';
 
 const BY_METHOD = {
@@ -36,6 +36,22 @@ for (const { name, frame, id, result, error } of vectors('v1_replies')) {
 
 for (const { name, frame, event } of vectors('v1_events')) {
   test(`event: ${name}`, () => assert.deepEqual(readFrame(JSON.stringify(frame)), event && { event }));
+}
+
+for (const { name, steps, heard, position, inbox } of vectors('places')) {
+  test(`positions: ${name}`, () => {
+    const told = [];
+    const places = new Places((event) => told.push(event));
+    for (const { welcome, joined, event } of steps) {
+      if (welcome) places.welcomed(welcome);
+      else if (joined) places.joined(joined, joined.reply);
+      else places.hear(readFrame(JSON.stringify(event)).event);
+    }
+    const short = ({ type, message, group, since, position, missed }) =>
+      type === 'gap' ? { gap: group, since, position, missed } : message;
+    assert.deepEqual(told.map(short), heard);
+    assert.deepEqual([places.position, places.inbox], [position, inbox]);
+  });
 }
 
 test('what is not JSON is ignored', () => assert.equal(readFrame('{"type":'), null));

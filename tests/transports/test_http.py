@@ -113,6 +113,26 @@ async def test_a_server_token_posts_to_a_group(secured: Server, browse: Browse, 
     assert (await http.post("/v1/groups/empty/messages", json={"message": 1})).json()["recipients"] == 0
 
 
+async def test_a_post_with_a_key_is_done_once_and_one_that_too_few_would_hear_not_at_all(
+    secured: Server, browse: Browse, peers: Peers
+) -> None:
+    member = await peers(secured, token=token("ada"), group="g")
+    http = browse(secured, headers=server_bearer())
+    for to, body, expected in (
+        ("groups/g", {"message": 1, "key": "k"}, [200, 200]),
+        ("users/ada", {"message": 2, "key": "k"}, [200, 200]),
+        ("groups/g", {"message": 3, "min_recipients": 2}, [409, 409]),
+        ("users/ada", {"message": 4, "min_recipients": 2}, [409, 409]),
+        ("groups/g", {"message": 5, "min_recipients": 1}, [200]),
+        ("groups/g", {"message": 6, "key": ""}, [400]),
+        ("groups/g", {"message": 6, "min_recipients": -1}, [400]),
+        ("users/ada", {"message": 6, "key": 1}, [400]),
+    ):
+        assert [(await http.post(f"/v1/{to}/messages", json=body)).status_code for _ in expected] == expected
+    assert [(await member.event())["message"] for _ in range(3)] == [1, 2, 5]
+    assert await member.quiet()
+
+
 async def test_a_message_is_passed_on_as_it_was_written(secured: Server, browse: Browse, peers: Peers) -> None:
     member = await peers(secured, token=token(), group="g")
     http = browse(secured, headers=server_bearer())

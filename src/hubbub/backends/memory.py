@@ -21,9 +21,6 @@ from hubbub.roster import Roster, UserQuery
 SWEEP = 1.0
 """Seconds between two looks at what is too old."""
 
-MAX_GONE = 10_000
-"""Groups without members, and users without connections, that are remembered for the window."""
-
 
 class _Group:
     """One group: who is in it, and what was said."""
@@ -71,7 +68,7 @@ class MemoryBackend:
         self._away: OrderedDict[str, float] = OrderedDict()
         # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
-        self._keys = Keys(self._window.age)
+        self._keys = Keys(self._window.age, self._window.keys)
         self._sweeping: asyncio.TimerHandle | None = None
 
     def attach(self, receiver: Receiver) -> None:
@@ -94,9 +91,9 @@ class MemoryBackend:
         self._histories.sweep(now)
         self._keys.sweep(now)
         old = now - self._window.age
-        while group := _first(self._empty, old):
+        while group := _first(self._empty, old, self._window.gone):
             self._histories.forget(self._groups.pop(group).history)
-        while user_id := _first(self._away, old):
+        while user_id := _first(self._away, old, self._window.gone):
             self._histories.forget(self._users.pop(user_id).inbox)
 
     async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
@@ -240,8 +237,8 @@ class MemoryBackend:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep_again)
 
 
-def _first(gone: OrderedDict[str, float], old: float) -> str | None:
-    """Take out and return the first of those that are gone, if it is so since `old`, or they are too many."""
-    if gone and (len(gone) > MAX_GONE or next(iter(gone.values())) <= old):
+def _first(gone: OrderedDict[str, float], old: float, most: int) -> str | None:
+    """Take out and return the first of those that are gone, if it is so since `old`, or they are more than `most`."""
+    if gone and (len(gone) > most or next(iter(gone.values())) <= old):
         return gone.popitem(last=False)[0]
     return None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from hubbub.client.events import Event, Gap, Message, Private
 from hubbub.client.results import Joined
+from hubbub.messages import Gap as Lost
 from hubbub.messages import Position, Welcome
 
 
@@ -49,18 +50,29 @@ class Places:
         """We may not be there any more."""
         self.group = self.position = None
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Event | Lost) -> None:
         """Hand on an event, unless the program has had it; say before it if something is missing."""
         match event:
             case Message() if event.sender_rid == self.group and self.position:
                 if event.seq <= self.position.seq:
-                    return
+                    return None
                 self.position = self._advance(self.group, self.position, event.seq)
             case Private() if event.seq and self.inbox:
                 if event.seq <= self.inbox.seq:
-                    return
+                    return None
                 self.inbox = self._advance(None, self.inbox, event.seq)
-        self._emit(event)
+            case Lost():
+                return self._lost(event)
+        return self._emit(event)
+
+    def _lost(self, lost: Lost) -> None:
+        """The server has lost messages that we were to hear."""
+        if lost.sender_rid is None:
+            self._emit(Gap(None, self.inbox, lost.position))
+            self.inbox = lost.position
+        elif lost.sender_rid == self.group:
+            self._emit(Gap(self.group, self.position, lost.position))
+            self.position = lost.position
 
     def _advance(self, group: str | None, last: Position, seq: int) -> Position:
         if seq > last.seq + 1:

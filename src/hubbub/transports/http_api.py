@@ -67,15 +67,19 @@ class Api:
         """Post to a group as the server."""
         identity = await self._server(request)
         read_nothing(request.scope["query_string"])
-        message = await read_message(request, self._node.settings.max_command)
-        return answer(await self._node.services.post_to_group(identity, request.path_params["group"], message))
+        body = await read_message(request, self._node.settings.max_command)
+        group = request.path_params["group"]
+        done = self._node.services.post_to_group(identity, group, body.message, body.key, body.min_recipients)
+        return answer(await done)
 
     async def post_to_user(self, request: Request) -> Response:
         """Post to all connections of a user as the server."""
         identity = await self._server(request)
         read_nothing(request.scope["query_string"])
-        message = await read_message(request, self._node.settings.max_command)
-        return answer(await self._node.services.post_to_user(identity, request.path_params["user_id"], message))
+        body = await read_message(request, self._node.settings.max_command)
+        user_id = request.path_params["user_id"]
+        done = self._node.services.post_to_user(identity, user_id, body.message, body.key, body.min_recipients)
+        return answer(await done)
 
     async def disconnect_user(self, request: Request) -> Response:
         """Close all connections of a user."""

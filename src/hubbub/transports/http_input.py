@@ -151,16 +151,18 @@ def _convert(given: dict[str, Any], type_: type[T]) -> T:
 
 
 class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What is posted: ``{"message": <any JSON>}``."""
+    """What is posted: ``{"message": <any JSON>}``, with the options of `hubbub.messages.Post`."""
 
     message: msgspec.Raw
+    key: str | None = None
+    min_recipients: int | None = None
 
 
 _decode_body = msgspec.json.Decoder(MessageBody).decode
 
 
-async def read_message(request: Request, limit: int) -> msgspec.Raw:
-    """Return the message in the body of a request.
+async def read_message(request: Request, limit: int) -> MessageBody:
+    """Return the message in the body of a request, and how to post it.
 
     Args:
         request: A request whose body has not been read.
@@ -199,16 +201,16 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes) -> msgspec.Raw:
+def _parse(body: bytes) -> MessageBody:
     try:
         body.decode()  # the message is passed on as it is, so every byte of it counts
-        return _decode_body(body).message
+        return _decode_body(body)
     except UnicodeDecodeError:
         raise invalid("The body is not UTF-8.") from None
     except msgspec.ValidationError as error:
         problem = explain(str(error))
         if "unknown field" in problem:
-            problem = 'The body may have the field "message" only.'
+            problem = 'The body may have the fields "message", "key" and "min_recipients" only.'
         elif problem.startswith("A command"):
             problem = 'The body must be an object with the field "message".'
         raise invalid(problem) from None

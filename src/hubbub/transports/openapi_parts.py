@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hubbub.limits import MAX_KEY
 from hubbub.messages import GroupRow, Groups, Page, Success, UserRow
 from hubbub.settings import Settings
 from hubbub.transports.http_api import Disconnected
@@ -142,7 +143,21 @@ def schemas() -> Json:
         **components,
         "GroupPage": _page_of("GroupRow"),
         "UserPage": _page_of("UserRow"),
-        "MessageBody": _object({"message": {"description": "Any JSON."}}),
+        "MessageBody": {
+            "type": "object",
+            "properties": {
+                "message": {"description": "Any JSON."},
+                "key": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": MAX_KEY,
+                    "description": "Sent again, done once.",
+                },
+                "min_recipients": {"type": "integer", "minimum": 0, "description": "Refuse it if fewer would hear it."},
+            },
+            "required": ["message"],
+            "additionalProperties": False,
+        },
         "Health": _object({"status": {"const": "ok"}}),
         "Readiness": _object(ready),
         "Document": {"type": "object"},

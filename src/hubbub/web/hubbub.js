@@ -240,6 +240,7 @@ class Places {
   /** Hand on an event, unless the page has had it; say before it if something is missing. */
   hear(event) {
     const { type, seq } = event;
+    if (type === 'gap') return this.#lost(event);
     const where = type === 'message' && event.sender_rid === this.group ? 'position' : type === 'private' ? 'inbox' : null;
     const last = where && this[where];
     if (last && seq) {
@@ -248,6 +249,14 @@ class Places {
       this[where] = { ...last, seq };
     }
     this.#emit(event);
+  }
+
+  /** The server has lost messages that we were to hear. */
+  #lost({ sender_rid: group, position }) {
+    const where = group === null ? 'inbox' : 'position';
+    if (group !== null && group !== this.group) return;
+    this.#emit(gapEvent(group, this[where], position));
+    this[where] = position;
   }
 }
 
