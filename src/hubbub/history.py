@@ -65,13 +65,14 @@ class History:
         seq: The number of the last message.
     """
 
-    __slots__ = ("_counted", "_dirty", "_entries", "_limit", "_marked", "_size", "_store", "epoch", "seq")
+    __slots__ = ("_bytes", "_counted", "_dirty", "_entries", "_limit", "_marked", "_size", "_store", "epoch", "seq")
 
     def __init__(self, store: Histories, epoch: str, limit: int) -> None:
         self.epoch = epoch
         self.seq = 0
         self._store = store
         self._limit = limit
+        self._bytes = store.window.bytes
         self._entries: deque[Message | Private] | None = None  # most users never get a private message
         self._size = 0
         self._counted = 0  # of `_size`, what the store has counted
@@ -86,17 +87,17 @@ class History:
     def append(self, event: Message | Private) -> None:
         """Give `event` the next number, and keep it."""
         self.seq = event.seq = self.seq + 1
+        if not self._limit:
+            return
         entries = self._entries
         if entries is None:
-            if not self._limit:
-                return
             entries = self._entries = deque()
         entries.append(event)
-        self._size += len(event.message) + OVERHEAD
+        self._size = size = self._size + len(event.message) + OVERHEAD
         if not self._dirty:
             self._dirty = True
             self._store.grown.append(self)
-        if len(entries) > self._limit or self._size > self._store.window.bytes:
+        if size > self._bytes or len(entries) > self._limit:
             self._trim(entries)
 
     def since(self, position: Position) -> Replay:
@@ -144,7 +145,7 @@ class History:
         return len(self._entries) if self._entries else 0
 
     def _trim(self, entries: deque[Message | Private]) -> None:
-        while entries and (len(entries) > self._limit or self._size > self._store.window.bytes):
+        while entries and (len(entries) > self._limit or self._size > self._bytes):
             self._size -= len(entries.popleft().message) + OVERHEAD
 
 
