@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from unittest import mock
 
 import uvloop
 
@@ -31,6 +32,16 @@ from store import Store
 
 LIMITS = ("--rate-limit", "0", "--shutdown-timeout", "0", "--drain-spread", "0", "--log-level", "error")
 NEVER = 1_000_000
+
+
+# How long a client waits before it comes back grows when it is cut again and again, as here. So that there is something
+# to strike at, it comes back at once; only where nodes are killed does it wait as it always does.
+def soon(*_: object) -> float:
+    """Return the seconds to wait before coming back."""
+    return random.uniform(0, 0.1)
+
+
+quick = mock.patch("hubbub.client.keeper.retry_delay", soon)
 
 
 class Listener:
@@ -179,6 +190,7 @@ def report(name: str, faults: int, least: int, found: Counter[str], **more: obje
 # --- scenarios --------------------------------------------------------------------------------------------------------
 
 
+@quick
 async def drops(shared: bool, seconds: float = 120.0) -> None:
     """100 clients in 5 groups hear 10,000 messages a second while about 50 connections a second are struck."""
     with cluster(2 if shared else 1, shared) as nodes:
@@ -222,6 +234,7 @@ async def level(listeners: list[Listener]) -> None:
             await until(lambda members=members: len({each.position for each in members}) == 1)  # type: ignore[misc]
 
 
+@quick
 async def restarts(shared: bool, rounds: int = 20, clients: int = 1000) -> None:
     """A node without a store is killed and started again, with posters at once busy: everybody has to be told."""
     assert not shared
@@ -250,6 +263,7 @@ async def restarts(shared: bool, rounds: int = 20, clients: int = 1000) -> None:
     report("restarts", rounds, rounds, found + Counter(silent=wrong), told=told, of=rounds * clients)
 
 
+@quick
 async def keys(shared: bool, rounds: int = 100, batch: int = 50) -> None:
     """Answers are cut on the way: the posts are sent again, every second time to another node."""
     sent = 0
