@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from unittest import mock
 
 import uvloop
+from delivery_cost import cost
 from delivery_judge import LIMITS, Listener, Posts, begin, level, report, until, verdict
 from delivery_stores import stores
 from load_server import Target, serving
@@ -78,15 +79,13 @@ async def drops(shared: bool, seconds: float = 120.0) -> None:
             await level(listeners)
             faults = sum((way.faults for way in ways), Counter())
             await asyncio.gather(*(each.client.close_realtime() for each in listeners))
-    rate = round(sum(len(each.heard) for each in listeners) / seconds)
-    report(
-        "drops",
-        sum(faults.values()),
-        int(seconds * 42),
-        verdict(listeners, posts),
-        kinds=dict(faults),
-        rate=round(rate),
-    )
+    more = {
+        "kinds": dict(faults),
+        "rate": round(sum(len(each.heard) for each in listeners) / seconds),
+        "longest away": f"{max(each.away for each in listeners):.2f} s",
+        "failed": posts.failed,
+    }
+    report("drops", faults.total(), 5000 if seconds >= 120 else 1, verdict(listeners, posts), **more)
 
 
 @quick
@@ -189,6 +188,7 @@ SCENARIOS: dict[str, Callable[[bool], Awaitable[None]]] = {
     "keys": keys,
     "kills": kills,
     "stores": stores,
+    "cost": cost,
 }
 
 if __name__ == "__main__":

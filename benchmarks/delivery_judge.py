@@ -15,7 +15,7 @@ sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent
 
 import hubbub
 from histories import Verdict, judge
-from hubbub.client import Client, Connected, Event, Gap, Message
+from hubbub.client import Client, Connected, Event, Gap, Message, Reconnecting
 
 LIMITS = ("--rate-limit", "0", "--shutdown-timeout", "0", "--drain-spread", "0", "--log-level", "error")
 NEVER = 1_000_000
@@ -29,6 +29,7 @@ class Listener:
         gaps: Epoch, first and last number of what was said to be missing.
         restarts: Gaps after which the numbers began anew.
         back: When it was connected, each time.
+        away: The longest time for which it was not, seconds.
     """
 
     def __init__(self, url: str, name: str, group: str) -> None:
@@ -38,6 +39,8 @@ class Listener:
         self.gaps: list[tuple[str, int, int]] = []
         self.restarts = 0
         self.back: list[float] = []
+        self.away = 0.0
+        self._left = 0.0
         self.client: Client = hubbub.connect(url, guest=name, on_event=self.hear, timeout=60, max_events=NEVER)
 
     async def begin(self) -> None:
@@ -60,8 +63,13 @@ class Listener:
                 else:
                     first = event.since.seq if event.since else 0
                     self.gaps.append((self.epoch, first + 1, event.position.seq))
+            case Reconnecting():
+                self._left = self._left or time.monotonic()
             case Connected():
                 self.back.append(time.monotonic())
+                if self._left:
+                    self.away = max(self.away, time.monotonic() - self._left)
+                    self._left = 0.0
 
     def judge(self, epoch: str, last: int) -> Verdict:
         """Judge what was heard of one epoch, from its first message on."""
