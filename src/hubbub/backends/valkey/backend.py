@@ -277,6 +277,8 @@ class ValkeyBackend:
 
     async def _catch_up_with(self, kind: str, name: str) -> None:
         heard = self._streams[kind].heard
+        if name not in heard:  # whoever listened is gone since the list was made
+            return
         since = position_of(heard[name])
         found = await self._link.run("later", kind, keys.encode(name), keys.encode(since.epoch), since.seq)
         if name not in heard:  # nobody listens any more
