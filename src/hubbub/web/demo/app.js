@@ -111,6 +111,9 @@ function hear(event) {
     case 'notice':
       notice(event);
       break;
+    case 'gap':
+      if (group) conversation.line('Messages are missing here.');
+      break;
     default:
       connection(event);
   }
@@ -131,7 +134,6 @@ function notice({ sender, code, sender_rid, user_connections }) {
 /** Show what becomes of the connection. After a reconnect the client has joined the group again. */
 function connection({ type, message }) {
   if (type === 'reconnect') {
-    outbox.lost();
     if (showState('reconnecting')) conversation.line('Connection lost. Trying again …');
   } else if (type === 'close') {
     showState('closed');
@@ -140,7 +142,7 @@ function connection({ type, message }) {
     trouble(message);
   } else if (showState('connected') && group) {
     trouble('');
-    conversation.line('Connected again. What was said meanwhile is missing here.');
+    conversation.line('Connected again.');
     groups.look();
     people.read(hub, group, me).catch(() => {}); // lost once more: the next event tells
   }

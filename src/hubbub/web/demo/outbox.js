@@ -42,11 +42,6 @@ export class Outbox {
     }
   }
 
-  /** The connection was lost: what the group has not echoed, it will not echo any more. */
-  lost() {
-    this.#waiting.clear();
-  }
-
   /** Return whether a message that came is one's own from this tab, which is shown already. */
   heard({ message, sender }) {
     const ref = String(message?.ref);
