@@ -112,7 +112,7 @@ function hear(event) {
       notice(event);
       break;
     case 'gap':
-      if (group) conversation.line('Messages are missing here.');
+      gap(event);
       break;
     default:
       connection(event);
@@ -131,7 +131,15 @@ function notice({ sender, code, sender_rid, user_connections }) {
   conversation.line(name(sender), came ? ' joined' : WENT[code]);
 }
 
-/** Show what becomes of the connection. After a reconnect the client has joined the group again. */
+/** Say that something was said that does not come any more. */
+function gap({ group, missed }) {
+  outbox.lost();
+  const kind = `${group === null ? 'private ' : ''}message${missed === 1 ? '' : 's'}`;
+  const sentence = missed === null ? `Some ${kind} may be` : `${missed.toLocaleString('en')} ${kind} ${missed === 1 ? 'is' : 'are'}`;
+  conversation.line(`${sentence} missing here.`);
+}
+
+/** Show what becomes of the connection. After a reconnect the client has joined the group again, and heard what it missed. */
 function connection({ type, message }) {
   if (type === 'reconnect') {
     if (showState('reconnecting')) conversation.line('Connection lost. Trying again …');

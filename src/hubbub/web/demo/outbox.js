@@ -42,6 +42,11 @@ export class Outbox {
     }
   }
 
+  /** Messages are missing: what the group has not echoed, it may not echo any more. */
+  lost() {
+    this.#waiting.clear();
+  }
+
   /** Return whether a message that came is one's own from this tab, which is shown already. */
   heard({ message, sender }) {
     const ref = String(message?.ref);
