@@ -81,7 +81,7 @@ class ValkeyBackend:
         """Disconnect without a word, as a kill does."""
         for bucket in self._buckets:
             await bucket.link.close()
-        self._cluster.close()
+        await self._cluster.close()
 
     @property
     def ready(self) -> bool:
