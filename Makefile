@@ -37,10 +37,13 @@ browser:
 	@tests/install-browser.sh
 	@tests/install-nginx.sh
 
-# make soak    the abuses in full: a million malformed inputs, a million cut connections; about five minutes
+# make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested
 	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
 	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
+	@for what in drops "drops valkey" keys "keys valkey" restarts kills stores; do \
+	  $(BIN)/python benchmarks/delivery.py $$what || exit 1; done
+	@$(BIN)/python benchmarks/mutants.py
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }

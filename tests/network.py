@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 from collections import Counter
 
-FAULTS = ("rst", "fin", "mid-frame", "blackhole")
+FAULTS = ("rst", "fin", "mid-frame", "blackhole", "unanswered")
 
 
 class _Link:
@@ -21,14 +22,25 @@ class _Link:
         self.near = near
         self.far = far
         self.dark = False
+        self.mute = False  # the server hears, and the client does not
         self.cut_after: int | None = None  # bytes that still reach the client
+
+    @property
+    def struck(self) -> bool:
+        """Whether something is done to it already."""
+        return self.dark or self.mute or self.cut_after is not None
 
 
 class Proxy:
-    """Listens on `url` and passes everything on to a server."""
+    """Listens on `url` and passes everything on to a server.
+
+    Attributes:
+        target: Host and port of the server; of another one from the next connection on, if it is changed.
+        faults: How many connections were struck, by fault.
+    """
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.faults: Counter[str] = Counter()
@@ -46,22 +58,23 @@ class Proxy:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def strike(self, fault: str) -> None:
-        """Do `fault` to every connection that is open now."""
-        for link in list(self._links):
-            if link.dark or link.cut_after is not None:
-                continue
+    def strike(self, fault: str, most: int | None = None) -> None:
+        """Do `fault` to the connections that are open now; to `most` of them, by chance, if that is given."""
+        whole = [link for link in self._links if not link.struck]
+        for link in whole if most is None else random.sample(whole, min(most, len(whole))):
             self.faults[fault] += 1
             if fault == "blackhole":
                 link.dark = True
+            elif fault == "unanswered":
+                link.mute = True
             elif fault == "mid-frame":
                 link.cut_after = 5  # of whatever comes next
             else:
                 self._end(link, reset=fault == "rst")
 
     def clear(self) -> None:
-        """Cut what is dark or waits to be cut, as a client's own time limits would after a while."""
-        for link in [link for link in self._links if link.dark or link.cut_after is not None]:
+        """Cut what is dark, mute or waits to be cut, as a client's own time limits would after a while."""
+        for link in [link for link in self._links if link.struck]:
             self._end(link, reset=True)
 
     async def _accept(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
@@ -69,7 +82,11 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         try:
-            far_reader, far = await asyncio.open_connection(*self._target)
+            try:
+                far_reader, far = await asyncio.open_connection(*self.target)
+            except OSError:  # as if we were the server
+                near.transport.abort()
+                return
             link = _Link(near, far)
             self._links.add(link)
             back = asyncio.create_task(self._pump(link, far_reader, near, towards_client=True))
@@ -86,7 +103,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                if link.dark:
+                if link.dark or (link.mute and towards_client):
                     continue
                 if towards_client and link.cut_after is not None:
                     writer.write(data[: link.cut_after])

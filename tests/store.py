@@ -72,6 +72,10 @@ class Store:
         self.signal(signal.SIGKILL)
         self._process.wait()
 
+    def forget(self) -> None:
+        """Delete what it has saved; it must not run."""
+        Path(self._directory, "dump.rdb").unlink(missing_ok=True)
+
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
             client.sendall(b"PING\r\n")

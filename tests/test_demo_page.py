@@ -283,6 +283,7 @@ async def test_the_server_restarts(visit: Visit, start: Start) -> None:
     await expect(state).to_have_text("reconnecting …")
     second = await start(port=int(first.url.rpartition(":")[2]))
     await expect(state).to_have_text("connected")
+    await expect(alice.log).to_contain_text("Some messages may be missing here.")
     bob = await visit("Bob", at=second)
     await bob.enter()
     await alice.sees_people("Alice", "Bob")

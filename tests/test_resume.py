@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from ends import End, turn
+from helpers import SECRET, token
 from hubbub.auth import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.history import Window
@@ -196,3 +197,22 @@ async def test_bad_values_are_refused_by_name() -> None:
     assert [error["code"] for error in errors] == ["INVALID_PARAMETER"] * 7
     for error, name in zip(errors, ["history", "since", "since", "key", "key", "key", "min_recipients"], strict=True):
         assert f'"{name}' in error["message"]
+
+
+async def test_a_token_that_lost_a_group_gets_neither_history_nor_what_was_missed() -> None:
+    given = Settings(rate_limit=0, secret=SECRET)
+    place = Node(given, MemoryBackend(), Authenticator(given))
+    ends = {}
+    for name, groups in (("before", ["g"]), ("after", ["other"])):
+        ends[name] = End(name, place)
+        ends[name].say(id=0, do="connect", token=token("ada", groups=groups))
+    ends["before"].say(id=1, do="join", group="g")
+    ends["before"].say(id=2, do="post", to="g", message="secret")
+    await turn(place)
+    start = ends["before"].heard()[1]["ok"]["position"]
+    ends["after"].say(id=1, do="join", group="g", since=start)
+    ends["after"].say(id=2, do="join", group="g", history=5)
+    await turn(place)
+    _, *answers = ends["after"].heard()
+    assert [answer["error"]["code"] for answer in answers] == ["FORBIDDEN", "FORBIDDEN"]
+    assert b"secret" not in ends["after"].written

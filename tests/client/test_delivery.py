@@ -51,7 +51,7 @@ async def test_the_network_fails_while_everybody_talks(fault: str) -> None:
             while sum(len(heard) for heard in events.values()) < posted + 60:  # there is something to lose
                 await asyncio.sleep(0.001)
             network.strike(fault)
-            if fault in ("blackhole", "mid-frame"):
+            if fault in ("blackhole", "mid-frame", "unanswered"):
                 await asyncio.sleep(0.05)
                 network.clear()
         stopped.set()

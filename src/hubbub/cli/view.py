@@ -8,7 +8,7 @@ from rich.text import Text
 
 from hubbub.cli.json_lines import json_line
 from hubbub.cli.screen import Screen, harmless, message_line, notice_line, one_line
-from hubbub.client import Client, Closed, Connected, Event, Message, Notice, Other, Private, Problem, Reconnecting
+from hubbub.client import Client, Closed, Connected, Event, Gap, Message, Notice, Other, Private, Problem, Reconnecting
 
 
 class View(Protocol):
@@ -70,6 +70,8 @@ class TextView:
                 self._screen.show(message_line(sender, message, privately=True))
             case Notice():
                 self._screen.show(notice_line(event.sender, event.code, event.user_connections))
+            case Gap():
+                self._remarks.remark(gap_text(event))
             case Other():
                 self._screen.show(Text(harmless(json_line(event.data)), style="dim"))
             case Reconnecting():
@@ -83,3 +85,11 @@ class TextView:
                 self._remarks.error(event.message)
             case Closed():
                 pass
+
+
+def gap_text(gap: Gap) -> str:
+    """Return what to say where messages are missing."""
+    what = "Private messages" if gap.group is None else "Messages"
+    if gap.missed is None:
+        return f"{what} may be missing here: the server began anew."
+    return f"{what} are missing here: {gap.missed}."

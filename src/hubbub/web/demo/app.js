@@ -111,6 +111,9 @@ function hear(event) {
     case 'notice':
       notice(event);
       break;
+    case 'gap':
+      gap(event);
+      break;
     default:
       connection(event);
   }
@@ -128,10 +131,17 @@ function notice({ sender, code, sender_rid, user_connections }) {
   conversation.line(name(sender), came ? ' joined' : WENT[code]);
 }
 
-/** Show what becomes of the connection. After a reconnect the client has joined the group again. */
+/** Say that something was said that does not come any more. */
+function gap({ group, missed }) {
+  outbox.lost();
+  const kind = `${group === null ? 'private ' : ''}message${missed === 1 ? '' : 's'}`;
+  const sentence = missed === null ? `Some ${kind} may be` : `${missed.toLocaleString('en')} ${kind} ${missed === 1 ? 'is' : 'are'}`;
+  conversation.line(`${sentence} missing here.`);
+}
+
+/** Show what becomes of the connection. After a reconnect the client has joined the group again, and heard what it missed. */
 function connection({ type, message }) {
   if (type === 'reconnect') {
-    outbox.lost();
     if (showState('reconnecting')) conversation.line('Connection lost. Trying again …');
   } else if (type === 'close') {
     showState('closed');
@@ -140,7 +150,7 @@ function connection({ type, message }) {
     trouble(message);
   } else if (showState('connected') && group) {
     trouble('');
-    conversation.line('Connected again. What was said meanwhile is missing here.');
+    conversation.line('Connected again.');
     groups.look();
     people.read(hub, group, me).catch(() => {}); // lost once more: the next event tells
   }

@@ -42,7 +42,7 @@ export class Outbox {
     }
   }
 
-  /** The connection was lost: what the group has not echoed, it will not echo any more. */
+  /** Messages are missing: what the group has not echoed, it may not echo any more. */
   lost() {
     this.#waiting.clear();
   }
