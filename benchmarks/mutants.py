@@ -79,7 +79,7 @@ MUTANTS = [
            "if (seq <= last.seq) return;", "", "tests/test_web_client.py"),
     Mutant("a store that lost its tail goes on in the same epoch", "backends/valkey/scripts/revive.lua",
            "if redis.call('GET', P .. 'run') ~= run then", "if redis.call('EXISTS', P .. 'run') == 0 then", TAIL),
-    Mutant("what came while the store was away is not asked for", "backends/valkey/backend.py",
+    Mutant("what came while the store was away is not asked for", "backends/valkey/presence.py",
            "        await self._catch_up()\n", "", FAULTS),
     Mutant("a message is published and not kept, in the store", "backends/valkey/scripts/post.lua",
            "keep(P .. 'h:' .. ARGV[1], key, ARGV[2], MOST)\n", "", CONTRACT),
