@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant("a window that has passed is no gap", "history.py",
            "not 0 <= missed <= self._length", "not 0 <= missed", RESUME),
     Mutant("the history has no bound", "history.py",
-           "if len(entries) > self._limit or self._size > self._store.window.bytes:\n", "if False:\n", HISTORY),
+           "if size > self._bytes or len(entries) > self._limit:\n", "if False:\n", HISTORY),
     Mutant("what is too old stays", "history.py",
            "marks[0][0] <= old or ", "", HISTORY),
     Mutant("the key of another sender counts", "backends/memory.py",
