@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosedError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from store_modes import cluster_pages, faults, memory, model, rates  # noqa: F401  # more modes
+from store_modes import cluster_failover, cluster_pages, faults, memory, model, rates  # noqa: F401  # more modes
 
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend

@@ -123,6 +123,31 @@ async def cluster_pages(groups: int = 100_000) -> None:
         await backend.close()
 
 
+async def cluster_failover(rounds: int = 5, timeout: int = 2000) -> None:
+    """Kill a primary of a cluster; the time until its replica has taken over and all nodes list the truth."""
+    took = []
+    for turn in range(rounds):
+        with ClusterStore(timeout) as cluster:
+            await cluster.form()
+            world = World(cluster.servers[0], turn, cluster.url())
+            for _ in range(3):
+                await world.node()
+            for _ in range(300):
+                await world.step()
+            await cluster.servers[0].run("WAIT", 1, 1000)
+            cluster.servers[0].kill()
+            began = time.monotonic()
+            while any(node.ready for node in world.nodes):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            while not all(node.ready for node in world.nodes):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await world.settled()
+            took.append(time.monotonic() - began)
+            for node in world.nodes:
+                await node.close()
+    print(f"a primary dies, cluster-node-timeout {timeout} ms: {summary(took, 's', 1)}")
+
+
 async def memory(groups: int = 20_000, members: int = 5) -> None:
     """What a joined connection takes in the store, users and groups included."""
     with Store() as store:

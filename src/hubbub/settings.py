@@ -34,7 +34,8 @@ class Settings:
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
     backend: str = "memory"
-    """What nodes share: "memory" for a single node, or "valkey://host:6379" for several ("rediss://…" with TLS)."""
+    """What nodes share: "memory" for a single node, or "valkey://host:6379" for several ("rediss://…" with TLS; more
+    servers of a cluster, or the replicas, after commas)."""
     workers: int = 1
     """Processes that "hubbub serve" starts on the port; more than one need a backend that they share."""
     secret: str | None = None

@@ -133,3 +133,32 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
         await asyncio.sleep(0.01)
     await ready(backend)
     assert await backend.count() == (1, 1)
+
+
+async def test_nobody_is_left_out_when_many_are_put_right(
+    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "CHUNK", 7)
+    backend = observed[0]
+    for n in range(50):
+        row = UserRow(f"ada{n}", f"c{n}")
+        await backend.connect(row, 10)
+        await backend.join(row, f"group{n}")
+    await store.run("FLUSHALL")
+    backend._buckets[0].link.reset("cut by the test")
+    while backend.ready:
+        await asyncio.sleep(0)
+    await ready(backend)
+    assert await backend.count() == (51, 51)
+
+
+async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
+    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last signs of life came to a life that had ended, and made it begin another one."""
+    monkeypatch.setattr(presence, "CHUNK", 1)
+    bucket = observed[0]._buckets[0]
+    await bucket.resign()
+    await bucket.beat()
+    assert observed[0].ready
+    assert bucket.link.opened == 1

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar
@@ -65,21 +64,24 @@ class ValkeyBackend:
         """Connect; a cluster has more buckets than a single server."""
         if not self._buckets:
             self._buckets = await self._find_buckets()
-        await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
+        try:
+            await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
+        except BaseException:
+            await self.vanish()
+            raise
 
     async def close(self) -> None:
         """Say goodbye and disconnect."""
-        for bucket in self._buckets:
-            if bucket.link.ready:
-                with suppress(CommandError):  # else the others notice
-                    await bucket.resign()
+        ready = [bucket for bucket in self._buckets if bucket.link.ready]
+        # If one fails, the others notice.
+        await asyncio.gather(*(bucket.resign() for bucket in ready), return_exceptions=True)
         await self.vanish()
 
     async def vanish(self) -> None:
         """Disconnect without a word, as a kill does."""
         for bucket in self._buckets:
             await bucket.link.close()
-        self._cluster.close()
+        await self._cluster.close()
 
     @property
     def ready(self) -> bool:
@@ -230,7 +232,7 @@ class ValkeyBackend:
         if not asked.clustered:
             find = partial(open_primary, self._address, self.hear)
             return [self._bucket(0, keys.bucket_prefix(self._address.database), find, shared=False)]
-        prefixes = [keys.bucket_prefix(0, number, BUCKETS) for number in range(BUCKETS)]
+        prefixes = [keys.bucket_prefix(self._address.database, number, BUCKETS) for number in range(BUCKETS)]
         return [
             self._bucket(number, prefix, partial(self._cluster.open, keys.slot_of(prefix)), shared=True)
             for number, prefix in enumerate(prefixes)

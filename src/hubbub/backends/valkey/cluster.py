@@ -46,11 +46,16 @@ class Cluster:
                 return await self._connect(server)
         raise OSError(f"no server of the cluster has slot {slot}")
 
-    def close(self) -> None:
-        """Cut all connections."""
-        for task in self._connections.values():
-            if _has_result(task):
-                task.result().abort("it is not used any more")
+    async def close(self) -> None:
+        """Cut all connections, those that are being opened as well."""
+        tasks: list[asyncio.Task[Any]] = [*self._connections.values()]
+        if self._looking is not None:
+            tasks.append(self._looking)
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, StoreConnection):
+                outcome.abort("it is not used any more")
 
     async def _look(self) -> Ranges:
         """Return who has which slots; those who ask at the same time share the answer."""
@@ -93,12 +98,9 @@ def _server(entry: list[Any], asked: str) -> Server:
     return (host or b"").decode() or asked, port
 
 
-def _has_result(task: asyncio.Task[Any]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
-
-
 def _is_open(task: asyncio.Task[StoreConnection]) -> bool:
-    return _has_result(task) and not task.result().lost.done()
+    """Return whether what has been opened still is."""
+    return not task.cancelled() and task.exception() is None and not task.result().lost.done()
 
 
 def _ignore(channel: bytes, payload: bytes) -> None:

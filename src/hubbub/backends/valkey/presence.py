@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import count, islice
 from typing import Any, TypeVar
 
 from hubbub.backends.valkey import keys
@@ -84,6 +84,7 @@ class Presence:
         self._places = places
         self._epoch = epoch
         self._lives = count(1)
+        self._resigned = False
         self._earlier: list[str] = []  # lives that may have left something
         self._members: dict[str, int] = {}  # group -> members here, those on their way in among them
         self._doubtful: set[bytes] = set()  # rows whose last move has had no answer
@@ -182,6 +183,8 @@ class Presence:
 
     async def beat(self) -> None:
         """Give a sign of life, take out what is owed, bury the dead."""
+        if self._resigned:
+            return
         dead = await self._beat()
         if self._owed:
             await self._settle()
@@ -189,7 +192,8 @@ class Presence:
             await self._bury(life.decode(), int(SILENCE * 1000))
 
     async def resign(self) -> None:
-        """Say that this node ends."""
+        """Say that this node ends. From then on it gives no sign of life."""
+        self._resigned = True
         await self._bury(self.life, 0)
 
     async def _catch_up(self) -> None:
@@ -240,5 +244,5 @@ class Presence:
 
 async def _in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:
     """Run all of `work`, some at the same time, so that they share round trips."""
-    while chunk := [each for each, _ in zip(work, range(CHUNK), strict=False)]:
+    while chunk := list(islice(work, CHUNK)):
         await asyncio.gather(*chunk)
