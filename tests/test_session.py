@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from ends import End, turn
@@ -15,7 +16,7 @@ from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
 from hubbub.history import Replay
 from hubbub.identity import Identity
-from hubbub.messages import Position, UserRow
+from hubbub.messages import Position, Private, UserRow
 from hubbub.node import Node
 from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING, PATIENCE, SLOW_TIMEOUT
 from hubbub.settings import Settings
@@ -317,6 +318,25 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     backend.gate.set()
     await settle(node)
     assert len(end.heard()) == 1 + 1 + MAX_WAITING + 1
+
+
+async def test_nothing_is_written_to_who_is_gone_even_while_its_command_waits() -> None:
+    backend = Slow()
+    node = make(backend)
+    ada, bob = End("ada", node), End("bob", node)
+    for end in (ada, bob):
+        end.say(id=0, do="connect", guest="ada")
+    await settle(node)
+    ada.say(id=1, do="join", group="g")
+    await asyncio.sleep(0)
+    written = ada.written
+    ada.session.lost()  # from here on the transport refuses every write, and with it all that stand behind it
+    assert await backend.whisper("ada", Private(msgspec.Raw(b"1"), "eve", None)) == 1
+    await turn(node)
+    assert (ada.written, bob.heard()[-1]["type"]) == (written, "private")
+    backend.gate.set()
+    await settle(node)
+    assert await backend.count() == (0, 1)
 
 
 async def test_a_connection_lost_while_it_joins_leaves_no_ghost(caplog: pytest.LogCaptureFixture) -> None:

@@ -135,10 +135,13 @@ class Node:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def ended(self, session: Session) -> None:
-        """Take a lost session out of everything; its group hears of it."""
-        self.sessions.pop(session.connection_id, None)
+    def lost(self, session: Session) -> None:
+        """Write nothing to the session any more, whatever it still waits for: its transport would refuse, and raise."""
         self.hub.remove(session)
+
+    def ended(self, session: Session) -> None:
+        """Take a lost session out of everything else; its group hears of it."""
+        self.sessions.pop(session.connection_id, None)
         if session.identity is None:
             return
         work = self.backend.disconnect(session.row)

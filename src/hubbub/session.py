@@ -88,8 +88,12 @@ class Operations(Protocol):
         """Run `work` in a task that is kept until it ends."""
         ...
 
+    def lost(self, session: Session) -> None:
+        """Take the session out of the hub: nothing may be written to it from now on."""
+        ...
+
     def ended(self, session: Session) -> None:
-        """Take the session out of hub and backend, at once or in a task."""
+        """Take the session out of the backend, at once or in a task. Called after `lost`, when no command runs."""
         ...
 
 
@@ -247,6 +251,7 @@ class Session(Connection):
         if not self.gone:
             self.gone = self.closing = True
             self._waiting = None
+            self._node.lost(self)
             if not self._busy:
                 self._node.ended(self)
 
