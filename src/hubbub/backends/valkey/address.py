@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hubbub.errors import SettingsError
 
@@ -47,13 +47,15 @@ def parse_address(url: str) -> Address:
     Raises:
         SettingsError: It is not such a URL. The text does not repeat it: it may hold a password.
     """
-    parts = _split(url)
-    if parts is None or parts.scheme not in _SCHEMES or parts.query or parts.fragment:
+    # By hand, for `urlsplit` knows no lists: newer Pythons refuse one with an IPv6 address in it.
+    scheme, _, rest = url.partition("://")
+    network, _, path = rest.partition("/")
+    if scheme.lower() not in _SCHEMES:
         raise _not_an_address()
-    login, _, hosts = parts.netloc.rpartition("@")
+    login, _, hosts = network.rpartition("@")
     user, _, password = login.partition(":")
     (host, port), *others = [_server(each) for each in hosts.split(",")]
-    database = parts.path.removeprefix("/") or "0"
+    database = path or "0"
     if not (database.isascii() and database.isdigit()):
         raise SettingsError("backend: what follows the host and port must be the number of a database")
     return Address(
@@ -62,27 +64,20 @@ def parse_address(url: str) -> Address:
         unquote(user) or None,
         unquote(password) or None,
         int(database),
-        ssl.create_default_context() if _SCHEMES[parts.scheme] else None,
+        ssl.create_default_context() if _SCHEMES[scheme.lower()] else None,
         tuple(others),
     )
 
 
 def _server(text: str) -> tuple[str, int]:
-    parts = _split(f"//{text}")
-    if parts is None or not parts.hostname or "@" in text:
-        raise _not_an_address()
-    return parts.hostname, PORT if parts.port is None else parts.port
-
-
-def _split(url: str) -> SplitResult | None:
-    """Return the parts of a URL, or None; of several servers, `port` is not looked at."""
     try:
-        parts = urlsplit(url)
-        if "," not in parts.netloc:
-            _ = parts.port  # raises, unless it is a number up to 65535
+        parts = urlsplit(f"//{text}")
+        port = parts.port  # raises, unless it is a number up to 65535
     except ValueError:
-        return None
-    return parts
+        raise _not_an_address() from None
+    if not parts.hostname or parts.netloc != text or "@" in text:
+        raise _not_an_address()
+    return parts.hostname, PORT if port is None else port
 
 
 def _not_an_address() -> SettingsError:
