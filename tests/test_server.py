@@ -85,7 +85,7 @@ async def test_stopping_tells_everybody_to_come_back_and_leaves_nothing() -> Non
 async def test_the_goodbye_is_spread_over_time_and_readiness_goes_first() -> None:
     """Half a second for the 40 of them, with the step made larger: the listener answers in between."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hubbub.server.DRAIN_RATE", 80.0)
+        patch.setattr("hubbub.node.DRAIN_RATE", 80.0)
         async with Server(Settings(port=0, drain_spread=0.5)) as server, httpx.AsyncClient(trust_env=False) as client:
             loop = asyncio.get_running_loop()
             peers = [await open_peer(server, guest=f"u{number}") for number in range(40)]

@@ -41,6 +41,7 @@ from hubbub.messages import (
 from hubbub.services import Services
 from hubbub.session import NEVER, Enter, Replayed, Session
 from hubbub.settings import Settings
+from hubbub.tickets import Tickets
 
 _NOWHERE = Position("", 0)
 
@@ -56,6 +57,7 @@ class Commands:
         hub: Who is here.
         services: What the commands have in common with the HTTP API.
         counters: Where posts are counted.
+        tickets: Tells who a ticket belongs to.
         now: The clock of the sessions' deadlines, seconds.
         wall: Unix time, seconds; tokens are compared with it.
     """
@@ -69,6 +71,7 @@ class Commands:
         hub: Hub,
         services: Services,
         counters: Counters,
+        tickets: Tickets,
         *,
         now: Callable[[], float],
         wall: Callable[[], float] = time.time,
@@ -80,6 +83,7 @@ class Commands:
         self._hub = hub
         self._services = services
         self._counters = counters
+        self._tickets = tickets
         self._now = now
         self._wall = wall
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
@@ -155,10 +159,13 @@ class Commands:
         return frames, replay.gap
 
     async def _identify(self, command: Connect) -> Identity:
-        if (command.token is None) == (command.guest is None):
-            raise invalid('"connect" needs either "token" or "guest".')
+        given = (command.token, command.guest, command.ticket)
+        if sum(each is not None for each in given) != 1:
+            raise invalid('"connect" needs either "token", "guest" or "ticket".')
         if command.token is not None:
             return await self._auth.authenticate(command.token)
+        if command.ticket is not None:
+            return self._tickets.check(command.ticket)
         assert command.guest is not None
         return self._auth.guest(command.guest)
 

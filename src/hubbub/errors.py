@@ -73,7 +73,6 @@ class Close(IntEnum):
     INVALID_UTF8 = 1007
     COMMAND_TOO_LARGE = 1009
     INTERNAL = 1011
-    RESTART = 1012
     NOT_IDENTIFIED = 4001
     TOKEN_EXPIRED = 4002
     DISCONNECTED = 4003
@@ -100,7 +99,6 @@ CLOSE_RULES: dict[Close, CloseRule] = {
     Close.INVALID_UTF8: CloseRule("not UTF-8", come_back=False),
     Close.COMMAND_TOO_LARGE: CloseRule("command too large", come_back=False),
     Close.INTERNAL: CloseRule("internal error", come_back=True),
-    Close.RESTART: CloseRule("the server restarts", come_back=True),
     Close.NOT_IDENTIFIED: CloseRule("not identified in time", come_back=True),
     Close.TOKEN_EXPIRED: CloseRule("the token has expired", come_back=True),
     Close.DISCONNECTED: CloseRule("disconnected by the server", come_back=False),

@@ -41,6 +41,8 @@ class Window(NamedTuple):
     """Keys of posts that are known at least, within the age."""
     gone: int = 10_000
     """Most groups without members, and most users without connections, that are remembered."""
+    absence: float = 5.0
+    """Seconds for which a connection that was sent away is expected back: see `hubbub.absences`."""
 
 
 class Replay(NamedTuple):

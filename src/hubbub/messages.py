@@ -32,10 +32,14 @@ class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
 
 
 class Connect(Command, tag="connect"):
-    """Say who you are: by token, or by name as a guest. Again with a new token before the old one ends."""
+    """Say who you are: by token, by name as a guest, or by the ticket that came with a `Restart`.
+
+    Again with a new token before the old one ends.
+    """
 
     token: str | None = None
     guest: str | None = None
+    ticket: str | None = None
     since: Position | None = None  # of the last private message that was heard
 
 
@@ -233,7 +237,18 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
     position: Position
 
 
-Event: TypeAlias = Message | Private | Notice | Signaled | Gap
+class Restart(msgspec.Struct, tag_field="type", tag="restart", omit_defaults=True):
+    """The server stops: the connection is closed next, and is to come back after so many seconds, to any node.
+
+    Said to one connection. With its `ticket`, if it has one, it need not prove again who it is; see `hubbub.tickets`.
+    """
+
+    after: float
+    ticket: str | None = None
+    message: str = "The server restarts: come back."
+
+
+Event: TypeAlias = Message | Private | Notice | Signaled | Gap | Restart
 
 
 def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:

@@ -7,22 +7,33 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.commands import Commands
 from hubbub.counters import Counters
-from hubbub.errors import Close
+from hubbub.errors import Close, CommandError
 from hubbub.hub import Hub
 from hubbub.identity import Identity
-from hubbub.messages import Command, Connect, Gap, Notice, Private
+from hubbub.messages import Command, Connect, Gap, Notice, Private, Restart
 from hubbub.services import Services
 from hubbub.session import Session, run_now
-from hubbub.settings import Settings
+from hubbub.settings import Settings, secret_bytes
+from hubbub.tickets import Tickets
 
 TICK = 0.25
 """Seconds between two looks at the sessions' deadlines."""
+
+DRAIN_RATE = 1000.0
+"""Connections a second that are told to leave when the server stops, or more, to be done in ``drain_spread``."""
+
+DRAIN_STEP = 0.05
+"""Seconds between two groups of connections that are told to leave."""
+
+RESTART_TIME = 1.0
+"""Seconds that a server takes to be there again, as a rule, after the last connection was told to leave."""
 
 log = logging.getLogger("hubbub.node")
 
@@ -54,8 +65,18 @@ class Node:
         self.deliver = self.hub.publish
         self.deliver_to_connection = self.hub.signal
         self.services = Services(settings, backend, self.counters)
+        self.tickets = Tickets(settings.leeway, wall)
         commands = Commands(
-            self.node_id, settings, backend, auth, self.hub, self.services, self.counters, now=self.now, wall=wall
+            self.node_id,
+            settings,
+            backend,
+            auth,
+            self.hub,
+            self.services,
+            self.counters,
+            self.tickets,
+            now=self.now,
+            wall=wall,
         )
         self.execute = commands.execute
         self.post_now = commands.post_now
@@ -68,6 +89,7 @@ class Node:
     async def start(self) -> None:
         """Open backend and keys, and start to look at deadlines."""
         await self.backend.start()
+        await self._share_key()
         await self.auth.start()
         self._tick(self.now())
 
@@ -83,6 +105,36 @@ class Node:
             await asyncio.wait(self.tasks)
         await self.auth.close()
         await self.backend.close()
+
+    async def drain(self) -> None:
+        """Send the connections away, spread over time, so that they do not all come back at the same moment.
+
+        Each is told when to come back: to other nodes at once; to this one, if there can be no other, when it can have
+        been started again.
+        """
+        self.draining = True
+        sessions = list(self.sessions.values())
+        steps = int(min(self.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
+        with suppress(CommandError):
+            await self._share_key()
+        after = 0.0 if self.backend.shared else steps * DRAIN_STEP + RESTART_TIME
+        for step in range(steps):
+            if step:
+                await asyncio.sleep(DRAIN_STEP)
+            await self._send_away(sessions[step::steps], after)
+
+    async def _send_away(self, sessions: list[Session], after: float) -> None:
+        with suppress(CommandError):  # the store is away: then others hear that they go and come
+            await self.backend.send_off([session.row for session in sessions if session.identity is not None])
+        for session in sessions:
+            if session.identity is not None and not session.closing:
+                restart = Restart(after, self.tickets.issue(session.identity, after))
+                self.send(session, session.wire.event(restart))
+            session.close(Close.GOING_AWAY, self.now())
+
+    async def _share_key(self) -> None:
+        secret = self.settings.secret
+        self.tickets.use(await self.backend.shared_secret() if secret is None else secret_bytes(secret))
 
     @property
     def ready(self) -> bool:

@@ -18,7 +18,7 @@ from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.errors import Close, CommandError, SettingsError
+from hubbub.errors import CommandError, SettingsError
 from hubbub.history import Window
 from hubbub.node import Node
 from hubbub.settings import Settings
@@ -42,12 +42,6 @@ UNSENT = 65_536
 SPARE_FILES = 96
 """Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
 
-DRAIN_RATE = 1000.0
-"""Connections a second that are told to leave when the server stops, or more, to be done in ``drain_spread``."""
-
-DRAIN_STEP = 0.05
-"""Seconds between two groups of connections that are told to leave."""
-
 
 def window(settings: Settings) -> Window:
     """Return how much of what is said the settings keep."""
@@ -59,6 +53,7 @@ def window(settings: Settings) -> Window:
         settings.history_total,
         settings.history_keys,
         settings.history_gone,
+        settings.absence,
     )
 
 
@@ -178,7 +173,8 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await _drain(self._node)
+        # Meanwhile the listener stays open: /readyz can say 503, and newcomers are told why they are refused.
+        await self._node.drain()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -194,21 +190,6 @@ def make_backend(settings: Settings) -> Backend:
     """Return the backend that the settings name. Raises `SettingsError` if there is none of that name."""
     kept = window(settings)
     return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
-
-
-async def _drain(node: Node) -> None:
-    """Tell the connections to come back, spread over time: they shall not all come back at once.
-
-    Meanwhile the listener stays open, so that ``/readyz`` can say 503 and newcomers are told why they are refused.
-    """
-    node.draining = True
-    sessions = list(node.sessions.values())
-    steps = int(min(node.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
-    for step in range(steps):
-        if step:
-            await asyncio.sleep(DRAIN_STEP)
-        for session in sessions[step::steps]:
-            session.close(Close.GOING_AWAY, node.now())
 
 
 def _most_connections() -> int:

@@ -103,6 +103,9 @@ class Settings:
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one silent for two intervals is closed with 4006."""
+    absence: float = 5.0
+    """Seconds for which others hear nothing of a connection that was told to leave because the server stops; if its
+    user is back by then, they never do. The legacy client comes back after 3."""
     drain_spread: float = 2.0
     """Seconds over which connections are told to leave when the server stops; a few are told at once."""
     shutdown_timeout: float = 5.0
@@ -126,7 +129,7 @@ class Settings:
         self._at_least("history_age", 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
-        for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout"):
+        for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout", "absence"):
             self._at_least(name, 0)
         if self.port > 65_535:
             raise SettingsError(f"port must be at most 65535, not {self.port}")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from cluster import ClusterStore
+from hubbub.backends.base import Backend
+from hubbub.backends.memory import MemoryBackend
+from hubbub.backends.valkey.address import parse_address
+from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.history import Window
+from listener import ADA, ADA2, BOB, EVE, Listener
 from store import Store
+
+WINDOW = Window(absence=0.4)
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +48,41 @@ async def cluster(running_cluster: ClusterStore) -> ClusterStore:
     """The cluster, emptied."""
     await running_cluster.flush()
     return running_cluster
+
+
+def make_memory(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    one = MemoryBackend(WINDOW)
+    return lambda: one  # its nodes share the object itself
+
+
+def make_valkey(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    store: Store = request.getfixturevalue("store")
+    return lambda: ValkeyBackend(parse_address(store.url()), WINDOW)
+
+
+def make_cluster(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    cluster: ClusterStore = request.getfixturevalue("cluster")
+    return lambda: ValkeyBackend(parse_address(cluster.url()), WINDOW)
+
+
+@pytest.fixture(params=[make_memory, make_valkey, make_cluster])
+def make(request: pytest.FixtureRequest) -> Callable[[], Backend]:
+    """Make what one node holds of the backend; what several calls return share everything."""
+    return request.param(request)
+
+
+@pytest.fixture
+async def backend(make: Callable[[], Backend]) -> AsyncIterator[Backend]:
+    one = make()
+    await one.start()
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+async def node(backend: Backend) -> Listener:
+    listener = Listener(backend)
+    backend.attach(listener)
+    for row in (ADA, ADA2, BOB, EVE):
+        await backend.connect(row, 10)
+    return listener

@@ -2,103 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
-from cluster import ClusterStore
 from hubbub.backends.base import Backend
-from hubbub.backends.memory import MemoryBackend
-from hubbub.backends.valkey.address import parse_address
-from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError
 from hubbub.history import Replay
-from hubbub.messages import Event, Gap, GroupRow, Groups, Message, Notice, Position, Private, Signaled, UserRow, Users
+from hubbub.messages import GroupRow, Groups, Message, Position, Private, Signaled, UserRow, Users
 from hubbub.roster import parse_user_query
-from store import Store
-
-ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "3"), UserRow("eve", "4")
-
-
-class Listener:
-    """A node that only writes down what it is told. It has one member in each group, one connection of each user."""
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-        self.group_events: list[tuple[str, Event]] = []
-        self.privates: list[tuple[str, Private | Gap]] = []
-        self.signals: list[tuple[str, Signaled]] = []
-        self.disconnected: list[tuple[str | None, str | None]] = []
-
-    def deliver(self, group: str, event: Event) -> int:
-        self.group_events.append((group, event))
-        return 1
-
-    def announce(self, group: str, event: Notice) -> int:
-        return self.deliver(group, event)
-
-    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
-        self.privates.append((user_id, event))
-        return 1
-
-    def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
-        self.signals.append((connection_id, event))
-        return 1
-
-    def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
-        self.disconnected.append((user_id, connection_id))
-        return 1
-
-    async def settled(self) -> None:
-        """Wait until everything has arrived that was sent before: what a backend tells a node comes in one order."""
-        await self.backend.count()
-
-    async def notices(self) -> list[tuple[str, str, str, int]]:
-        """Return (group, code, connection, user_connections) of all notices, and forget them."""
-        await self.settled()
-        found = [(g, e.code, e.sender_cid, e.user_connections) for g, e in self.group_events if isinstance(e, Notice)]
-        self.group_events.clear()
-        return found
-
-
-def make_memory(request: pytest.FixtureRequest) -> Callable[[], Backend]:
-    one = MemoryBackend()
-    return lambda: one  # its nodes share the object itself
-
-
-def make_valkey(request: pytest.FixtureRequest) -> Callable[[], Backend]:
-    store: Store = request.getfixturevalue("store")
-    return lambda: ValkeyBackend(parse_address(store.url()))
-
-
-def make_cluster(request: pytest.FixtureRequest) -> Callable[[], Backend]:
-    cluster: ClusterStore = request.getfixturevalue("cluster")
-    return lambda: ValkeyBackend(parse_address(cluster.url()))
-
-
-@pytest.fixture(params=[make_memory, make_valkey, make_cluster])
-def make(request: pytest.FixtureRequest) -> Callable[[], Backend]:
-    """Make what one node holds of the backend; what several calls return share everything."""
-    return request.param(request)
-
-
-@pytest.fixture
-async def backend(make: Callable[[], Backend]) -> AsyncIterator[Backend]:
-    one = make()
-    await one.start()
-    yield one
-    await one.close()
-
-
-@pytest.fixture
-async def node(backend: Backend) -> Listener:
-    listener = Listener(backend)
-    backend.attach(listener)
-    for row in (ADA, ADA2, BOB, EVE):
-        await backend.connect(row, 10)
-    return listener
+from listener import ADA, ADA2, BOB, EVE, Listener
 
 
 def message(group: str, text: str = "hi") -> Message:

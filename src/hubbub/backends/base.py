@@ -7,7 +7,7 @@ connections have to hear. The guarantees below are checked for every backend by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from hubbub.directory import Query
@@ -51,6 +51,9 @@ class Backend(Protocol):
     """True if no method ever waits: then the node runs commands to their end at once, without a task for each, and
     posts through `ImmediateBackend.publish_now`."""
 
+    shared: ClassVar[bool]
+    """Whether there can be other nodes, to which connections can go when this one stops."""
+
     @property
     def notices(self) -> int:
         """How many notices it has made, since the process started; for the metrics."""
@@ -88,6 +91,22 @@ class Backend(Protocol):
 
         Unknown connections are ignored, so that it can be repeated. Never raises: if the store does not answer, it is
         done when it does.
+        """
+        ...
+
+    async def send_off(self, users: Iterable[UserRow]) -> None:
+        """Expect connections of this node back that are about to be sent away; called before they are told.
+
+        Their going is not announced. If a connection of the same user comes to the same group within the absence that
+        the window allows, on any node, that is not announced either; once for each that was sent off. Of who stays
+        away for longer the group hears ``USER_DISCONNECTED``. Lists and numbers say meanwhile who is there.
+        """
+        ...
+
+    async def shared_secret(self) -> bytes | None:
+        """Return a secret that all nodes have in common, and nobody else; None unless `shared`.
+
+        Raises `CommandError` ``UNAVAILABLE``.
         """
         ...
 

@@ -6,9 +6,10 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from hubbub.absences import Absences
 from hubbub.backends.base import Receiver
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
@@ -51,6 +52,7 @@ class MemoryBackend:
     """
 
     immediate: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
     ready = True
 
     def __init__(self, window: Window | None = None, now: Callable[[], float] = time.monotonic) -> None:
@@ -69,6 +71,8 @@ class MemoryBackend:
         # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
         self._keys = Keys(self._window.age, self._window.keys)
+        self._absences = Absences()
+        self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
 
     def attach(self, receiver: Receiver) -> None:
@@ -86,14 +90,16 @@ class MemoryBackend:
             self._sweeping.cancel()
 
     def sweep(self) -> None:
-        """Forget what is older than the window. Called by a timer."""
+        """Forget what is older than the window, and say who has stayed away. Called by a timer."""
         now = self._now()
+        for group, user in self._absences.over(now):
+            self._stayed_away(group, user, now)
         self._histories.sweep(now)
         self._keys.sweep(now)
         old = now - self._window.age
-        while group := _first(self._empty, old, self._window.gone):
-            self._histories.forget(self._groups.pop(group).history)
-        while user_id := _first(self._away, old, self._window.gone):
+        while (name := _first(self._empty, old, self._window.gone)) is not None:
+            self._histories.forget(self._groups.pop(name).history)
+        while (user_id := _first(self._away, old, self._window.gone)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
 
     async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
@@ -113,7 +119,9 @@ class MemoryBackend:
         """Take the connection out of its group and out of the count."""
         if user.connection_id not in self._where:
             return
-        self._leave(user, "USER_DISCONNECTED")
+        sent_off = user.connection_id in self._sent_off
+        self._sent_off.discard(user.connection_id)
+        self._leave(user, None if sent_off else "USER_DISCONNECTED")
         del self._where[user.connection_id]
         entry = self._users[user.user_id]
         entry.connections -= 1
@@ -122,6 +130,18 @@ class MemoryBackend:
                 self._away[user.user_id] = self._now()
             else:
                 del self._users[user.user_id]
+
+    async def send_off(self, users: Iterable[UserRow]) -> None:
+        """Let them go in silence."""
+        until = self._now() + self._window.absence
+        for user in users:
+            group = self._where.get(user.connection_id)
+            if group is not None:
+                self._sent_off.add(user.connection_id)
+                self._absences.begin(group, user, until)
+
+    async def shared_secret(self) -> None:
+        """There is no other node."""
 
     async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
         """Leave the group before, enter the new one, tell the others; all in one go, so the seam holds by itself."""
@@ -134,7 +154,8 @@ class MemoryBackend:
             connections = entry.roster.add(user)
             self._where[user.connection_id] = group
             self._directory.put(group, entry.roster.number_of_users, len(entry.roster.rows))
-            self._announce("USER_JOINED", group, user, connections)
+            if not self._absences.end(group, user.user_id):
+                self._announce("USER_JOINED", group, user, connections)
         assert entry is not None
         return entry.history.replay(since, history)
 
@@ -207,16 +228,26 @@ class MemoryBackend:
         """Return the sizes."""
         return len(self._groups) - len(self._empty), len(self._where)
 
-    def _leave(self, user: UserRow, code: NoticeCode) -> None:
+    def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
+        if user.connection_id in self._sent_off:  # it has not even gone yet
+            self._absences.begin(group, user, now + self._window.absence)
+        elif (entry := self._groups.get(group)) is not None and entry.roster.rows:
+            self._announce("USER_DISCONNECTED", group, user, entry.roster.connections_of(user.user_id))
+
+    def _leave(self, user: UserRow, code: NoticeCode | None) -> None:
         group = self._where.get(user.connection_id)
         if group is None:
             return
         self._where[user.connection_id] = None
+        if code == "USER_LEFT" and user.connection_id in self._sent_off:
+            self._sent_off.discard(user.connection_id)
+            self._absences.cancel(group, user)
         roster = self._groups[group].roster
         connections = roster.remove(user)
         if roster.rows:
             self._directory.put(group, roster.number_of_users, len(roster.rows))
-            self._announce(code, group, user, connections)
+            if code is not None:
+                self._announce(code, group, user, connections)
         else:
             self._directory.remove(group)
             if self._window.messages:

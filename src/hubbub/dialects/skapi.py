@@ -30,6 +30,7 @@ from hubbub.messages import (
     Private,
     Recipient,
     Reply,
+    Restart,
     Signal,
     Signaled,
 )
@@ -143,7 +144,7 @@ class Skapi:
 
     def event(self, event: Event) -> bytes:
         """Encode an event, the sender's JSON in it as it came but for the escapes."""
-        if isinstance(event, Gap):  # the client has no word for it, and cannot come back to a position
+        if isinstance(event, Gap | Restart):  # the client has no word for it, and cannot come back to a position
             return b""
         return _escape(self._encode(_frame(event)))
 

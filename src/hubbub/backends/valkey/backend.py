@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar
@@ -41,11 +41,13 @@ class ValkeyBackend:
     """
 
     immediate: ClassVar[bool] = False
+    shared: ClassVar[bool] = True
 
     def __init__(self, address: Address, window: Window | None = None) -> None:
         self._window = window or Window()
         self._scripts = load_scripts(self._window)
         self._node = secrets.token_urlsafe(9)
+        self._secret = secrets.token_bytes(32)
         self._epochs = count(1)
         self._places: Places = {}
         self._address = address
@@ -121,6 +123,21 @@ class ValkeyBackend:
             await bucket.exit(place.row, place.group)
         if place.home != place.bucket:
             await home.exit(place.row, "")
+
+    async def send_off(self, users: Iterable[UserRow]) -> None:
+        """Tell each bucket who is expected back in its groups."""
+        found = [self._places[user.connection_id] for user in users if user.connection_id in self._places]
+        for bucket in self._buckets:
+            members = [place for place in found if place.bucket == bucket.number]
+            if members:
+                bucket.link.require_ready()
+                await bucket.send_off(members, self._window.absence)
+
+    async def shared_secret(self) -> bytes:
+        """Put a secret into the store, unless one is there; return what is there then."""
+        link, own = self._buckets[0].link, self._secret
+        self._secret = await link.command(b"SET", self._buckets[0].prefix + "secret", own, b"NX", b"GET") or own
+        return self._secret
 
     async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
         """Leave the group before and enter the new one: in one script, if both lie in one bucket."""

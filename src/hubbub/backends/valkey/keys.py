@@ -15,8 +15,12 @@ key                 type        what
 ``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq, ``b`` bytes of ``i:``
 ``i:<user>``        list        the last private messages; the last one has the number ``s``
 ``k:<key>``         string      the result of the post with this key
+``a:<group>``       sorted set  who was sent away from the group and is expected back, as rows, all with score 0
+``absences``        sorted set  the same of all groups, by when that is over, milliseconds
 ``w``               hash        all connections: connection id -> node
-``n:<life>``        hash        what a life of a node has put here: ``m`` and row -> group, ``u`` and row -> ""
+``n:<life>``        hash        what a life of a node has put here: ``m`` and row -> group, ``u`` and row -> "",
+                                ``q`` and row -> "": it was sent off, and goes without a notice
+``secret``          string      what all nodes know and nobody else
 ``lives``           sorted set  the lives of nodes, by when each was last heard of, milliseconds
 ``pulse``           string      when any node was last heard of, milliseconds
 ``dead``            sorted set  lives that were declared dead, by when

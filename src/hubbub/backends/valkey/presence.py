@@ -149,6 +149,12 @@ class Presence:
             with suppress(CommandError):
                 await self._exit(row, group)
 
+    async def send_off(self, places: list[Place], absence: float) -> None:
+        """Expect connections back that are members here, for `absence` seconds: see `hubbub.absences`."""
+        for chunk in _chunks(iter(places)):
+            rows = (part for place in chunk for part in (place.row, keys.encode(place.group or "")))
+            await self.link.run("send_off", self.life, int(absence * 1000), *rows)
+
     async def _exit(self, row: bytes, group: str) -> None:
         self.notices += await self.link.run("exit", self.life, row, keys.encode(group))
         self._owed.pop(row, None)
@@ -201,7 +207,9 @@ class Presence:
             await _in_chunks(self.hearing.catch_up(kind, name, self.link.run) for name in list(streams.heard))
 
     async def _beat(self) -> list[bytes]:
-        dead: list[bytes] = await self.link.run("beat", self.life, int(SILENCE * 1000), int(BEAT * 1000))
+        dead: list[bytes]
+        dead, notices = await self.link.run("beat", self.life, int(SILENCE * 1000), int(BEAT * 1000))
+        self.notices += notices
         return dead
 
     async def _settle(self) -> None:
@@ -244,5 +252,11 @@ class Presence:
 
 async def _in_chunks(work: Iterator[Coroutine[Any, Any, T]]) -> None:
     """Run all of `work`, some at the same time, so that they share round trips."""
-    while chunk := list(islice(work, CHUNK)):
+    for chunk in _chunks(work):
         await asyncio.gather(*chunk)
+
+
+def _chunks(items: Iterator[T]) -> Iterator[list[T]]:
+    """Take `items` some at a time."""
+    while chunk := list(islice(items, CHUNK)):
+        yield chunk

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hubbub.history import OVERHEAD, Window
 
-NAMES = ("beat", "bury", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "whisper")
+NAMES = ("beat", "bury", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "send_off", "whisper")
 
 FREEING = {"beat", "bury", "exit", "leave", "revive"}
 """Those that run even when the store has no memory left, for they give some back, or must run before others can."""

@@ -14,9 +14,12 @@ local notices, entries = 0, redis.call('HRANDFIELD', key, ARGV[3], 'WITHVALUES')
 for i = 1, #entries, 2 do
   local kind, row = string.sub(entries[i], 1, 1), string.sub(entries[i], 2)
   if kind == 'm' then
-    notices = notices + announce('D', entries[i + 1], row, take_out(life, row, entries[i + 1]))
-  else
+    local code = was_sent_off(life, row) and '' or 'D'
+    notices = notices + announce(code, entries[i + 1], row, take_out(life, row, entries[i + 1]))
+  elseif kind == 'u' then
     forget(life, row)
+  elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- with its membership it goes by itself
+    was_sent_off(life, row)
   end
 end
 local left = redis.call('HLEN', key)

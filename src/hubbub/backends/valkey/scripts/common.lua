@@ -57,11 +57,15 @@ local function replay(history, numbers, since, seq, number)
   return {epoch, last, gap, entries}
 end
 
+-- The bounds between which all rows of the user of `row` lie.
+local function span(row)
+  local _, last = string.find(row, '\0\0', 1, true)
+  return '[' .. string.sub(row, 1, last), '(' .. string.sub(row, 1, last - 1) .. '\1'
+end
+
 -- The number of connections that the user of `row` has in `group`.
 local function connections(group, row)
-  local _, last = string.find(row, '\0\0', 1, true)
-  local user = string.sub(row, 1, last)
-  return redis.call('ZLEXCOUNT', P .. 'm:' .. group, '[' .. user, '(' .. string.sub(user, 1, -2) .. '\1')
+  return redis.call('ZLEXCOUNT', P .. 'm:' .. group, span(row))
 end
 
 local function size_key(users, group)
@@ -114,6 +118,25 @@ local function take_out(life, row, group)
     resize(group, -1)
   end
   return number
+end
+
+-- Absences: see hubbub/absences.py. An entry of `absences` is the length of the group's name, a space, the name and the row.
+local function end_absence(group, row)
+  redis.call('ZREM', P .. 'a:' .. group, row)
+  redis.call('ZREM', P .. 'absences', #group .. ' ' .. group .. row)
+end
+
+-- Whether `row`, which has come to `group`, is the return of its user. If so, one absence is over.
+local function returns(group, row)
+  local first, last = span(row)
+  local absent = redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
+  if absent then end_absence(group, absent) end
+  return absent
+end
+
+-- Whether `row`, which is going, was sent off, so that nobody is to hear of it. After this it is not any more.
+local function was_sent_off(life, row)
+  return redis.call('HDEL', P .. 'n:' .. life, 'q' .. row) == 1
 end
 
 -- Tell the group that `row` came or went; `code` is J (joined), L (left), D (disconnected) or '' for silence. Returns the

@@ -2,7 +2,8 @@
 if not lives(ARGV[1]) then return STALE end
 local notices = 0
 if ARGV[3] ~= '' then
-  notices = announce('D', ARGV[3], ARGV[2], take_out(ARGV[1], ARGV[2], ARGV[3]))
+  local code = was_sent_off(ARGV[1], ARGV[2]) and '' or 'D'
+  notices = announce(code, ARGV[3], ARGV[2], take_out(ARGV[1], ARGV[2], ARGV[3]))
 end
 forget(ARGV[1], ARGV[2])
 return notices

@@ -1,0 +1,141 @@
+"""What a backend promises about connections that are sent away and come back, checked for every backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from hubbub.backends.base import Backend
+from hubbub.messages import UserRow, Users
+from hubbub.roster import parse_user_query
+from listener import ADA, ADA2, BOB, EVE, Listener
+
+PATIENCE = 10.0
+AGAIN = UserRow("ada", "9")
+"""Ada's connection after she has come back."""
+
+
+async def heard(node: Listener) -> list[tuple[str, str, str, int]]:
+    """Wait until there is a notice, and return all there are."""
+    async with asyncio.timeout(PATIENCE):
+        while not node.group_events:
+            await node.settled()
+            await asyncio.sleep(0)  # a backend that never waits would keep its own timers from running
+    return await node.notices()
+
+
+async def together(backend: Backend, node: Listener, *rows: UserRow) -> None:
+    """Put all into one group, and forget what was heard of it."""
+    for row in rows:
+        await backend.join(row, "g")
+    await node.notices()
+
+
+async def test_who_is_sent_off_and_comes_back_goes_and_comes_unheard(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, BOB)
+    await backend.send_off([ADA])
+    await backend.disconnect(ADA)
+    await backend.connect(AGAIN, 10)
+    await backend.join(AGAIN, "g")
+    await backend.join(EVE, "g")
+    assert await node.notices() == [("g", "USER_JOINED", "4", 1)]
+    await backend.disconnect(AGAIN)  # what comes after it is heard again, at once
+    assert await node.notices() == [("g", "USER_DISCONNECTED", "9", 0)]
+
+
+async def test_who_comes_back_before_it_has_gone_is_unheard_too(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, BOB)
+    await backend.send_off([ADA])
+    await backend.connect(AGAIN, 10)
+    await backend.join(AGAIN, "g")
+    await backend.disconnect(ADA)
+    await backend.disconnect(BOB)
+    assert await node.notices() == [("g", "USER_DISCONNECTED", "3", 0)]
+
+
+async def test_who_stays_away_has_gone(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, BOB)
+    await backend.send_off([ADA])
+    await backend.disconnect(ADA)
+    assert await node.notices() == []
+    assert await heard(node) == [("g", "USER_DISCONNECTED", "1", 0)]
+    await backend.connect(AGAIN, 10)
+    await backend.join(AGAIN, "g")
+    assert await node.notices() == [("g", "USER_JOINED", "9", 1)]
+
+
+async def test_one_return_makes_up_for_one_absence(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, ADA2, BOB)
+    await backend.send_off([ADA, ADA2])
+    await backend.disconnect(ADA)
+    await backend.disconnect(ADA2)
+    await backend.connect(AGAIN, 10)
+    await backend.join(AGAIN, "g")
+    (notice,) = await heard(node)
+    assert (notice[1], notice[3]) == ("USER_DISCONNECTED", 1)
+    await backend.connect(ADA, 10)
+    await backend.join(ADA, "g")
+    assert await node.notices() == [("g", "USER_JOINED", "1", 2)]
+
+
+async def test_only_the_group_that_was_left_takes_a_return_for_one(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, BOB)
+    await backend.join(EVE, "other")
+    await node.notices()
+    await backend.send_off([ADA])
+    await backend.disconnect(ADA)
+    await backend.connect(AGAIN, 10)
+    await backend.join(AGAIN, "other")
+    assert await node.notices() == [("other", "USER_JOINED", "9", 1)]
+    assert await heard(node) == [("g", "USER_DISCONNECTED", "1", 0)]
+
+
+async def test_who_leaves_by_itself_is_not_absent(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, ADA2, BOB)
+    await backend.send_off([ADA, ADA2, EVE])  # one leaves, one moves on, and one is nowhere
+    await backend.leave(ADA)
+    await backend.join(ADA2, "other")
+    notices = await node.notices()
+    assert notices == [("g", "USER_LEFT", "1", 1), ("g", "USER_LEFT", "2", 0), ("other", "USER_JOINED", "2", 1)]
+    await backend.disconnect(ADA)
+    await backend.connect(AGAIN, 10)
+    await backend.join(AGAIN, "g")
+    assert await node.notices() == [("g", "USER_JOINED", "9", 1)]
+
+
+async def test_a_node_that_ends_takes_those_it_sent_off_along_unheard(
+    make: Callable[[], Backend], backend: Backend, node: Listener
+) -> None:
+    other = make()
+    if other is backend:
+        return  # its nodes share the object itself, and end with it
+    await other.start()
+    await other.connect(AGAIN, 10)
+    await other.join(AGAIN, "g")
+    await together(backend, node, BOB)
+    await other.send_off([AGAIN])
+    await other.close()
+    assert [row.user_id for row in (await backend.users("g", parse_user_query(Users(), 9))).list] == ["bob"]
+    assert await node.notices() == []
+    assert await heard(node) == [("g", "USER_DISCONNECTED", "9", 0)]
+
+
+async def test_numbers_say_who_is_there_now(backend: Backend, node: Listener) -> None:
+    await together(backend, node, ADA, BOB)
+    await backend.send_off([ADA, BOB])
+    assert await backend.count() == (1, 4)
+    await backend.disconnect(ADA)
+    assert await backend.count() == (1, 3)
+    await backend.disconnect(BOB)
+    assert await backend.count() == (0, 2)
+
+
+async def test_the_secret_of_all_nodes(make: Callable[[], Backend], backend: Backend) -> None:
+    other = make()
+    await other.start()
+    secret = await backend.shared_secret()
+    assert await other.shared_secret() == secret == await backend.shared_secret()
+    assert secret is None or len(secret) == 32
+    if other is not backend:
+        assert secret is not None
+        await other.close()
