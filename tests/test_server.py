@@ -12,7 +12,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from helpers import PATIENCE, Raw, open_peer
+from helpers import PATIENCE, SECRET, Raw, open_peer, token
 from hubbub.errors import Close, SettingsError
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -80,6 +80,46 @@ async def test_stopping_tells_everybody_to_come_back_and_leaves_nothing() -> Non
     async with asyncio.timeout(PATIENCE):
         while asyncio.all_tasks() - tasks:
             await asyncio.sleep(0)
+
+
+async def test_who_is_told_to_go_is_told_when_to_come_back_and_with_what() -> None:
+    async with Server(Settings(port=0, secret=SECRET)) as server, Server(Settings(port=0, secret=SECRET)) as next_one:
+        ada = await open_peer(server, token=token("ada", groups=["g"]), group="g")
+        nobody = await open_peer(server)
+        server.stop()
+        restart = await ada.event()
+        assert (restart["type"], restart["message"]) == ("restart", "The server restarts: come back.")
+        assert restart["after"] == pytest.approx(1.05)  # this one has no other node to send it to
+        assert (await ada.closed(), await nobody.closed()) == (Close.GOING_AWAY, Close.GOING_AWAY)
+        again = await open_peer(next_one)
+        welcome = await again.do("connect", ticket=restart["ticket"])
+        assert (welcome["user_id"], welcome["expires"]) == ("ada", ada.welcome["expires"])
+        assert (await again.fail("join", group="other"))["code"] == "FORBIDDEN"
+        await again.do("join", group="g")
+        await again.socket.close()
+
+
+async def test_guests_have_nothing_to_prove_and_get_no_ticket() -> None:
+    async with Server(Settings(port=0)) as server:
+        ada = await open_peer(server, guest="ada")
+        server.stop()
+        assert "ticket" not in await ada.event()
+        await ada.closed()
+
+
+async def test_a_ticket_that_is_not_valid_leaves_the_connection_as_it_was() -> None:
+    async with Server(Settings(port=0, secret=SECRET)) as server:
+        peer = await open_peer(server)
+        error = await peer.fail("connect", ticket="e30.e30.e30")
+        assert error == {
+            "code": "UNAUTHORIZED",
+            "message": "The ticket is not valid, or not any more: connect with a token.",
+        }
+        assert (await peer.fail("connect", ticket="t", token="t"))["message"] == (
+            '"connect" needs either "token", "guest" or "ticket".'
+        )
+        await peer.do("connect", token=token("ada"))
+        await peer.socket.close()
 
 
 async def test_the_goodbye_is_spread_over_time_and_readiness_goes_first() -> None:

@@ -237,14 +237,14 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
     position: Position
 
 
-class Restart(msgspec.Struct, tag_field="type", tag="restart", omit_defaults=True):
+class Restart(msgspec.Struct, tag_field="type", tag="restart"):
     """The server stops: the connection is closed next, and is to come back after so many seconds, to any node.
 
     Said to one connection. With its `ticket`, if it has one, it need not prove again who it is; see `hubbub.tickets`.
     """
 
     after: float
-    ticket: str | None = None
+    ticket: str | msgspec.UnsetType = msgspec.UNSET
     message: str = "The server restarts: come back."
 
 

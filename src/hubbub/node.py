@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from msgspec import UNSET
+
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.commands import Commands
@@ -128,7 +130,7 @@ class Node:
             await self.backend.send_off([session.row for session in sessions if session.identity is not None])
         for session in sessions:
             if session.identity is not None and not session.closing:
-                restart = Restart(after, self.tickets.issue(session.identity, after))
+                restart = Restart(after, self.tickets.issue(session.identity, after) or UNSET)
                 self.send(session, session.wire.event(restart))
             session.close(Close.GOING_AWAY, self.now())
 

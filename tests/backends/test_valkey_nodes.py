@@ -101,7 +101,7 @@ async def test_server_programs_reach_everybody(
 async def test_a_node_that_ends_takes_its_members_along(start: Start, store: Store, peers: Peers) -> None:
     one = await start(backend=store.url())
     ada = await peers(one, guest="ada", group="g")
-    async with Server(Settings(port=0, backend=store.url(), shutdown_timeout=0)) as two:
+    async with Server(Settings(port=0, backend=store.url(), shutdown_timeout=0, absence=0.2)) as two:
         await peers(two, guest="bob", group="g")
         assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
     assert heard(await ada.event()) == ("USER_DISCONNECTED", "bob", 0)
@@ -119,7 +119,7 @@ async def test_an_empty_house_leaves_nothing_behind(start: Start, store: Store, 
     await bob.socket.close()
     while await store.run("HLEN", "hubbub:{9.0}:w", database=9) != 0:
         pass
-    lasting = [f"hubbub:{{9.0}}:{name}".encode() for name in ("lives", "pulse", "run", "run:epoch")]
+    lasting = [f"hubbub:{{9.0}}:{name}".encode() for name in ("lives", "pulse", "run", "run:epoch", "secret")]
     while sorted(await store.run("KEYS", "*", database=9)) != lasting:
         await asyncio.sleep(0.05)
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.client.rules import BACKOFF_CAP, backoff, comes_back, is_loopback, refresh_in, retry_delay, socket_url
-from hubbub.errors import Close, CommandError, ErrorCode
+from hubbub.client.rules import BACKOFF_CAP, backoff, comes_back, is_loopback, refresh_in, socket_url
+from hubbub.errors import CommandError, ErrorCode
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,6 @@ def test_what_is_no_server(url: str) -> None:
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_waits_are_bounded(attempt: int, random: float) -> None:
     assert 0 <= backoff(attempt, random) <= BACKOFF_CAP
-
-
-def test_an_expired_token_is_renewed_at_once_but_only_once() -> None:
-    assert retry_delay(Close.TOKEN_EXPIRED, 0, 1.0) == 0
-    assert retry_delay(Close.TOKEN_EXPIRED, 1, 1.0) == 1.0
-    assert retry_delay(Close.GOING_AWAY, 0, 1.0) == 0.5
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from hubbub.client.events import Event, Gap, Message, Notice, Other, Private, Problem
 from hubbub.client.places import Places
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.client.rules import backoff, comes_back
+from hubbub.client.rules import backoff, comes_back, retry_delay
 from hubbub.client.wire import Reply, encode, join_command, listing_command, post_command, read_frame, with_id
 from hubbub.messages import GroupRow, Position, UserRow, Welcome
 
@@ -117,6 +117,12 @@ def told(event: Event) -> Any:
 @pytest.mark.parametrize("vector", vectors("backoff.json"))
 def test_backoff(vector: dict[str, Any]) -> None:
     assert backoff(vector["attempt"], vector["random"]) == vector["delay"]
+
+
+@pytest.mark.parametrize("vector", vectors("retry_delay.json"))
+def test_retry_delay(vector: dict[str, Any]) -> None:
+    delay = retry_delay(vector["code"], vector["attempt"], vector["random"], vector["told"])
+    assert delay == vector["delay"]
 
 
 @pytest.mark.parametrize("vector", vectors("close_codes.json"))

@@ -131,6 +131,34 @@ for (const code of [1012, 4005, 4006, 4999]) {
   });
 }
 
+test('a server that restarts says when to come back, and its ticket spares the token function', async () => {
+  const server = await Server.start('--secret', SECRET);
+  let asked = 0;
+  const client = await Listener.connected(server, { token: () => ((asked += 1), token('alice')) });
+  await client.joinRealtime('g');
+  await server.stop();
+  assert.equal((await client.hear('reconnect')).delay, 1050);
+  await server.start();
+  await client.hear('success');
+  assert.deepEqual([client.user_id, client.group, asked], ['alice', 'g', 1]);
+});
+
+test('a ticket that is not taken is followed by a token', async () => {
+  const peer = await scripted((command, socket) => {
+    if (command.do === 'join') {
+      socket.send('{"type":"restart","after":0.01,"ticket":"bad"}');
+      socket.close(1001);
+      return undefined;
+    }
+    return command.ticket ? Object.assign(new Error('not any more'), { code: 'UNAUTHORIZED' }) : WELCOME;
+  });
+  const client = await Listener.connected(peer, { token: () => token('alice') });
+  client.joinRealtime('g').catch(() => {});
+  await client.hear('success');
+  const kinds = peer.commands.slice(0, 4).map(({ id, do: name, ...rest }) => Object.keys(rest)[0]);
+  assert.deepEqual([kinds, peer.connections], [['token', 'group', 'ticket', 'token'], 2]);
+});
+
 test('disconnected by the real server (4003): gone for good, and free to come again', async () => {
   const server = await Server.start('--secret', SECRET);
   const client = await Listener.connected(server, { token: token('alice') });

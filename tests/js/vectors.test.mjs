@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { HubbubError, Places, backoff, comesBack, commands, encode, readFrame, withId } from '../../src/hubbub/web/hubbub.js';
+import { HubbubError, Places, backoff, comesBack, commands, encode, readFrame, retryDelay, withId } from '../../src/hubbub/web/hubbub.js';
 import { vectors } from './support.mjs';
 
 const BY_METHOD = {
@@ -58,6 +58,12 @@ test('what is not JSON is ignored', () => assert.equal(readFrame('{"type":'), nu
 
 for (const { attempt, random, delay } of vectors('backoff')) {
   test(`backoff: retry ${attempt} with ${random}`, () => assert.equal(backoff(attempt, random), delay));
+}
+
+for (const { code, attempt, random, told, delay } of vectors('retry_delay')) {
+  test(`after ${code}, told ${told}: retry ${attempt} with ${random}`, () => {
+    assert.equal(retryDelay(code, attempt, random, told), delay);
+  });
 }
 
 for (const { code, come_back: comeBack } of vectors('close_codes')) {

@@ -19,6 +19,7 @@ from hubbub.client.rules import ABNORMAL, is_loopback
 from hubbub.client.wire import Command, Reply, encode, read_frame, with_id
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Gap as Lost
+from hubbub.messages import Restart
 
 SUBPROTOCOL = Subprotocol("hubbub.v1")
 MAX_FRAME = 16 * 1024 * 1024
@@ -84,7 +85,7 @@ class Call:
 class Connection:
     """One open WebSocket. `run` must be running for anything to happen."""
 
-    def __init__(self, socket: ClientConnection, on_event: Callable[[Event | Lost], None]) -> None:
+    def __init__(self, socket: ClientConnection, on_event: Callable[[Event | Lost | Restart], None]) -> None:
         self._socket = socket
         self._on_event = on_event
         self._outbox: asyncio.Queue[Call] = asyncio.Queue()
@@ -170,7 +171,7 @@ class _Opening(connect):
 
 
 async def open_connection(
-    url: str, on_event: Callable[[Event | Lost], None], *, timeout: float, tls: ssl.SSLContext | None
+    url: str, on_event: Callable[[Event | Lost | Restart], None], *, timeout: float, tls: ssl.SSLContext | None
 ) -> Connection:
     """Open a WebSocket.
 

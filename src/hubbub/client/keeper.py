@@ -19,7 +19,8 @@ from hubbub.client.results import Joined
 from hubbub.client.rules import STEADY, comes_back, is_temporary, refresh_in, retry_delay, socket_url
 from hubbub.client.wire import check_size, connect_command, join_command
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.messages import Position, Welcome
+from hubbub.messages import Gap as Lost
+from hubbub.messages import Position, Restart, Welcome
 
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, perhaps async, that returns a fresh one."""
@@ -81,6 +82,8 @@ class Keeper:
         self._calls: dict[Call, None] = {}  # not answered yet, in the order in which they were made
         self._connection: Connection | None = None  # identified, and back in its group
         self._ready_at = float("inf")
+        self._restart: Restart | None = None  # the server has told us to come back
+        self._ticket: str | None = None  # from then on, until it was used
         self.places = Places(emit)
         self.welcome: Welcome | None = None
         self.trouble = "no answer yet"
@@ -132,21 +135,23 @@ class Keeper:
                 return end
             if time.monotonic() - self._ready_at >= STEADY:
                 attempt = 0
-            delay = retry_delay(end.code, attempt, random.random())  # noqa: S311  (spreads load, guards nothing)
+            told = None if self._restart is None else self._restart.after
+            delay = retry_delay(end.code, attempt, random.random(), told)  # noqa: S311  (spreads load, guards nothing)
+            self._restart = None
             self._emit(Reconnecting(end.code, end.reason, delay))
             await asyncio.sleep(delay)
-            attempt += 1
+            attempt += told is None
 
     async def _stay_connected(self) -> End:
         """Connect, identify, go back to the group, and stay until it ends. Return the end; never raise."""
         running: asyncio.Task[End] | None = None
         try:
-            credentials = await self._target.credentials()
+            credentials = {"ticket": self._ticket} if self._ticket else await self._target.credentials()
             connection = await open_connection(
-                self._url, self.places.hear, timeout=self._target.timeout, tls=self._target.tls
+                self._url, self._hear, timeout=self._target.timeout, tls=self._target.tls
             )
             running = asyncio.create_task(connection.run())
-            welcome = await self._identify(connection, credentials)
+            welcome = await self._enter(connection, credentials)
             await self._rejoin(connection)
             self._ready(connection, welcome)
             renewing = asyncio.create_task(self._renew_token(connection, welcome.expires))
@@ -164,6 +169,24 @@ class Keeper:
             if running:
                 running.cancel()
                 await asyncio.wait([running])
+
+    async def _enter(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
+        """Say who we are; with a token after all, if a ticket is not taken."""
+        had_ticket, self._ticket = self._ticket is not None, None
+        try:
+            return await self._identify(connection, credentials)
+        except CommandError as error:
+            if not had_ticket or error.code != ErrorCode.UNAUTHORIZED:
+                raise
+        return await self._identify(connection, await self._target.credentials())
+
+    def _hear(self, event: Event | Lost | Restart) -> None:
+        if not isinstance(event, Restart):
+            self.places.hear(event)
+            return
+        self._restart = event
+        if isinstance(event.ticket, str):
+            self._ticket = event.ticket
 
     async def _identify(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
         call = Call(connect_command(credentials, self.places.inbox), Welcome, self.places.welcomed)

@@ -47,8 +47,14 @@ def comes_back(code: int | str, *, renewable: bool) -> bool:
     return is_temporary(code) or (code == ErrorCode.UNAUTHORIZED and renewable)
 
 
-def retry_delay(code: int | str, attempt: int, random: float) -> float:
-    """Return the seconds to wait after an end with `code`: `backoff`, or nothing when all it takes is a new token."""
+def retry_delay(code: int | str, attempt: int, random: float, told: float | None = None) -> float:
+    """Return the seconds to wait after an end with `code`.
+
+    What the server said with its ``restart``, if it did, since it spreads those whom it sends away; nothing when all it
+    takes is a new token; otherwise `backoff`.
+    """
+    if told is not None:
+        return min(max(told, 0.0), BACKOFF_CAP)
     return 0.0 if code == Close.TOKEN_EXPIRED and attempt == 0 else backoff(attempt, random)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from hubbub.client.events import UNREADABLE, Event, Message, Notice, Other, Private, Problem
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Gap as Lost
-from hubbub.messages import Position
+from hubbub.messages import Position, Restart
 
 Command: TypeAlias = dict[str, Any]
 """A command as it goes over the wire, without its ``id``."""
@@ -165,12 +165,13 @@ class _Frame(msgspec.Struct):
 
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_event = msgspec.json.Decoder(Message | Private | Notice).decode
+_decode_restart = msgspec.json.Decoder(Restart).decode
 _decode_lost = msgspec.json.Decoder(Lost).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 _KNOWN = {"message", "private", "notice"}
 
 
-def read_frame(text: str | bytes) -> Reply | Event | Lost | None:
+def read_frame(text: str | bytes) -> Reply | Event | Lost | Restart | None:
     """Read one frame from the server.
 
     Returns:
@@ -187,6 +188,8 @@ def read_frame(text: str | bytes) -> Reply | Event | Lost | None:
             return None
         if frame.type == "gap":
             return _decode_lost(text)
+        if frame.type == "restart":
+            return _decode_restart(text)
         return _decode_event(text) if frame.type in _KNOWN else Other(frame.type, _decode_any(text))
     except msgspec.ValidationError as error:
         return None if "$.message" not in str(error) else _unreadable(error)

@@ -161,6 +161,15 @@ function backoff(attempt, random) {
 }
 
 /**
+ * Seconds to wait before connecting again after an end with `code`: what the server said with its `restart`, if it did,
+ * since it spreads those whom it sends away; nothing when all it takes is a new token; otherwise `backoff`.
+ */
+function retryDelay(code, attempt, random, told = null) {
+  if (typeof told === 'number') return Math.min(Math.max(told, 0), BACKOFF_CAP);
+  return code === TOKEN_EXPIRED && attempt === 0 ? 0 : backoff(attempt, random);
+}
+
+/**
  * Whether to connect again after a connection ended, or was refused, with `code`.
  *
  * @param {number | string} code  a close code, or the error code of the refusal
@@ -525,6 +534,8 @@ class Hubbub {
   #calls = new Set(); // not answered yet, in the order in which they were made
   #pages = new Pages();
   #wake = null; // ends the wait before the next attempt
+  #restart = null; // the server has told us to come back
+  #ticket = null; // from then on, until it was used
 
   constructor(url, options = {}) {
     if (isObject(url) && !isA(url, 'URL')) [url, options] = [undefined, url];
@@ -651,7 +662,10 @@ class Hubbub {
         return;
       }
       if (Date.now() - run.since >= STEADY_MS) attempt = 0;
-      const delay = code === TOKEN_EXPIRED && attempt === 0 ? 0 : 1000 * backoff(attempt, Math.random());
+      const told = this.#restart?.after;
+      this.#restart = null;
+      const delay = 1000 * retryDelay(code, attempt, Math.random(), told);
+      if (told !== undefined) attempt -= 1; // that was no failure
       this.#emit({ type: 'reconnect', message: 'Reconnecting to WebSocket server...', code, reason, delay });
       if (!run.over) await this.#wait(delay);
     }
@@ -662,12 +676,11 @@ class Hubbub {
     let connection = null;
     try {
       const WebSocket = this.#options.WebSocket ?? (await findWebSocket());
-      const credentials = await this.#credentials();
+      const credentials = this.#ticket === null ? await this.#credentials() : { ticket: this.#ticket };
       if (run.over) return {};
       connection = run.connection = this.#open(WebSocket, run);
       await within(this.#timeout, connection.opened.promise, 'opening the connection');
-      const identified = this.#identify(connection, credentials);
-      const welcome = await within(this.#timeout, identified, 'connect');
+      const welcome = await this.#enter(connection, credentials);
       await this.#rejoin(connection);
       if (!connection.end && !run.over) this.#ready(run, connection, welcome);
       return await connection.ended.promise;
@@ -682,7 +695,7 @@ class Hubbub {
 
   #open(WebSocket, run) {
     try {
-      return new Connection(WebSocket, this.#url, (event) => run.over || this.#places.hear(event));
+      return new Connection(WebSocket, this.#url, (event) => run.over || this.#hear(event));
     } catch (error) {
       throw new HubbubError('INVALID_REQUEST', `Cannot open ${this.#url}: ${error.message}`, { cause: error });
     }
@@ -697,6 +710,23 @@ class Hubbub {
     } catch (error) {
       throw new HubbubError('UNAUTHORIZED', `The token function failed: ${error?.message ?? error}`, { cause: error });
     }
+  }
+
+  /** Say who we are; with a token after all, if a ticket is not taken. */
+  async #enter(connection, credentials) {
+    this.#ticket = null;
+    try {
+      return await within(this.#timeout, this.#identify(connection, credentials), 'connect');
+    } catch (error) {
+      if (!credentials.ticket || error.code !== 'UNAUTHORIZED') throw error;
+    }
+    return within(this.#timeout, this.#identify(connection, await this.#credentials()), 'connect');
+  }
+
+  #hear(event) {
+    if (event.type !== 'restart') return this.#places.hear(event);
+    this.#restart = event;
+    this.#ticket = event.ticket ?? null;
   }
 
   #identify(connection, credentials) {
@@ -733,7 +763,7 @@ class Hubbub {
   async #finish(run, code, error) {
     if (run.over) return; // by a callback that was just told why
     run.over = true;
-    this.#run = this.#connection = this.#welcome = null;
+    this.#run = this.#connection = this.#welcome = this.#restart = this.#ticket = null;
     this.#places = new Places((event) => this.#emit(event));
     this.#pages.clear();
     globalThis.removeEventListener?.('online', this.#online);
@@ -805,4 +835,4 @@ class Hubbub {
 // --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------
 // Pages need the first two. The rest is for the tests, and may change.
 export { Hubbub, HubbubError };
-export { Pages, Places, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, socketUrl, withId };
+export { Pages, Places, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, retryDelay, socketUrl, withId };
