@@ -20,6 +20,7 @@ from unittest import mock
 import uvloop
 from delivery_cost import cost
 from delivery_judge import LIMITS, Listener, Posts, begin, level, report, until, verdict
+from delivery_rolling import rolling
 from delivery_stores import stores
 from load_server import Target, serving
 
@@ -82,7 +83,7 @@ async def drops(shared: bool, seconds: float = 120.0) -> None:
     more = {
         "kinds": dict(faults),
         "rate": round(sum(len(each.heard) for each in listeners) / seconds),
-        "longest away": f"{max(each.away for each in listeners):.2f} s",
+        "longest away": f"{max(away for each in listeners for away in each.absences):.2f} s",
         "failed": posts.failed,
     }
     report("drops", faults.total(), 5000 if seconds >= 120 else 1, verdict(listeners, posts), **more)
@@ -187,6 +188,7 @@ SCENARIOS: dict[str, Callable[[bool], Awaitable[None]]] = {
     "restarts": restarts,
     "keys": keys,
     "kills": kills,
+    "rolling": rolling,
     "stores": stores,
     "cost": cost,
 }

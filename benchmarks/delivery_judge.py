@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent / "abuse")]
 
 import hubbub
 from histories import Verdict, judge
-from hubbub.client import Client, Connected, Event, Gap, Message, Reconnecting
+from hubbub.auth import make_token
+from hubbub.client import Client, Connected, Event, Gap, Message, Notice, Reconnecting
 
 LIMITS = ("--rate-limit", "0", "--shutdown-timeout", "0", "--drain-spread", "0", "--log-level", "error")
 NEVER = 1_000_000
@@ -29,19 +31,25 @@ class Listener:
         gaps: Epoch, first and last number of what was said to be missing.
         restarts: Gaps after which the numbers began anew.
         back: When it was connected, each time.
-        away: The longest time for which it was not, seconds.
+        absences: For how long it was not, seconds, each time.
+        notices: Who came and went, since `begin` last forgot it.
+        asked: How often it had to fetch a token, if it has any.
     """
 
-    def __init__(self, url: str, name: str, group: str) -> None:
+    def __init__(self, url: str, name: str, group: str, secret: str | None = None) -> None:
         self.group = group
         self.epoch = ""
         self.heard: list[tuple[str, int, int]] = []
         self.gaps: list[tuple[str, int, int]] = []
         self.restarts = 0
         self.back: list[float] = []
-        self.away = 0.0
+        self.absences: list[float] = []
+        self.notices: list[Notice] = []
+        self.asked = 0
         self._left = 0.0
-        self.client: Client = hubbub.connect(url, guest=name, on_event=self.hear, timeout=60, max_events=NEVER)
+        self._name, self._secret = name, secret
+        who: dict[str, Any] = {"guest": name} if secret is None else {"token": self._token}
+        self.client: Client = hubbub.connect(url, **who, on_event=self.hear, timeout=60, max_events=NEVER)
 
     async def begin(self) -> None:
         """Connect and join."""
@@ -63,13 +71,20 @@ class Listener:
                 else:
                     first = event.since.seq if event.since else 0
                     self.gaps.append((self.epoch, first + 1, event.position.seq))
+            case Notice():
+                self.notices.append(event)
             case Reconnecting():
                 self._left = self._left or time.monotonic()
             case Connected():
                 self.back.append(time.monotonic())
                 if self._left:
-                    self.away = max(self.away, time.monotonic() - self._left)
+                    self.absences.append(time.monotonic() - self._left)
                     self._left = 0.0
+
+    def _token(self) -> str:
+        self.asked += 1
+        assert self._secret is not None
+        return make_token(self._name, self._secret)
 
     def judge(self, epoch: str, last: int) -> Verdict:
         """Judge what was heard of one epoch, from its first message on."""
@@ -81,6 +96,10 @@ async def begin(listeners: list[Listener]) -> None:
     """Let them come, not all at once."""
     for start in range(0, len(listeners), 50):
         await asyncio.gather(*(each.begin() for each in listeners[start : start + 50]))
+    for each in listeners:
+        await each.client.get_realtime_groups(value="-")  # so what they have heard of each other is here
+    for each in listeners:
+        each.notices.clear()
 
 
 async def until(condition: Callable[[], bool], patience: float = 60.0) -> None:
