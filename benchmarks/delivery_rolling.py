@@ -1,4 +1,4 @@
-"""A rolling restart under load, as a scenario of `delivery`: SIGTERM to one node after the other, and nobody notices."""
+"""A rolling restart under load, for `delivery`: SIGTERM to one node after the other, and nobody notices."""
 
 from __future__ import annotations
 

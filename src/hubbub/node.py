@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from hubbub.admission import Admission
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.commands import Commands
@@ -62,6 +63,7 @@ class Node:
         self.counters = Counters()
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
+        self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
         self.hub = Hub(self.after_tick)
         self.send = self.hub.send
         self.deliver = self.hub.publish
@@ -145,8 +147,8 @@ class Node:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many connections as the settings allow."""
-        return len(self.sessions) >= self.settings.max_connections
+        """Whether there are as many connections as the settings allow, those at the door among them."""
+        return len(self.sessions) + self.admission.waiting >= self.settings.max_connections
 
     def after_tick(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the sockets have been looked at once more, or twice; in the order of the calls.

@@ -249,6 +249,7 @@ async def test_the_server_stops(start: Start, peers: Peers) -> None:
     server = await start()
     peer = await peers(server, guest="ada", group="g")
     server.stop()
+    assert (await peer.event())["type"] == "restart"
     with pytest.raises(ConnectionClosed):
         await peer.socket.recv()
     assert peer.socket.close_code == Close.GOING_AWAY

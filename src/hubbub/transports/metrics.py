@@ -62,6 +62,9 @@ class _NodeCollector(Collector):
         yield GaugeMetricFamily("hubbub_tasks", "Tasks of the event loop, the one that answers this included.", tasks)
         yield GaugeMetricFamily("hubbub_backend_ready", "Whether the backend answers: 1 or 0.", node.backend.ready)
         yield GaugeMetricFamily("hubbub_connections", "WebSocket connections, identified or not.", len(node.sessions))
+        waiting = node.admission.waiting
+        yield GaugeMetricFamily("hubbub_waiting_connections", "Connections that wait to be let in.", waiting)
+        yield GaugeMetricFamily("hubbub_admission_rate", "Connections a second let in of a line.", node.admission.rate)
         yield GaugeMetricFamily(
             "hubbub_identified_connections", "Connections that are identified.", len(hub.connections)
         )

@@ -13,6 +13,7 @@ import logging
 import secrets
 import socket
 import struct
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -48,6 +49,9 @@ PIECE = 2048
 
 TINY = 1024
 """Bytes of a fragment below which it counts as wasted; the last one of a message does not count."""
+
+LONGEST_WAIT = 5.0
+"""Seconds that a newcomer may have to wait at the door; if it would be longer, it is told to try again later."""
 
 _LOG = logging.getLogger("hubbub.websocket")
 _LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens with them
@@ -157,27 +161,50 @@ class WebSocketProtocol(asyncio.Protocol):
     # --- the opening handshake ---
 
     def _upgrade(self, request: bytes) -> None:
-        settings = self._node.settings
         try:
-            handshake = parse(request, settings.origins, local_only=settings.allow_guests)
-            wire = ROUTES.get(handshake.path)
-            if wire is None:
-                text = f"There is no WebSocket at this path; try {' or '.join(ROUTES)}."
-                raise Refused(404, ErrorCode.INVALID_REQUEST, text)
-            if self._node.draining or self._node.full:
-                text = "The server is stopping." if self._node.draining else "The server is full; try again later."
-                raise Refused(503, ErrorCode.UNAVAILABLE, text, "Retry-After: 5\r\n")
-            if handshake.token is None:
-                if not wire.dialect.connects:
-                    raise Refused(401, ErrorCode.UNAUTHORIZED, 'Put a token into the address: "?token=…".')
-                self._open(handshake, wire)
-            elif self._node.auth.waits:
+            handshake, wire = self._check(request)
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        if not self._node.admission.enter(partial(self._admit, handshake, wire)):
+            self._transport.pause_reading()  # until its turn has come
+
+    def _check(self, request: bytes) -> tuple[Handshake, Wire]:
+        """Return what is asked for and in which language. Raises `Refused`."""
+        node = self._node
+        handshake = parse(request, node.settings.origins, local_only=node.settings.allow_guests)
+        wire = ROUTES.get(handshake.path)
+        if wire is None:
+            text = f"There is no WebSocket at this path; try {' or '.join(ROUTES)}."
+            raise Refused(404, ErrorCode.INVALID_REQUEST, text)
+        if node.draining:
+            raise _unavailable("The server is stopping.")
+        if node.full:
+            raise _unavailable("The server is full; try again later.")
+        if node.admission.wait > LONGEST_WAIT:
+            raise _unavailable("Too many come at once; try again later.")
+        if handshake.token is None and not wire.dialect.connects:
+            raise Refused(401, ErrorCode.UNAUTHORIZED, 'Put a token into the address: "?token=…".')
+        return handshake, wire
+
+    def _admit(self, handshake: Handshake, wire: Wire) -> None:
+        """Answer the request: it may have waited, and the other side, or the server, may have had enough of it."""
+        if self._transport.is_closing():
+            return
+        auth = self._node.auth
+        try:
+            if self._node.draining:
+                raise _unavailable("The server is stopping.")
+            if handshake.token is not None and auth.waits:
                 self._transport.pause_reading()
                 self._node.spawn(self._authenticate(handshake, wire))
-            else:
-                self._open(handshake, wire, self._node.auth.check(handshake.token))
+                return
+            self._open(handshake, wire, None if handshake.token is None else auth.check(handshake.token))
         except (Refused, CommandError) as refused:
             self._refuse(refused)
+            return
+        if not self._transport.is_reading():
+            self._transport.resume_reading()
 
     async def _authenticate(self, handshake: Handshake, wire: Wire) -> None:
         assert handshake.token is not None
@@ -288,6 +315,10 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.close()
         else:
             self._session.close(Close.GOING_AWAY, self._node.now())
+
+
+def _unavailable(message: str) -> Refused:
+    return Refused(503, ErrorCode.UNAVAILABLE, message, "Retry-After: 5\r\n")
 
 
 def _close_code(protocol: StrictProtocol | None) -> str:
