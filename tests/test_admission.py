@@ -97,7 +97,7 @@ def test_a_late_look_does_not_let_in_all_at_once() -> None:
         world.come(number)
     world.time += 3600  # the machine slept
     world.run(most=1)
-    assert world.per_look[0] <= BURST
+    assert world.per_look[0] <= 3 * STEP * FIRST
 
 
 def test_how_long_it_will_take() -> None:

@@ -21,10 +21,10 @@ STEP = 0.01
 BUSY = 0.02
 """Seconds of work between two looks from which fewer are let in."""
 
-FIRST, SLOWEST, FASTEST = 1_000.0, 100.0, 20_000.0
+FIRST, SLOWEST, FASTEST = 3_000.0, 100.0, 20_000.0
 """Newcomers a second: at the start, and between these bounds."""
 
-FASTER, SLOWER = 1.25, 0.6
+FASTER, SLOWER = 1.02, 0.6
 """What the rate is multiplied by after a look."""
 
 BURST = 32.0
@@ -76,6 +76,7 @@ class Admission:
                 self._level -= 1
                 newcomer()
                 return True
+            self.rate = min(self.rate, FIRST)  # what was right for the last line may be too much for this one
             self._worked = self._work()
             self._schedule(STEP, self._look)
         self._line.append(newcomer)
