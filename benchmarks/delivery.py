@@ -20,6 +20,7 @@ from unittest import mock
 import uvloop
 from delivery_cost import cost
 from delivery_judge import LIMITS, Listener, Posts, begin, level, report, until, verdict
+from delivery_many import many, stopped
 from delivery_rolling import rolling
 from delivery_stores import stores
 from load_server import Target, serving
@@ -189,6 +190,8 @@ SCENARIOS: dict[str, Callable[[bool], Awaitable[None]]] = {
     "keys": keys,
     "kills": kills,
     "rolling": rolling,
+    "many": many,
+    "stopped": stopped,
     "stores": stores,
     "cost": cost,
 }

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,29 @@ LIMITS = ("--rate-limit", "0", "--shutdown-timeout", "0", "--drain-spread", "0",
 NEVER = 1_000_000
 
 
-class Listener:
-    """One client of one group, and everything that its callback was given.
+class History:
+    """What the callback of one client was given of its group.
 
     Attributes:
         heard: Epoch, number and content of each message, in the order of the callback.
         gaps: Epoch, first and last number of what was said to be missing.
+    """
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+        self.heard: list[tuple[str, int, int]] = []
+        self.gaps: list[tuple[str, int, int]] = []
+
+    def judge(self, epoch: str, last: int) -> Verdict:
+        """Judge what was heard of one epoch, from its first message on."""
+        heard = [(seq, content) for each, seq, content in self.heard if each == epoch]
+        return judge(heard, [(first, end) for each, first, end in self.gaps if each == epoch], 1, last)
+
+
+class Listener(History):
+    """One client of one group, and everything that its callback was given.
+
+    Attributes:
         restarts: Gaps after which the numbers began anew.
         back: When it was connected, each time.
         absences: For how long it was not, seconds, each time.
@@ -37,10 +54,8 @@ class Listener:
     """
 
     def __init__(self, url: str, name: str, group: str, secret: str | None = None) -> None:
-        self.group = group
+        super().__init__(group)
         self.epoch = ""
-        self.heard: list[tuple[str, int, int]] = []
-        self.gaps: list[tuple[str, int, int]] = []
         self.restarts = 0
         self.back: list[float] = []
         self.absences: list[float] = []
@@ -85,11 +100,6 @@ class Listener:
         self.asked += 1
         assert self._secret is not None
         return make_token(self._name, self._secret)
-
-    def judge(self, epoch: str, last: int) -> Verdict:
-        """Judge what was heard of one epoch, from its first message on."""
-        heard = [(seq, content) for each, seq, content in self.heard if each == epoch]
-        return judge(heard, [(first, end) for each, first, end in self.gaps if each == epoch], 1, last)
 
 
 async def begin(listeners: list[Listener]) -> None:
@@ -154,7 +164,7 @@ class Posts:
             self.failed += 1
 
 
-def verdict(listeners: list[Listener], posts: Posts) -> Counter[str]:
+def verdict(listeners: Sequence[History], posts: Posts) -> Counter[str]:
     """Judge all histories, and hold them against each other and against the acknowledgements."""
     found: Counter[str] = Counter(lost=0, doubled=0, disordered=0, unheard=0, differing=0)
     for group, done in posts.done.items():
