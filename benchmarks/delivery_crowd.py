@@ -2,8 +2,8 @@
 
     python benchmarks/delivery_crowd.py URL CLIENTS FIRST GROUPS
 
-runs the clients ``u<FIRST>`` and so on, spread over so many groups. It says ``ready``; told on standard input how far each
-group has come, it waits until everybody is there, prints what they were given, as JSON, and ends.
+runs the clients ``u<FIRST>`` and so on, spread over so many groups. It says ``ready``; told on standard input how far
+each group has come, it waits until everybody is there, prints what they were given, as JSON, and ends.
 """
 
 from __future__ import annotations

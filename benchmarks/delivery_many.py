@@ -1,4 +1,4 @@
-"""One of three workers is killed under 3,000 clients, and a crowd is stopped by its machine: scenarios of `delivery`."""
+"""Scenarios of `delivery`: a worker is killed under 3,000 clients, and a crowd is stopped by its machine."""
 
 from __future__ import annotations
 
@@ -43,21 +43,13 @@ async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int 
         positions = await all_heard(posters)
         await asyncio.gather(*(crowd.end(positions) for crowd in crowds))
         await asyncio.gather(*(each.client.close_realtime() for each in posters))
-    for crowd in crowds:
-        for back in crowd.back:
-            times += [
-                min(at - died for at in back[1:] if at > died) for died in deaths if died in _struck(back, deaths)
-            ]
+    for back in (back for crowd in crowds for back in crowd.back):
+        times += [at - max(died for died in deaths if died < at) for at in back[1:]]
     found = verdict([*posters, *(each for crowd in crowds for each in crowd.histories)], posts)
     p99 = statistics.quantiles(times, n=100)[98]
     report("many", len(deaths), rounds, found, resumed=len(times), p99=f"{p99:.2f} s", longest=f"{max(times):.2f} s",
            failed=posts.failed)  # fmt: skip
     assert len(times) > rounds * clients / 6, "too few were struck: nothing was proved"
-
-
-def _struck(back: list[float], deaths: list[float]) -> set[float]:
-    """Return the deaths after which a client came back, before the next one."""
-    return {max(died for died in deaths if died < at) for at in back[1:]}
 
 
 def workers(node: Target) -> list[int]:
@@ -73,7 +65,7 @@ async def all_heard(listeners: list[Listener]) -> dict[str, Position]:
 
 
 async def stopped(shared: bool, seconds: float = 60.0, clients: int = 100) -> None:
-    """A process with clients is stopped for longer than a node waits for signs of life, and goes on; again and again."""
+    """A process with clients is stopped for longer than a node waits for a sign of life; again and again."""
     with ExitStack() as running:
         options = (*LIMITS, "--ping-interval", "0.5")
         if shared:
