@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
 import statistics
 import time
@@ -12,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from delivery_crowd import Crowd
-from delivery_judge import LIMITS, Listener, Posts, begin, level, report, until, verdict
+from delivery_judge import LIMITS, Listener, Posts, begin, report, until, verdict
 from load_server import Target, serving
 
 from hubbub.messages import Position
@@ -20,6 +19,10 @@ from store import Store
 
 CROWDS = 2
 """Processes that the clients are in: as many as this machine has cores."""
+
+
+PAUSE = 8.0
+"""Seconds from one kill to the next: who loses a connection that was younger than 5 s waits longer and longer."""
 
 
 async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int = 100) -> None:
@@ -35,12 +38,13 @@ async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int 
         posts, deaths = Posts(posters), list[float]()
         for _ in range(rounds):
             await until(lambda: len(workers(node)) == 3)
-            busy = asyncio.create_task(posts.run(100, time.monotonic() + 4))
+            busy = asyncio.create_task(posts.run(100, time.monotonic() + PAUSE))
             await asyncio.sleep(1)
-            os.kill(random.choice(workers(node)), signal.SIGKILL)
+            victim = min(workers(node), key=lambda worker: abs(connections(worker) - clients / 3))
+            os.kill(victim, signal.SIGKILL)
             deaths.append(time.monotonic())
             await busy
-        positions = await all_heard(posters)
+        positions = await all_heard(posters, posts)
         await asyncio.gather(*(crowd.end(positions) for crowd in crowds))
         await asyncio.gather(*(each.client.close_realtime() for each in posters))
     for back in (back for crowd in crowds for back in crowd.back):
@@ -58,9 +62,14 @@ def workers(node: Target) -> list[int]:
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-async def all_heard(listeners: list[Listener]) -> dict[str, Position]:
-    """Wait until all of each group have heard the same, and return how far that is."""
-    await level(listeners)
+def connections(process: int) -> int:
+    """Return how many files a process has open; nearly all of them are connections."""
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+async def all_heard(listeners: list[Listener], posts: Posts) -> dict[str, Position]:
+    """Wait until all have heard as many messages as were acknowledged, and return how far that is, by group."""
+    await until(lambda: all(len(each.heard) >= len(posts.done[each.group]) for each in listeners))
     return {each.group: each.client.position for each in listeners if each.client.position is not None}
 
 
@@ -84,7 +93,7 @@ async def stopped(shared: bool, seconds: float = 60.0, clients: int = 100) -> No
             crowd.signal(signal.SIGCONT)
             await asyncio.sleep(1.0)
         await posting
-        await crowd.end(await all_heard(listeners))
+        await crowd.end(await all_heard(listeners, posts))
         await asyncio.gather(*(each.client.close_realtime() for each in listeners))
     returns = sum(len(back) - 1 for back in crowd.back)
     report("stopped", returns, clients, verdict([*listeners, *crowd.histories], posts), failed=posts.failed)
