@@ -60,7 +60,7 @@ async def start_node(backend: str) -> NodeProcess:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hubbub.cli", "serve", "--config", os.devnull, "--port", "0", "--rate-limit", "0",
         "--log-level", "error", "--backend", backend, "--max-connections-per-user", "5000", "--shutdown-timeout", "0",
-        "--drain-spread", "0",
+        "--drain-spread", "0", "--absence", "0",  # so that who goes is announced at once
         stdout=asyncio.subprocess.PIPE,
     )
     # fmt: on
@@ -105,7 +105,7 @@ class Client:
                 if isinstance(event["message"], float):
                     self.times.append(time.perf_counter() - event["message"])
             else:
-                self.events[event["code"], event["sender_cid"]] += 1
+                self.events[event.get("code"), event.get("sender_cid")] += 1
 
     def heard(self, code: str) -> int:
         """Return how many events with this code have come."""

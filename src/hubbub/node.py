@@ -128,8 +128,9 @@ class Node:
             await self._send_away(sessions[step::steps], after)
 
     async def _send_away(self, sessions: list[Session], after: float) -> None:
-        with suppress(CommandError):  # the store is away: then others hear that they go and come
-            await self.backend.send_off([session.row for session in sessions if session.identity is not None])
+        if self.settings.absence:
+            with suppress(CommandError):  # the store is away: then others hear that they go and come
+                await self.backend.send_off([session.row for session in sessions if session.identity is not None])
         for session in sessions:
             if session.identity is not None and not session.closing:
                 restart = Restart(after, self.tickets.issue(session.identity, after) or UNSET)

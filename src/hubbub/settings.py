@@ -105,7 +105,7 @@ class Settings:
     """Seconds between pings of an idle connection; one silent for two intervals is closed with 4006."""
     absence: float = 5.0
     """Seconds for which others hear nothing of a connection that was told to leave because the server stops; if its
-    user is back by then, they never do. The legacy client comes back after 3."""
+    user is back by then, they never do. The legacy client comes back after 3; with 0 they hear it at once."""
     drain_spread: float = 2.0
     """Seconds over which connections are told to leave when the server stops; a few are told at once."""
     shutdown_timeout: float = 5.0
