@@ -41,7 +41,8 @@ browser:
 soak: $(VENV)/tested
 	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
 	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
-	@for what in drops "drops valkey" keys "keys valkey" restarts kills stores; do \
+	@for what in drops "drops valkey" keys "keys valkey" restarts kills stores \
+    rolling many stopped "stopped valkey"; do \
 	  $(BIN)/python benchmarks/delivery.py $$what || exit 1; done
 	@$(BIN)/python benchmarks/mutants.py
 

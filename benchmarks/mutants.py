@@ -24,6 +24,8 @@ FAULTS = "tests/backends/test_valkey_faults.py"
 SEAM = "tests/backends/test_seam.py"
 HISTORY = "tests/test_history.py"
 RESUME = "tests/test_resume.py"
+ABSENCES = "tests/backends/test_absences_contract.py"
+DRAIN = "tests/backends/test_valkey_drain.py"
 TAIL = "tests/backends/test_valkey_tail.py"
 
 
@@ -83,6 +85,17 @@ MUTANTS = [
            "        await self._catch_up()\n", "", FAULTS),
     Mutant("a message is published and not kept, in the store", "backends/valkey/scripts/post.lua",
            "keep(P .. 'h:' .. ARGV[1], key, ARGV[2], MOST)\n", "", CONTRACT),
+    Mutant("nobody is told whom to expect back", "node.py",
+           "await self.backend.send_off([", "_ = list([", DRAIN),
+    Mutant("a return is announced, in the store", "backends/valkey/scripts/move.lua",
+           "number and returns(ARGV[4], ARGV[2]) and '' or ARGV[7]", "ARGV[7]", ABSENCES),
+    Mutant("who stays away is never said to have gone", "backends/memory.py",
+           "for group, user in self._absences.over(now):\n            self._stayed_away(group, user, now)\n",
+           "self._absences.over(now)\n", ABSENCES),
+    Mutant("a ticket outlives its token", "tickets.py",
+           'min(claims["exp"], identity.expires or 0)', 'claims["exp"]', "tests/test_tickets.py"),
+    Mutant("newcomers come in as fast as they like", "admission.py",
+           "(SLOWER if busy else FASTER)", "FASTER", "tests/test_admission.py"),
 ]
 # fmt: on
 

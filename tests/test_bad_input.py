@@ -63,7 +63,7 @@ REPLIES = [
     ('{"id":9,"do":"groups","startKey":{"user_id":"a","connection_id":"b"}}', 9, "INVALID_PARAMETER", '"startKey"'),
     ('{"id":9,"do":"users","group":"g","startKey":{"group":"a"}}', 9, "INVALID_PARAMETER", '"startKey"'),
     ('{"id":9,"do":"users","group":""}', 9, "INVALID_PARAMETER", '"group" must be 1'),
-    ('{"id":9,"do":"connect"}', 9, "INVALID_PARAMETER", '"token" or "guest"'),
+    ('{"id":9,"do":"connect"}', 9, "INVALID_PARAMETER", '"token", "guest" or "ticket"'),
     ('{"id":9,"do":"connect","guest":""}', 9, "INVALID_PARAMETER", '"guest"'),
     ('{"id":9,"do":"connect","token":"x"}', 9, "UNAUTHORIZED", "token"),
     ('{"id":9,"do":"connect","guest":"somebody else"}', 9, "FORBIDDEN", "another user"),

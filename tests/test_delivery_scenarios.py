@@ -28,8 +28,10 @@ Scenario = Callable[..., Awaitable[None]]
         (delivery.restarts, False, {"rounds": 1, "clients": 40}),
         (delivery.kills, True, {"rounds": 1, "clients": 30}),
         (delivery.stores, True, {"rounds": 1}),
+        (delivery.rolling, True, {"rounds": 1, "clients": 60}),
+        (delivery.stopped, False, {"seconds": 6.0, "clients": 10}),
     ],
-    ids=["drops", "keys", "restarts", "kills", "stores"],
+    ids=["drops", "keys", "restarts", "kills", "stores", "rolling", "stopped"],
 )
 async def test_nothing_is_lost_without_a_word(scenario: Scenario, shared: bool, size: dict[str, Any]) -> None:
     await scenario(shared, **size)

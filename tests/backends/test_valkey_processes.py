@@ -19,7 +19,7 @@ Peers = Callable[..., Awaitable[Peer]]
 
 @pytest.fixture
 async def process(store: Store, tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving("--backend", store.url(), "--shutdown-timeout", "1", cwd=tmp_path) as running:
+    async with serving("--backend", store.url(), "--shutdown-timeout", "1", "--absence", "0", cwd=tmp_path) as running:
         yield running
 
 

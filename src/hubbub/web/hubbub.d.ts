@@ -42,13 +42,14 @@ export class Hubbub {
   joinRealtime(params?: Partial<JoinParams> | string | FormLike | null): Promise<JoinResult>;
 
   /**
-   * Send JSON to the joined group or to a user. Resolves when the server has handed it out. It is sent at most once: a
-   * message that was sent but not answered when the connection broke is rejected, although it may have arrived.
+   * Send JSON to the joined group or to a user. Resolves when the server has handed it out. If the connection breaks
+   * before the answer, it is sent again after the reconnect, with the same key: the server does it once.
    *
    * @param message  Any JSON value; a form, its submit event or one of its controls becomes an object of its fields.
    * @param recipient  A name (the joined group if it is called that, else a user), or exactly which of the two.
    * @throws {HubbubError} `INVALID_REQUEST`: not in that group; `INVALID_PARAMETER`: not JSON, a file in the form, no
-   *   recipient; `TOO_LARGE`; `RATE_LIMITED`; `UNAVAILABLE`: no answer in time, or the connection was lost.
+   *   recipient; `TOO_LARGE`; `RATE_LIMITED`; `UNAVAILABLE`: no answer in time; then it may
+   *   have arrived.
    */
   postRealtime(message: Json | object | undefined, recipient: Recipient, options?: PostOptions): Promise<PostResult>;
 
