@@ -1,6 +1,8 @@
 # make run    create the environment, install, start the server with its demo page
 # make test   install what the tests need and run all of them, the checks included
-# make check  format, lint, types
+# make check  format, lint, types, words, workflows; seconds
+# make unit   the pure tests only; seconds
+# make matrix what make test leaves out: every Python that is here, bundlers, packages; up to 20 minutes
 # make help   this list, with the rest
 
 VENV   ?= .venv
@@ -10,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser soak clean
+.PHONY: help run test check unit matrix packages fix browser soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -26,11 +28,30 @@ test: check browser
 check: $(VENV)/tested
 	@$(BIN)/ruff format --check --no-cache --quiet . || { echo "make fix formats the code"; exit 1; }
 	@$(BIN)/ruff check --no-cache --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/python tests/checks/check_types.py
+	@$(BIN)/python tests/checks/check_words.py
+	@tests/checks/check_files.sh $(BIN)
+	@tests/js/lint.sh
+
+# make unit ARGS="-k history"    which tests are pure is found out, not listed: tests/support/pure.py
+unit: $(VENV)/tested
+	@PYTHONPATH=tests $(BIN)/pytest -p support.pure --only-pure --quiet $(ARGS)
+
+# make matrix ARGS="-k vite"    only some of it
+matrix: $(VENV)/tested browser
+	@$(BIN)/pytest -m matrix --durations=10 tests/matrix $(ARGS)
+
+# make packages    what a release publishes, into dist/: wheel, source archive, npm package
+packages: $(VENV)/tested
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+	@$(BIN)/twine check --strict dist/*
+	@npm pack --silent --pack-destination dist ./src/hubbub/web/client
 
 # make fix    format, and repair what the linter can
 fix: $(VENV)/tested
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/python tests/checks/check_types.py --shrink >/dev/null 2>&1 ; $(BIN)/python tests/checks/check_words.py --shrink >/dev/null 2>&1 ; true
 
 # A browser and nginx come from the system; only root can install them. Without one its tests are skipped, loudly.
 browser:
