@@ -507,8 +507,8 @@ function randomName() {
 
 async function findWebSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
-  const name = 'ws'; // in a variable, so that bundlers for browsers do not look for it
-  const found = await import(name).catch((error) => {
+  const name = globalThis.process?.versions?.node && 'ws'; // no constant: bundlers would look for the package
+  const found = await import(/* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ name).catch((error) => {
     const text = 'There is no WebSocket here: npm install ws, or pass new Hubbub(url, { WebSocket }).';
     throw new HubbubError('INVALID_REQUEST', text, { cause: error });
   });
