@@ -12,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check unit matrix packages fix browser soak clean
+.PHONY: help run test check unit matrix packages docs fix browser soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -46,7 +46,7 @@ packages: $(VENV)/tested
 	@rm -rf dist
 	@$(BIN)/python -m build --outdir dist .
 	@$(BIN)/twine check --strict dist/*
-	@npm pack --silent --pack-destination dist ./src/hubbub/web/client
+	@$(BIN)/python deploy/pack_client.py dist
 
 # make fix    format, and repair what the linter can
 fix: $(VENV)/tested
@@ -66,6 +66,11 @@ soak: $(VENV)/tested
     rolling many stopped "stopped valkey"; do \
 	  $(BIN)/python benchmarks/delivery.py $$what || exit 1; done
 	@$(BIN)/python benchmarks/mutants.py
+
+# make docs    the documentation as a site, in site/; every link is checked
+docs: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --clean
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }

@@ -59,6 +59,7 @@ ORDER = [
     "server",
     "client",
     "cli",
+    "__main__",
 ]
 
 # No loop, socket or clock of their own: time, scheduling and writing are passed in.
