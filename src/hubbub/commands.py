@@ -60,6 +60,10 @@ class Commands:
         tickets: Tells who a ticket belongs to.
         now: The clock of the sessions' deadlines, seconds.
         wall: Unix time, seconds; tokens are compared with it.
+
+    Attributes:
+        entering: The sessions whose user the backend is just being told of, with the user's id. They are not in the
+            hub yet, but whoever ends the user's connections must find them as well.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Commands:
         self._tickets = tickets
         self._now = now
         self._wall = wall
+        self.entering: dict[Session, str] = {}
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             Enter: self._enter,
@@ -191,8 +196,9 @@ class Commands:
                 raise CommandError(ErrorCode.FORBIDDEN, "The new token belongs to another user.")
             session.identified(identity, expires, now)
             if session.group is not None and not identity.may_join(session.group):
-                await self._leave(session)
+                await self._put_out(session)
             return Replay(_NOWHERE)
+        self.entering[session] = identity.user_id
         try:
             row = UserRow(identity.user_id, session.connection_id)
             inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since)
@@ -201,10 +207,24 @@ class Commands:
                 raise
             session.close(Close.TOO_MANY_CONNECTIONS, now)
             return None
+        finally:
+            self.entering.pop(session, None)
         session.identified(identity, expires, now)
-        if not session.gone:
-            self._hub.add(session)
+        if session.closing:  # while the store was asked: the kick of its user, for example
+            return None
+        self._hub.add(session)
         return inbox
+
+    async def _put_out(self, session: Session) -> None:
+        """Take the session out of a group that its new token does not allow; it hears nothing more from there.
+
+        If the store cannot be told now, the connection ends: it would stay listed where it may not be.
+        """
+        self._hub.leave(session)
+        try:
+            await self._backend.leave(session.row)
+        except CommandError:
+            session.close(Close.INTERNAL, self._now())
 
     def _left(self, expires: float) -> float:
         """Return how long a token is still good for; within the leeway one may come that has just ended."""
@@ -244,8 +264,8 @@ class Commands:
         return LEFT
 
     def _stay(self, session: Session, group: str | None) -> None:
-        """Let the session hear `group`, unless it is gone or does already."""
-        if group is not None and session.group != group and not session.gone:
+        """Let the session hear `group`, unless it is being closed or does already."""
+        if group is not None and session.group != group and not session.closing:
             self._hub.join(session, group)
 
     async def _post(self, session: Session, command: Post) -> Success:

@@ -66,6 +66,7 @@ class Node:
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
         self.hub = Hub(self.after_tick)
         self.send = self.hub.send
+        self.silence = self.hub.silence
         self.deliver = self.hub.publish
         self.deliver_to_connection = self.hub.signal
         self.services = Services(settings, backend, self.counters)
@@ -82,6 +83,7 @@ class Node:
             now=self.now,
             wall=wall,
         )
+        self.entering = commands.entering
         self.execute = commands.execute
         self.post_now = commands.post_now
         self.tasks: set[asyncio.Task[None]] = set()
@@ -233,10 +235,13 @@ class Node:
         return recipients
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
-        """Close the user's connections here, or one connection."""
-        found = list(self.hub.users.get(user_id, ())) if user_id is not None else []
-        if connection_id is not None and connection_id in self.hub.connections:
-            found.append(connection_id)
-        for each in found:
-            self.sessions[each].close(Close.DISCONNECTED, self.now())
+        """Close the user's connections here, or one connection; from now on they hear nothing more."""
+        found: list[Session] = []
+        if user_id is not None:
+            found = [self.sessions[each] for each in self.hub.users.get(user_id, ())]
+            found += [session for session, who in self.entering.items() if who == user_id and not session.closing]
+        elif connection_id is not None and connection_id in self.hub.connections:
+            found = [self.sessions[connection_id]]
+        for session in found:
+            session.close(Close.DISCONNECTED, self.now())
         return len(found)
