@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import translate
-from functools import lru_cache
+from collections.abc import Callable
 
 import msgspec
 
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.patterns import compile_patterns
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -31,7 +30,12 @@ class Identity(msgspec.Struct, frozen=True):
 
     def may_join(self, group: str) -> bool:
         """Return whether one of the patterns in `groups` matches the whole name."""
-        return self.groups is None or any(_pattern(glob).match(group) for glob in self.groups)
+        return self.groups is None or compile_patterns(self.groups).match(group)
+
+    @property
+    def visible(self) -> Callable[[str], bool] | None:
+        """What says whether this user may see the group of a name, for many names; None for all groups."""
+        return None if self.groups is None else compile_patterns(self.groups).match
 
     def require_group(self, group: str) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
@@ -42,9 +46,3 @@ class Identity(msgspec.Struct, frozen=True):
         """Raise `CommandError` with ``FORBIDDEN`` unless this is a server token."""
         if not self.server:
             raise CommandError(ErrorCode.FORBIDDEN, 'This needs a server token ("role": "server").')
-
-
-@lru_cache(maxsize=1024)
-def _pattern(glob: str) -> re.Pattern[str]:
-    """Compile a glob. Names are compared exactly, so unlike `fnmatch.fnmatch` the case always counts."""
-    return re.compile(translate(glob))

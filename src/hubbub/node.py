@@ -17,6 +17,7 @@ from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.commands import Commands
 from hubbub.counters import Counters
+from hubbub.cursors import Cursors
 from hubbub.errors import Close, CommandError
 from hubbub.hub import Hub
 from hubbub.identity import Identity
@@ -69,7 +70,8 @@ class Node:
         self.silence = self.hub.silence
         self.deliver = self.hub.publish
         self.deliver_to_connection = self.hub.signal
-        self.services = Services(settings, backend, self.counters)
+        self.cursors = Cursors()
+        self.services = Services(settings, backend, self.counters, self.cursors)
         self.tickets = Tickets(settings.leeway, wall)
         commands = Commands(
             self.node_id,
@@ -142,7 +144,9 @@ class Node:
 
     async def _share_key(self) -> None:
         secret = self.settings.secret
-        self.tickets.use(await self.backend.shared_secret() if secret is None else secret_bytes(secret))
+        shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
+        self.tickets.use(shared)
+        self.cursors.use(shared)
 
     @property
     def ready(self) -> bool:

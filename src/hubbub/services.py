@@ -6,6 +6,8 @@ import msgspec
 
 from hubbub.backends.base import Backend
 from hubbub.counters import Counters
+from hubbub.cursors import FIELD as SEALED
+from hubbub.cursors import Cursors
 from hubbub.directory import parse_query
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.identity import Identity
@@ -22,17 +24,25 @@ class Services:
         settings: The limits.
         backend: Does it, on all nodes.
         counters: Where what is published is counted.
+        cursors: Hides from readers what they may not see in a listing.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, counters: Counters) -> None:
+    def __init__(self, settings: Settings, backend: Backend, counters: Counters, cursors: Cursors) -> None:
         self._settings = settings
         self._backend = backend
         self._counters = counters
+        self._cursors = cursors
 
     async def groups(self, identity: Identity, command: Groups) -> Page:
         """Return a page of the groups that `identity` may join. Raises `CommandError` for a wrong query."""
-        query = parse_query(command, self._settings.max_page)
-        return await self._backend.groups(query, None if identity.groups is None else identity.may_join)
+        visible, reader, order = identity.visible, identity.user_id, command.search_for
+        start_key = command.start_key
+        if isinstance(start_key, dict) and (visible is not None or SEALED in start_key):
+            command.start_key = self._cursors.open(start_key, reader, order)
+        page = await self._backend.groups(parse_query(command, self._settings.max_page), visible)
+        if visible is not None and isinstance(page.start_key, dict):
+            page.start_key = self._cursors.seal(page.start_key, reader, order)
+        return page
 
     async def users(self, identity: Identity, command: Users, own_group: str | None = None) -> Page:
         """Return a page of the connections in ``command.group``, or in `own_group` if it names none."""

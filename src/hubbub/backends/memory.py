@@ -217,7 +217,7 @@ class MemoryBackend:
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask the directory."""
-        return self._directory.page(query, visible)
+        return self._directory.page(query, visible, time.thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask the group."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
+from time import thread_time
 from typing import Any, ClassVar
 
 from hubbub.backends.base import Receiver
@@ -217,7 +218,7 @@ class ValkeyBackend:
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask for one row more than the page takes; for as many more as a page may pass over, if some are hidden."""
         rows = await find_groups(self._buckets, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
-        return listing_page(query, iter(rows), visible)
+        return listing_page(query, iter(rows), visible, thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask for one row more than the page takes."""

@@ -1,0 +1,170 @@
+"""Glob patterns compiled into one matcher, whose cost has a bound whatever the patterns are. Pure.
+
+A token may carry 1,000 patterns, and a page of the directory asks about thousands of names. So patterns without
+wildcards become a set, those that end in their only ``*`` a sorted list of prefixes, and all others one automaton whose
+states are the bits of an integer (the Shift-And algorithm of Baeza-Yates and Gonnet): each character of a name costs a
+few operations on that integer. Nothing backtracks.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from fnmatch import translate
+from functools import lru_cache
+
+REMEMBERED = 16_384
+"""Bytes, about, for which an automaton remembers what a character does; with more, it is worked out each time."""
+
+SMALL = 256
+"""Characters of all patterns up to which they count as small, as nearly all are: each user may have some of its own."""
+
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+class Patterns:
+    """Whether one of the patterns matches the whole of a name.
+
+    Args:
+        globs: Patterns as `fnmatch` reads them: ``*``, ``?``, ``[abc]``, ``[!abc]``. The case counts.
+    """
+
+    __slots__ = ("_automaton", "_exact", "_prefixes")
+
+    def __init__(self, globs: Iterable[str]) -> None:
+        exact: set[str] = set()
+        prefixes: set[str] = set()
+        others: set[str] = set()
+        for glob in globs:
+            wildcard = _WILDCARD.search(glob)
+            if wildcard is None:
+                exact.add(glob)
+            elif not glob[wildcard.start() :].strip("*"):
+                prefixes.add(glob[: wildcard.start()])
+            else:
+                others.add(glob)
+        self._exact = frozenset(exact)
+        self._prefixes = _shortest(prefixes)
+        self._automaton = _Automaton(others) if others else None
+
+    def match(self, name: str) -> bool:
+        """Return whether one of the patterns matches all of `name`."""
+        if name in self._exact:
+            return True
+        prefixes = self._prefixes
+        # None of them begins with another, so only the nearest one at or before the name can be its beginning.
+        if prefixes and (place := bisect_right(prefixes, name)) and name.startswith(prefixes[place - 1]):
+            return True
+        return self._automaton is not None and self._automaton.match(name)
+
+
+class _Automaton:
+    """All patterns at once. Bit *i* of the states says that the pattern has been matched up to its token *i*.
+
+    Tokens are what takes one character. Behind the last token of each pattern is one more state, its end. A ``*`` is no
+    token but a mark on the state in front of which it stands: that state stays, whatever character comes.
+    """
+
+    __slots__ = ("_any", "_begin", "_characters", "_end", "_literals", "_most", "_sets", "_stay")
+
+    def __init__(self, globs: Iterable[str]) -> None:
+        self._characters: dict[str, int] = {}
+        self._literals: dict[str, list[int]] = {}  # as integers they would be as large as all patterns, each
+        sets: dict[str, list[int]] = {}
+        begin: list[int] = []
+        end: list[int] = []
+        stay: list[int] = []
+        wild: list[int] = []
+        state = 0
+        for glob in globs:
+            begin.append(state)
+            for token in _tokens(glob):
+                if token == "*":
+                    stay.append(state)
+                    continue
+                if token == "?":
+                    wild.append(state)
+                elif len(token) == 1:
+                    self._literals.setdefault(token, []).append(state)
+                else:
+                    sets.setdefault(token, []).append(state)
+                state += 1
+            end.append(state)
+            state += 1
+        self._begin, self._end, self._stay, self._any = (_bits(states) for states in (begin, end, stay, wild))
+        self._sets = [(re.compile(translate(token)).match, states) for token, states in sets.items()]
+        self._most = REMEMBERED // (100 + state // 8)
+
+    def match(self, name: str) -> bool:
+        """Return whether a pattern is at its end behind the last character of `name`."""
+        states, stay, characters = self._begin, self._stay, self._characters
+        for character in name:
+            takes = characters.get(character)
+            if takes is None:
+                takes = self._takes(character)
+            states = (states & takes) << 1 | (states & stay)
+            if not states:
+                return False
+        return states & self._end != 0
+
+    def _takes(self, character: str) -> int:
+        """Return the states whose next token takes `character`."""
+        states = self._literals.get(character, []).copy()
+        for matches, own in self._sets:
+            if matches(character):
+                states += own
+        takes = self._any | _bits(states)
+        if len(self._characters) < self._most:
+            self._characters[character] = takes
+        return takes
+
+
+def compile_patterns(globs: tuple[str, ...]) -> Patterns:
+    """Return the matcher of `globs`; those asked for last are kept, fewer of the large ones."""
+    return _compile_small(globs) if sum(map(len, globs)) + len(globs) <= SMALL else _compile_large(globs)
+
+
+@lru_cache(maxsize=512)
+def _compile_small(globs: tuple[str, ...]) -> Patterns:
+    return Patterns(globs)
+
+
+@lru_cache(maxsize=32)
+def _compile_large(globs: tuple[str, ...]) -> Patterns:
+    return Patterns(globs)
+
+
+def _shortest(prefixes: set[str]) -> list[str]:
+    """Return the prefixes in order, without those that begin with another one."""
+    kept: list[str] = []
+    for prefix in sorted(prefixes):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
+
+
+def _bits(states: list[int]) -> int:
+    """Return the integer with these bits. Setting them one after the other would copy it each time."""
+    if not states:
+        return 0
+    row = bytearray(max(states) // 8 + 1)
+    for state in states:
+        row[state // 8] |= 1 << state % 8
+    return int.from_bytes(row, "little")
+
+
+def _tokens(glob: str) -> Iterable[str]:
+    """Take a pattern apart as `fnmatch` does; a ``[`` without its ``]`` is only itself."""
+    place, size = 0, len(glob)
+    while place < size:
+        character = glob[place]
+        end = place + 1
+        if character == "[":
+            close = end + (glob[end : end + 1] == "!")
+            close += glob[close : close + 1] == "]"
+            close = glob.find("]", close)
+            if close >= 0:
+                end = close + 1
+        yield glob[place:end]
+        place = end
