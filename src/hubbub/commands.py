@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend, ImmediateBackend
+from hubbub.bans import TicketUse
 from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.history import Replay
@@ -136,9 +137,11 @@ class Commands:
         return recipients
 
     async def _connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
-        identity = await self._identify(command)
         renewed = session.identity is not None
-        inbox = await self._take_in(session, identity, command.since)
+        if renewed and command.ticket is not None:  # it may give more than the token that is there now
+            raise CommandError(ErrorCode.INVALID_REQUEST, "A ticket opens a new connection: renew this with a token.")
+        identity, ticket = await self._identify(command)
+        inbox = await self._take_in(session, identity, command.since, ticket)
         if inbox is None:
             return None
         settings = self._settings
@@ -163,21 +166,28 @@ class Commands:
             return [], True
         return frames, replay.gap
 
-    async def _identify(self, command: Connect) -> Identity:
+    async def _identify(self, command: Connect) -> tuple[Identity, TicketUse | None]:
         given = (command.token, command.guest, command.ticket)
         if sum(each is not None for each in given) != 1:
             raise invalid('"connect" needs either "token", "guest" or "ticket".')
         if command.token is not None:
-            return await self._auth.authenticate(command.token)
+            return await self._auth.authenticate(command.token), None
         if command.ticket is not None:
             return self._tickets.check(command.ticket)
         assert command.guest is not None
-        return self._auth.guest(command.guest)
+        return self._auth.guest(command.guest), None
 
     async def _enter(self, session: Session, command: Enter) -> None:
-        await self._take_in(session, command.identity)
+        try:
+            await self._take_in(session, command.identity)
+        except CommandError as error:
+            if error.code == ErrorCode.FORBIDDEN:  # nothing was asked that could be answered: the close code says it
+                session.close(Close.DISCONNECTED, self._now())
+            raise
 
-    async def _take_in(self, session: Session, identity: Identity, since: Position | None = None) -> Replay | None:
+    async def _take_in(
+        self, session: Session, identity: Identity, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay | None:
         """Give the session its identity, or a fresh one of the same user.
 
         Returns:
@@ -185,7 +195,8 @@ class Commands:
             there is nothing to answer.
 
         Raises:
-            CommandError: ``FORBIDDEN``, the connection belongs to another user already.
+            CommandError: ``FORBIDDEN``, the connection belongs to another user already, or the user is kept out;
+                ``UNAUTHORIZED``, the ticket was used or withdrawn.
         """
         if session.closing:
             return None
@@ -201,7 +212,7 @@ class Commands:
         self.entering[session] = identity.user_id
         try:
             row = UserRow(identity.user_id, session.connection_id)
-            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since)
+            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since, ticket)
         except CommandError as error:
             if error.code != ErrorCode.INVALID_REQUEST:
                 raise

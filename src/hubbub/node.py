@@ -72,7 +72,7 @@ class Node:
         self.deliver_to_connection = self.hub.signal
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        self.tickets = Tickets(settings.leeway, wall)
+        self.tickets = Tickets(settings.leeway, wall, issuer=settings.issuer, audience=settings.audience)
         commands = Commands(
             self.node_id,
             settings,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from hubbub.backends.base import Backend
+from hubbub.bans import MAX_BAN
 from hubbub.counters import Counters
 from hubbub.cursors import FIELD as SEALED
 from hubbub.cursors import Cursors
 from hubbub.directory import parse_query
-from hubbub.errors import CommandError, ErrorCode
+from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.identity import Identity
 from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import Groups, Message, Page, Private, Success, Users, sent
@@ -79,10 +80,20 @@ class Services:
         private = Private(message, identity.user_id, None)
         return sent(await self._backend.whisper(user_id, private, key, min_recipients or 0))
 
-    async def disconnect_user(self, identity: Identity, user_id: str) -> int:
-        """Close every connection of a user with 4003; return how many. `identity` needs the server role."""
+    async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
+        """Close every connection of a user with 4003; return how many. `identity` needs the server role.
+
+        With `for_seconds`, the user cannot connect for so long, by whatever token, name or ticket, on any node; 0 ends
+        that, and None leaves it as it is.
+
+        Raises:
+            CommandError: ``INVALID_PARAMETER``, `for_seconds` is not 0 to `MAX_BAN`; ``INVALID_REQUEST``, too many users
+                are kept out already. Nobody was disconnected then.
+        """
         identity.require_server()
-        return await self._backend.disconnect_user(user_id)
+        if for_seconds is not None and not 0 <= for_seconds <= MAX_BAN:
+            raise invalid(f'"for" must be 0 to {MAX_BAN} seconds.')
+        return await self._backend.disconnect_user(user_id, for_seconds)
 
     async def disconnect_connection(self, identity: Identity, connection_id: str) -> int:
         """Close one connection with 4003; return 1, or 0 if there is none. `identity` needs the server role."""

@@ -192,4 +192,3 @@ async def test_a_renewed_token_that_does_not_allow_the_group() -> None:
     await settle(where)
     assert "secret" not in messages(end)
     assert end.closed == [Close.INTERNAL]
-
