@@ -2,8 +2,8 @@
 
     python benchmarks/abuse/pattern_pages.py [--groups 1000000] [--patterns 1000] [--pages 100]
 
-Prints one line of JSON: CPU milliseconds per page (median and most), for patterns that are prefixes, that have wildcards
-in front, and for the worst that have room in a token. Fails if the median is over 5 ms or a page over 20 ms.
+Prints one line of JSON: CPU milliseconds per page (median and most), for patterns that are prefixes, that begin with
+wildcards, and for the worst that have room in a token. Fails if the median is over 5 ms or a page over 20 ms.
 """
 
 from __future__ import annotations

@@ -221,10 +221,13 @@ class Commands:
         finally:
             self.entering.pop(session, None)
         session.identified(identity, expires, now)
-        if session.closing:  # while the store was asked: the kick of its user, for example
-            return None
-        self._hub.add(session)
-        return inbox
+        return inbox if self._let_in(session) else None
+
+    def _let_in(self, session: Session) -> bool:
+        """Let the session hear what is for its user, unless it is being closed, perhaps by a kick."""
+        if not session.closing:
+            self._hub.add(session)
+        return not session.closing
 
     async def _put_out(self, session: Session) -> None:
         """Take the session out of a group that its new token does not allow; it hears nothing more from there.

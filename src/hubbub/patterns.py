@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fnmatch import translate
 from functools import lru_cache
 
@@ -60,10 +60,10 @@ class Patterns:
 
 
 class _Automaton:
-    """All patterns at once. Bit *i* of the states says that the pattern has been matched up to its token *i*.
+    """All patterns at once. Bit *i* of the states says that the pattern has been matched up to its part *i*.
 
-    Tokens are what takes one character. Behind the last token of each pattern is one more state, its end. A ``*`` is no
-    token but a mark on the state in front of which it stands: that state stays, whatever character comes.
+    Parts are what takes one character. Behind the last part of each pattern is one more state, its end. A ``*`` is no
+    part but a mark on the state in front of which it stands: that state stays, whatever character comes.
     """
 
     __slots__ = ("_any", "_begin", "_characters", "_end", "_literals", "_most", "_sets", "_stay")
@@ -79,21 +79,21 @@ class _Automaton:
         state = 0
         for glob in globs:
             begin.append(state)
-            for token in _tokens(glob):
-                if token == "*":
+            for part in _parts(glob):
+                if part == "*":
                     stay.append(state)
                     continue
-                if token == "?":
+                if part == "?":
                     wild.append(state)
-                elif len(token) == 1:
-                    self._literals.setdefault(token, []).append(state)
+                elif len(part) == 1:
+                    self._literals.setdefault(part, []).append(state)
                 else:
-                    sets.setdefault(token, []).append(state)
+                    sets.setdefault(part, []).append(state)
                 state += 1
             end.append(state)
             state += 1
         self._begin, self._end, self._stay, self._any = (_bits(states) for states in (begin, end, stay, wild))
-        self._sets = [(re.compile(translate(token)).match, states) for token, states in sets.items()]
+        self._sets = [(re.compile(translate(part)).match, states) for part, states in sets.items()]
         self._most = REMEMBERED // (100 + state // 8)
 
     def match(self, name: str) -> bool:
@@ -109,7 +109,7 @@ class _Automaton:
         return states & self._end != 0
 
     def _takes(self, character: str) -> int:
-        """Return the states whose next token takes `character`."""
+        """Return the states whose next part takes `character`."""
         states = self._literals.get(character, []).copy()
         for matches, own in self._sets:
             if matches(character):
@@ -154,7 +154,7 @@ def _bits(states: list[int]) -> int:
     return int.from_bytes(row, "little")
 
 
-def _tokens(glob: str) -> Iterable[str]:
+def _parts(glob: str) -> Iterable[str]:
     """Take a pattern apart as `fnmatch` does; a ``[`` without its ``]`` is only itself."""
     place, size = 0, len(glob)
     while place < size:

@@ -87,8 +87,8 @@ class Services:
         that, and None leaves it as it is.
 
         Raises:
-            CommandError: ``INVALID_PARAMETER``, `for_seconds` is not 0 to `MAX_BAN`; ``INVALID_REQUEST``, too many users
-                are kept out already. Nobody was disconnected then.
+            CommandError: ``INVALID_PARAMETER``, `for_seconds` is not 0 to `MAX_BAN`; ``INVALID_REQUEST``, too many
+                users are kept out already. Nobody was disconnected then.
         """
         identity.require_server()
         if for_seconds is not None and not 0 <= for_seconds <= MAX_BAN:

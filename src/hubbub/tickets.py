@@ -5,9 +5,9 @@ place of a token: no token has to be fetched from whoever issues them, and no si
 the very moment at which everybody comes. It gives the rights that the token gave, for as long as the token would have.
 
 It is a JSON Web Token of our own (RFC 7519), signed with a key that signs nothing else. So no token can pass for a
-ticket, and no ticket for a token. It names the issuer and the audience that its node requires of tokens, and is taken only where
-the same are required. It can be used once, on a new connection, and not after a kick: the backend sees to that
-(`hubbub.backends.base.Backend.connect`), where all nodes look.
+ticket, and no ticket for a token. It names the issuer and the audience that its node requires of tokens, and is taken
+only where the same are required. It can be used once, on a new connection, and not after a kick: the backend
+sees to that (`hubbub.backends.base.Backend.connect`), where all nodes look.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from secrets import token_urlsafe
 
 import jwt
 import msgspec
+from jwt.types import Options
 
 from hubbub.bans import TICKET_LIFE, TicketUse
 from hubbub.claims import unauthorized
@@ -32,7 +33,7 @@ MOST_LEEWAY = 60.0
 """Seconds by which the clocks of nodes may differ at most, as far as tickets are concerned."""
 
 _ALGORITHM = "HS256"
-_CHECKED_HERE = {"verify_exp": False, "verify_aud": False, "verify_iss": False, "verify_jti": False}
+_CHECKED_HERE: Options = {"verify_exp": False, "verify_aud": False, "verify_iss": False, "verify_jti": False}
 
 
 class Tickets:

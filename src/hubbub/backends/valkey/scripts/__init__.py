@@ -13,8 +13,8 @@ from hubbub.history import OVERHEAD, Window
 
 # fmt: off
 NAMES = (
-    "bans", "beat", "bury", "disconnect", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "send_off",
-    "whisper",
+    "bans", "beat", "bury", "disconnect", "enter", "exit", "later", "leave", "move", "page", "post", "revive",
+    "send_off", "whisper",
 )
 # fmt: on
 
