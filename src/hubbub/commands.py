@@ -297,14 +297,22 @@ class Commands:
 
     async def _signal(self, session: Session, command: Signal) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
+        assert session.identity is not None
+        session.identity.require_private()
         event = Signaled(command.message, session.user_id, session.connection_id)
         return sent(await self._backend.signal(command.connection_id, event))
 
     async def _recipient(self, session: Session, to: Recipient | str) -> tuple[str | None, str | None]:
-        """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None."""
+        """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None.
+
+        Who may post nothing private does not learn either whether there is such a user.
+        """
+        assert session.identity is not None
         if isinstance(to, str):
             if to == session.group and to:
                 return to, None
+            if to:
+                session.identity.require_private()
             if to and (_is_uuid(to) or await self._backend.connected(to)):
                 return None, to
             if not to:
@@ -313,6 +321,7 @@ class Commands:
         if (to.group is None) == (to.user_id is None):
             raise invalid('"to" must have either "group" or "user_id".')
         if to.user_id is not None:
+            session.identity.require_private()
             check_name("user_id", to.user_id, self._settings.max_user_id)
         return to.group, to.user_id
 

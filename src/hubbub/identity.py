@@ -18,6 +18,8 @@ class Identity(msgspec.Struct, frozen=True):
         groups: Glob patterns (``*``, ``?``, ``[abc]``) of the groups that this user may join, see and read;
             None for all.
         server: Whether the token has ``"role": "server"``: may post as the server and disconnect people.
+        private: Whether this user may send private messages and signals, which reach anybody, and whose number of
+            recipients tells who is connected.
         name: What people call this user, if the token says so.
         expires: When the rights end, Unix time in seconds; None for never (guests).
     """
@@ -27,6 +29,7 @@ class Identity(msgspec.Struct, frozen=True):
     server: bool = False
     expires: float | None = None
     name: str | None = None
+    private: bool = True
 
     def may_join(self, group: str) -> bool:
         """Return whether one of the patterns in `groups` matches the whole name."""
@@ -41,6 +44,12 @@ class Identity(msgspec.Struct, frozen=True):
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
         if not self.may_join(group):
             raise CommandError(ErrorCode.FORBIDDEN, f'The token does not allow the group "{group}".')
+
+    def require_private(self) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""
+        if not self.private:
+            text = 'The token allows posts to the joined group only, and nothing private ("private": false).'
+            raise CommandError(ErrorCode.FORBIDDEN, text)
 
     def require_server(self) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this is a server token."""

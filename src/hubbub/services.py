@@ -72,8 +72,9 @@ class Services:
     async def post_to_user(
         self, identity: Identity, user_id: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
     ) -> Success:
-        """Post to every connection of a user as the server; see `post_to_group`."""
+        """Post to every connection of a user as the server; see `post_to_group`. `identity` must allow private ones."""
         identity.require_server()
+        identity.require_private()
         check_name("user_id", user_id, self._settings.max_user_id)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
