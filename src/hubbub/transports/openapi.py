@@ -11,8 +11,8 @@ from importlib.metadata import version
 from hubbub.messages import Users
 from hubbub.settings import Settings
 from hubbub.transports.openapi_parts import (
-    ban_parameter,
     Json,
+    ban_parameter,
     groups_parameters,
     message_body,
     name_parameter,
