@@ -44,9 +44,7 @@ async def test_the_prefix_counts_among_the_characters_of_an_id(start: Make, peer
     assert "1 to 4 characters" in (await peer.fail("connect", guest="12345"))["message"]
 
 
-async def test_guests_alone_have_their_names_and_tokens_any(
-    server: Server, secured: Server, peers: Make
-) -> None:
+async def test_guests_alone_have_their_names_and_tokens_any(server: Server, secured: Server, peers: Make) -> None:
     assert (await peers(server, guest="ada")).welcome["user_id"] == "ada"
     assert (await peers(secured, token=token("guest:ada"))).welcome["user_id"] == "guest:ada"
 
