@@ -86,15 +86,18 @@ def main() -> int:
         stop.set()
         talking.join()
     frames = [heard for heard, _ in ends]
+    wrong = {"heard": sum(frames) > 0, "came back": back > 0, "bans refused": statuses != {200}}
+    failed = [what for what, is_so in wrong.items() if is_so]
     result = {
         "victims": victims,
         "heard_behind_the_close": {"sum": sum(frames), "most": max(frames)},
         "longest_s": round(max(stayed for _, stayed in ends), 2),
         "statuses_of_bans": sorted(statuses),
         "came_back": back,
+        "failed": failed,
     }
     print(json.dumps(result))
-    return int(bool(sum(frames) or back or statuses != {200}))
+    return int(bool(failed))
 
 
 if __name__ == "__main__":
