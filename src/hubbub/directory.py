@@ -25,7 +25,7 @@ MOST_HIDDEN = 1000
 MOST_TIME = 0.003
 """Seconds that a page may spend on asking which groups its reader may see, before it ends early."""
 
-LOOK = 16
+LOOK = 4
 """How many groups it asks about between two looks at the clock."""
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from fnmatch import translate
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
-REMEMBERED = 16_384
+REMEMBERED = 65_536
 """Bytes, about, for which an automaton remembers what a character does; with more, it is worked out each time."""
 
 SMALL = 256
@@ -59,6 +60,14 @@ class Patterns:
         return self._automaton is not None and self._automaton.match(name)
 
 
+class _Set(NamedTuple):
+    """A ``[…]``: the characters and the ranges of characters in it, and whether it takes those or all others."""
+
+    singles: set[str]
+    ranges: list[tuple[str, str]]
+    negated: bool
+
+
 class _Automaton:
     """All patterns at once. Bit *i* of the states says that the pattern has been matched up to its part *i*.
 
@@ -66,12 +75,17 @@ class _Automaton:
     part but a mark on the state in front of which it stands: that state stays, whatever character comes.
     """
 
-    __slots__ = ("_any", "_begin", "_characters", "_end", "_literals", "_most", "_sets", "_stay")
+    __slots__ = (
+        "_any", "_begin", "_but", "_but_ranges", "_characters", "_end", "_most", "_stay", "_takes_one", "_takes_ranges",
+    )  # fmt: skip
 
     def __init__(self, globs: Iterable[str]) -> None:
         self._characters: dict[str, int] = {}
-        self._literals: dict[str, list[int]] = {}  # as integers they would be as large as all patterns, each
-        sets: dict[str, list[int]] = {}
+        # Lists of states: as integers they would be as large as all patterns, each.
+        self._takes_one: dict[str, list[int]] = {}
+        self._takes_ranges: list[tuple[str, str, int]] = []
+        self._but: dict[str, list[int]] = {}  # those of `_any` that do not take the character
+        self._but_ranges: list[tuple[str, str, int]] = []
         begin: list[int] = []
         end: list[int] = []
         stay: list[int] = []
@@ -83,17 +97,18 @@ class _Automaton:
                 if part == "*":
                     stay.append(state)
                     continue
-                if part == "?":
+                members = _Set(set(), [], negated=True) if part == "?" else _parse_set(part)
+                if members.negated:
                     wild.append(state)
-                elif len(part) == 1:
-                    self._literals.setdefault(part, []).append(state)
-                else:
-                    sets.setdefault(part, []).append(state)
+                ones = self._but if members.negated else self._takes_one
+                for character in members.singles:
+                    ones.setdefault(character, []).append(state)
+                ranges = self._but_ranges if members.negated else self._takes_ranges
+                ranges += [(low, high, state) for low, high in members.ranges]
                 state += 1
             end.append(state)
             state += 1
         self._begin, self._end, self._stay, self._any = (_bits(states) for states in (begin, end, stay, wild))
-        self._sets = [(re.compile(translate(part)).match, states) for part, states in sets.items()]
         self._most = REMEMBERED // (100 + state // 8)
 
     def match(self, name: str) -> bool:
@@ -110,14 +125,13 @@ class _Automaton:
 
     def _takes(self, character: str) -> int:
         """Return the states whose next part takes `character`."""
-        states = self._literals.get(character, []).copy()
-        for matches, own in self._sets:
-            if matches(character):
-                states += own
-        takes = self._any | _bits(states)
+        takes = [state for low, high, state in self._takes_ranges if low <= character <= high]
+        but = [state for low, high, state in self._but_ranges if low <= character <= high]
+        takes_one, but_one = self._takes_one.get(character, []), self._but.get(character, [])
+        found = (self._any & ~_bits(but + but_one)) | _bits(takes + takes_one)
         if len(self._characters) < self._most:
-            self._characters[character] = takes
-        return takes
+            self._characters[character] = found
+        return found
 
 
 def compile_patterns(globs: tuple[str, ...]) -> Patterns:
@@ -168,3 +182,34 @@ def _parts(glob: str) -> Iterable[str]:
                 end = close + 1
         yield glob[place:end]
         place = end
+
+
+def _parse_set(part: str) -> _Set:
+    """Return what a part other than ``*`` and ``?`` takes.
+
+    As for `fnmatch`, a hyphen at either end is only itself, and a range that runs backwards is empty.
+    """
+    if len(part) == 1:
+        return _Set({part}, [], negated=False)
+    body = part[1:-1]
+    negated = body.startswith("!")
+    body = body[negated:]
+    chunks: list[str] = []  # between the hyphens of ranges
+    begin = 0
+    hyphen = body.find("-", 1)
+    while hyphen >= 0:
+        chunks.append(body[begin:hyphen])
+        begin = hyphen + 1
+        hyphen = body.find("-", hyphen + 3)
+    if begin < len(body) or not chunks:
+        chunks.append(body[begin:])
+    else:
+        chunks[-1] += "-"
+    ranges = [(one[-1], other[0]) for one, other in pairwise(chunks) if one[-1] <= other[0]]
+    last = len(chunks) - 1
+    singles = {
+        character
+        for number, chunk in enumerate(chunks)
+        for character in chunk[number > 0 : len(chunk) - (number < last)]
+    }
+    return _Set(singles, ranges, negated)
