@@ -60,7 +60,7 @@ browser:
 
 # make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested
-	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
+	@for abuse in open_files drain kicked pattern_pages "malformed 1000000" "soak 1000000"; do \
 	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
 	@for what in drops "drops valkey" keys "keys valkey" restarts kills stores \
     rolling many stopped "stopped valkey"; do \

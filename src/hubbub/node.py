@@ -17,6 +17,7 @@ from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.commands import Commands
 from hubbub.counters import Counters
+from hubbub.cursors import Cursors
 from hubbub.errors import Close, CommandError
 from hubbub.hub import Hub
 from hubbub.identity import Identity
@@ -66,10 +67,12 @@ class Node:
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
         self.hub = Hub(self.after_tick)
         self.send = self.hub.send
+        self.silence = self.hub.silence
         self.deliver = self.hub.publish
         self.deliver_to_connection = self.hub.signal
-        self.services = Services(settings, backend, self.counters)
-        self.tickets = Tickets(settings.leeway, wall)
+        self.cursors = Cursors()
+        self.services = Services(settings, backend, self.counters, self.cursors)
+        self.tickets = Tickets(settings.leeway, wall, issuer=settings.issuer, audience=settings.audience)
         commands = Commands(
             self.node_id,
             settings,
@@ -82,6 +85,7 @@ class Node:
             now=self.now,
             wall=wall,
         )
+        self.entering = commands.entering
         self.execute = commands.execute
         self.post_now = commands.post_now
         self.tasks: set[asyncio.Task[None]] = set()
@@ -140,7 +144,9 @@ class Node:
 
     async def _share_key(self) -> None:
         secret = self.settings.secret
-        self.tickets.use(await self.backend.shared_secret() if secret is None else secret_bytes(secret))
+        shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
+        self.tickets.use(shared)
+        self.cursors.use(shared)
 
     @property
     def ready(self) -> bool:
@@ -233,10 +239,13 @@ class Node:
         return recipients
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
-        """Close the user's connections here, or one connection."""
-        found = list(self.hub.users.get(user_id, ())) if user_id is not None else []
-        if connection_id is not None and connection_id in self.hub.connections:
-            found.append(connection_id)
-        for each in found:
-            self.sessions[each].close(Close.DISCONNECTED, self.now())
+        """Close the user's connections here, or one connection; from now on they hear nothing more."""
+        found: list[Session] = []
+        if user_id is not None:
+            found = [self.sessions[each] for each in self.hub.users.get(user_id, ())]
+            found += [session for session, who in self.entering.items() if who == user_id and not session.closing]
+        elif connection_id is not None and connection_id in self.hub.connections:
+            found = [self.sessions[connection_id]]
+        for session in found:
+            session.close(Close.DISCONNECTED, self.now())
         return len(found)

@@ -88,6 +88,10 @@ class Operations(Protocol):
         """Run `work` in a task that is kept until it ends."""
         ...
 
+    def silence(self, session: Session) -> None:
+        """Take the session out of the hub, because its close frame is next; what was queued before still leaves."""
+        ...
+
     def lost(self, session: Session) -> None:
         """Take the session out of the hub: nothing may be written to it from now on."""
         ...
@@ -164,7 +168,8 @@ class Session(Connection):
         self.identity = identity
         self.user_id = identity.user_id
         self.expires = expires
-        self.deadline = min(expires, now + self._node.settings.ping_interval)
+        if not self.closing:
+            self.deadline = min(expires, now + self._node.settings.ping_interval)
 
     def enter(self, identity: Identity) -> None:
         """Let the node take the connection in as `identity`."""
@@ -236,14 +241,24 @@ class Session(Connection):
             self.deadline = min(self.expires, now + self._node.settings.ping_interval)
 
     def close(self, code: Close, now: float) -> None:
-        """End the connection with `code`; what was sent before still leaves."""
+        """End the connection with `code`; what was sent before still leaves.
+
+        Commands that wait are still done, as they came before the end, unless the right to them is what has ended.
+        """
         if not self.closing:
+            if code in _RIGHTS_ENDED:
+                self._waiting = None
             self.ending(now, SLOW_TIMEOUT if code is Close.TOO_SLOW else CLOSE_TIMEOUT)
             self.link.close(code)
 
     def ending(self, now: float, timeout: float = CLOSE_TIMEOUT) -> None:
-        """The closing handshake has begun; from now on commands are ignored, and time is short."""
+        """The closing handshake has begun: new commands are ignored, and nothing more is delivered.
+
+        The other side may take its time to answer the close frame. What its groups and its user are told meanwhile is
+        not for it: its rights may be what has ended (4002, 4003).
+        """
         self.closing = True
+        self._node.silence(self)
         self.deadline = now + timeout
 
     def lost(self) -> None:
@@ -306,15 +321,17 @@ class Session(Connection):
         frames: list[bytes] = []
         if type(reply) is Replayed:
             reply, frames = reply
-        if command_id is not None and reply is not None and not self.gone:
+        if self.closing:  # no data may follow a close frame (RFC 6455, section 5.5.1)
+            return
+        if command_id is not None and reply is not None:
             data = self.wire.reply(command_id, cast(Reply, reply))
             if data is not None:
                 self._node.send(self, data)
-        for frame in frames if not self.gone else ():
+        for frame in frames:
             self._node.send(self, frame)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
-        if command_id is not None and not self.gone:
+        if command_id is not None and not self.closing:
             self._node.send(self, self.wire.error(command_id, error))
 
     def _fail(self, command: Command) -> None:
@@ -332,6 +349,7 @@ class Session(Connection):
         return level >= 1
 
 
+_RIGHTS_ENDED = frozenset((Close.TOKEN_EXPIRED, Close.DISCONNECTED))
 _RATE_LIMITED = CommandError(ErrorCode.RATE_LIMITED, "Too many commands: slow down.")
 _BACKLOG = CommandError(ErrorCode.RATE_LIMITED, f"More than {MAX_WAITING} commands wait for their answers.")
 _WHO = CommandError(ErrorCode.UNAUTHORIZED, 'Send {"do":"connect"} with a token first.')

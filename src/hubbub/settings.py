@@ -49,7 +49,7 @@ class Settings:
     leeway: float = 10.0
     """Seconds by which clocks may differ when a token's times are checked."""
     guests: bool | None = None
-    """Let people in by name without a token, on loopback only. Default: yes there, while no secret or JWKS is set."""
+    """Let people in by name, on loopback only; beside tokens, as "guest:NAME". Default: yes, without secret or JWKS."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect besides the server's own, as "https://example.com"; "*" for all."""
     public_url: str | None = None

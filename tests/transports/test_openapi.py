@@ -137,6 +137,8 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
     await ask("GET", "/v1/groups?limit=1", headers=all_of_it)
     await ask("GET", "/v1/groups?limit=1&searchFor=number_of_users", headers=all_of_it)
     await ask("GET", "/v1/groups/h/users?limit=1", headers=all_of_it)
+    monkeypatch.setattr("hubbub.bans.MAX_BANS", 0)
+    await ask("DELETE", "/v1/users/nobody?for=600", headers=all_of_it)
     files = ["/", "/demo/app.js", "/hubbub.js", "/hubbub.global.js", "/hubbub.d.ts"]
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/demo/nothing", "/v1/connect", *files]:
         await ask("GET", path)

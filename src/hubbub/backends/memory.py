@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from hubbub.absences import Absences
 from hubbub.backends.base import Receiver
+from hubbub.bans import Bans, TicketUse
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.history import Histories, History, Replay, Window
@@ -72,6 +73,7 @@ class MemoryBackend:
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
         self._keys = Keys(self._window.age, self._window.keys)
         self._absences = Absences()
+        self._bans = Bans()
         self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -96,21 +98,27 @@ class MemoryBackend:
             self._stayed_away(group, user, now)
         self._histories.sweep(now)
         self._keys.sweep(now)
+        self._bans.sweep(now)
         old = now - self._window.age
         while (name := _first(self._empty, old, self._window.gone)) is not None:
             self._histories.forget(self._groups.pop(name).history)
         while (user_id := _first(self._away, old, self._window.gone)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
 
-    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
+    async def connect(
+        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay:
         """Count the connection."""
-        entry = self._users.get(user.user_id)
+        entry, now = self._users.get(user.user_id), self._now()
+        self._bans.require_free(user.user_id, now)
+        if entry is not None and entry.connections >= most:
+            raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
+        if ticket is not None:
+            self._bans.spend(ticket, user.user_id, now)
         if entry is None:
             entry = self._users[user.user_id] = _User(self._histories.new(self._window.inbox))
         elif not entry.connections:
             del self._away[user.user_id]
-        elif entry.connections >= most:
-            raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         entry.connections += 1
         self._where[user.connection_id] = None
         return entry.inbox.replay(since, 0)
@@ -207,8 +215,12 @@ class MemoryBackend:
         """Look the user up."""
         return user_id in self._users and user_id not in self._away
 
-    async def disconnect_user(self, user_id: str) -> int:
-        """Tell the nodes."""
+    async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
+        """Keep the user out, then tell the nodes."""
+        now = self._now()
+        if for_seconds is not None:
+            self._bans.put(user_id, for_seconds, now)
+        self._bans.withdraw(user_id, now)
         return sum(receiver.disconnect(user_id, None) for receiver in self._receivers)
 
     async def disconnect_connection(self, connection_id: str) -> int:
@@ -217,7 +229,7 @@ class MemoryBackend:
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask the directory."""
-        return self._directory.page(query, visible)
+        return self._directory.page(query, visible, time.thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask the group."""

@@ -24,6 +24,7 @@ def token(
     *,
     ttl: Annotated[Duration | None, Parameter(show_default=lambda _: "1h; 1d with --skapi")] = None,
     groups: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
+    no_private: Annotated[bool, Parameter(negative=())] = False,
     server: Annotated[bool, Parameter(negative=())] = False,
     skapi: Annotated[str | None, Parameter(metavar="SERVICE")] = None,
     name: str | None = None,
@@ -49,6 +50,7 @@ def token(
         user: The user's id, 1 to 256 characters.
         ttl: How long the token is good for: 90s, 15m, 1h, 7d.
         groups: Pattern of the names of groups that the user may join; may be given several times. Without it: all.
+        no_private: The user may post to the joined group only, and send no private messages.
         server: A token for your own server program: may post to any group or user and disconnect people over HTTP.
         skapi: Print the three tokens that skapi.loginWithToken() takes, as JSON, for a page that passes SERVICE to
             "new Skapi(...)". The user's id must be a UUID.
@@ -70,12 +72,30 @@ def token(
         ttl = HOUR if ttl is None else ttl
         print(
             make_token(
-                user, secret, ttl=ttl, groups=groups, server=server, issuer=issuer, audience=audience, extra=extra
+                user,
+                secret,
+                ttl=ttl,
+                groups=groups,
+                server=server,
+                private=not no_private,
+                issuer=issuer,
+                audience=audience,
+                extra=extra,
             )
         )
         return
     if server:
         raise SettingsError("--skapi makes tokens for people, and --server one for a program: use one of them")
     ttl = DAY if ttl is None else ttl
-    tokens = make_skapi_tokens(user, secret, skapi, name=name, ttl=ttl, groups=groups, issuer=issuer, audience=audience)
+    tokens = make_skapi_tokens(
+        user,
+        secret,
+        skapi,
+        name=name,
+        ttl=ttl,
+        groups=groups,
+        private=not no_private,
+        issuer=issuer,
+        audience=audience,
+    )
     print(json.dumps(tokens, indent=2))

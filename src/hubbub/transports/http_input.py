@@ -82,6 +82,12 @@ def read_users(query: bytes, group: str) -> Users:
     return _convert({**_read(query, _USERS), "group": group}, Users)
 
 
+def read_ban(query: bytes) -> int | None:
+    """Return for how many seconds a user is to be kept out, or None. Raises `CommandError` ``INVALID_PARAMETER``."""
+    seconds: int | None = _read(query, _BAN).get("for")
+    return seconds
+
+
 def read_nothing(query: bytes) -> None:
     """Refuse every parameter, where there are none. Raises `CommandError` ``INVALID_PARAMETER``."""
     _read(query, {})
@@ -138,6 +144,7 @@ def _cursor(name: str, text: str) -> Any:
 _PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}
 _GROUPS = {"searchFor": _text, "value": _text, "condition": _text, "range": _text, **_PAGING}
 _USERS = {"user_id": _text, **_PAGING}
+_BAN = {"for": _integer}
 
 
 def _convert(given: dict[str, Any], type_: type[T]) -> T:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
+from time import thread_time
 from typing import Any, ClassVar
 
 from hubbub.backends.base import Receiver
@@ -20,10 +21,11 @@ from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
 from hubbub.backends.valkey.hearing import Hearing, group_replay, user_replay
 from hubbub.backends.valkey.link import Opener
 from hubbub.backends.valkey.places import Place, Places
-from hubbub.backends.valkey.presence import Presence
+from hubbub.backends.valkey.presence import NO_TICKET, Presence
 from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.backends.valkey.servers import open_first, open_primary
 from hubbub.backends.valkey.streams import since as position_of
+from hubbub.bans import MAX_BANS, TICKET_LIFE, TicketUse, kept_out, ticket_is_dead, too_many_bans
 from hubbub.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.history import Replay, Window
@@ -97,13 +99,19 @@ class ValkeyBackend:
 
     # --- connections and groups ---
 
-    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
-        """Count the connection."""
+    async def connect(
+        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay:
+        """Count the connection: bans, numbers and tickets are looked at in the same script."""
         home = self._of(user.user_id)
         home.link.require_ready()
         place = Place(user, home.number)
-        found = await home.enter(place, most, position_of(since))
-        if not found:
+        found = await home.enter(place, most, position_of(since), ticket or NO_TICKET)
+        if isinstance(found, bytes):
+            raise ticket_is_dead()
+        if isinstance(found, int):
+            if found < 0:
+                raise kept_out(-found / 1000)
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         self._places[user.connection_id] = place
         replay = user_replay(found)
@@ -204,9 +212,16 @@ class ValkeyBackend:
         """Look the user up."""
         return bool(await self._nodes_of(user_id))
 
-    async def disconnect_user(self, user_id: str) -> int:
-        """Tell the nodes where the user is."""
-        return await self._tell_user(user_id, b"X" + envelope.pack_order(user_id, None))
+    async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
+        """Keep the user out and tell the nodes where the user is, in one script: nobody can slip in between."""
+        link = self._of(user_id).link
+        link.require_ready()
+        span: int | bytes = b"" if for_seconds is None else int(for_seconds * 1000)
+        order = envelope.pack_order(user_id, None)
+        told: int = await link.run("disconnect", keys.encode(user_id), order, span, MAX_BANS, int(TICKET_LIFE * 1000))
+        if told < 0:
+            raise too_many_bans()
+        return told
 
     async def disconnect_connection(self, connection_id: str) -> int:
         """Tell the node where the connection is."""
@@ -217,7 +232,7 @@ class ValkeyBackend:
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask for one row more than the page takes; for as many more as a page may pass over, if some are hidden."""
         rows = await find_groups(self._buckets, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
-        return listing_page(query, iter(rows), visible)
+        return listing_page(query, iter(rows), visible, thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask for one row more than the page takes."""
@@ -273,9 +288,6 @@ class ValkeyBackend:
         bucket = self._of(user_id)
         bucket.link.require_ready()
         return Counter(await bucket.link.command(b"HVALS", keys.encode(f"{bucket.prefix}u:{user_id}")))
-
-    async def _tell_user(self, user_id: str, payload: bytes) -> int:
-        return await self._tell(self._of(user_id), await self._nodes_of(user_id), payload)
 
     async def _tell_connection(self, connection_id: str, payload: bytes) -> int:
         """Ask all buckets, for the id does not say which user it is of."""

@@ -77,6 +77,11 @@ class Hearing:
         for receiver in self._receivers:
             receiver.deliver_to_user(user_id, event)
 
+    def disconnect(self, user_id: str) -> None:
+        """Close the connections of a user here, as an order from another node would."""
+        for receiver in self._receivers:
+            receiver.disconnect(user_id, None)
+
     # --- what was said while the store, or the way to it, was away ---
 
     def hold(self) -> None:

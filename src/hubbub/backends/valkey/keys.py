@@ -15,6 +15,9 @@ key                 type        what
 ``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq, ``b`` bytes of ``i:``
 ``i:<user>``        list        the last private messages; the last one has the number ``s``
 ``k:<key>``         string      the result of the post with this key
+``bans``            sorted set  the users who are kept out, by when that is over, milliseconds
+``d:<user>``        string      the user was disconnected: no ticket is taken until this has ended
+``t:<ticket>``      string      the ticket was used
 ``a:<group>``       sorted set  who was sent away from the group and is expected back, as rows, all with score 0
 ``absences``        sorted set  the same of all groups, by when that is over, milliseconds
 ``w``               hash        all connections: connection id -> node

@@ -18,7 +18,10 @@ from hubbub.backends.valkey.link import BEAT, Link, Opener
 from hubbub.backends.valkey.places import Place, Places
 from hubbub.backends.valkey.scripts import Script
 from hubbub.backends.valkey.streams import NOWHERE, Since
+from hubbub.bans import TicketUse
 from hubbub.errors import CommandError
+
+NO_TICKET = TicketUse("", 0.0)
 
 SILENCE = 3.0
 """Seconds without a sign of life after which a node counts as dead."""
@@ -110,13 +113,17 @@ class Presence:
 
     # --- connections ---
 
-    async def enter(self, place: Place, most: int, since: Since = NOWHERE) -> Any:
+    async def enter(
+        self, place: Place, most: int, since: Since = NOWHERE, ticket: TicketUse = NO_TICKET
+    ) -> list[Any] | int | bytes:
         """Count a connection whose home is here; return what ``enter.lua`` does. `most` is 0 for any number."""
         user = place.user
-        return await self.link.run(
+        found: list[Any] | int | bytes
+        found = await self.link.run(
             "enter", self.life, place.row, keys.encode(user.user_id), user.connection_id, self._node, most,
-            self._epoch(), keys.encode(since.epoch), since.seq,
+            self._epoch(), keys.encode(since.epoch), since.seq, ticket.id, max(1, int(ticket.lasts * 1000)),
         )  # fmt: skip
+        return found
 
     async def move(
         self, place: Place, old: str, new: str, code_new: bytes = b"J", *, since: Since = NOWHERE, number: int = 0
@@ -179,6 +186,7 @@ class Presence:
         if known == DEAD:
             for life in self._earlier:
                 await self._bury(life, 0)
+        await self._keep_out()
         await self._correct(dict(zip(found[::2], found[1::2], strict=True)), known)
         await self._catch_up()
         while self._owed:
@@ -237,9 +245,16 @@ class Presence:
             if self.number in (place.home, place.bucket) or row in groups
         )
 
+    async def _keep_out(self) -> None:
+        """End the connections here of those who were to be kept out while nobody could tell this node."""
+        banned = {keys.decode(user) for user in await self.link.run("bans")} if self._places else set()
+        for user_id in banned & {place.user.user_id for place in self._places.values() if place.home == self.number}:
+            self.hearing.disconnect(user_id)
+
     async def _restore(self, place: Place, *, entered: bool, there: str, known: int) -> None:
-        if place.home == self.number and not entered:
-            await self.enter(place, 0)
+        if place.home == self.number and not entered and isinstance(await self.enter(place, 0), int):
+            self.hearing.disconnect(place.user.user_id)  # kept out, by somebody who did not know that it is here
+            return
         group = place.group_in(self.number)
         if there and not group:
             await self.leave(place.row, there)

@@ -11,9 +11,14 @@ from typing import NamedTuple
 
 from hubbub.history import OVERHEAD, Window
 
-NAMES = ("beat", "bury", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "send_off", "whisper")
+# fmt: off
+NAMES = (
+    "bans", "beat", "bury", "disconnect", "enter", "exit", "later", "leave", "move", "page", "post", "revive",
+    "send_off", "whisper",
+)
+# fmt: on
 
-FREEING = {"beat", "bury", "exit", "leave", "revive"}
+FREEING = {"beat", "bury", "disconnect", "exit", "leave", "revive"}
 """Those that run even when the store has no memory left, for they give some back, or must run before others can."""
 
 
