@@ -38,6 +38,7 @@ ORDER = [
     "backends.valkey.servers",
     "backends.valkey.cluster",
     "backends.valkey.link",
+    "backends.valkey.heartbeat",
     "backends.valkey.listing",
     "backends.valkey.envelope",
     "backends.valkey.places",

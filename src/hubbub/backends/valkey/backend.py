@@ -18,6 +18,7 @@ from hubbub.backends.valkey.connection import RefusedError, unavailable
 from hubbub.backends.valkey.crossing import cross
 from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
 from hubbub.backends.valkey.hearing import Hearing, group_replay, user_replay
+from hubbub.backends.valkey.heartbeat import Heartbeats, Lease
 from hubbub.backends.valkey.link import Opener
 from hubbub.backends.valkey.places import Place, Places
 from hubbub.backends.valkey.presence import Presence
@@ -52,6 +53,8 @@ class ValkeyBackend:
         self._places: Places = {}
         self._address = address
         self._cluster = Cluster(address, self.hear)
+        self._heartbeat_cluster = Cluster(address, _ignore)
+        self._heartbeats = Heartbeats(self._heartbeat_cluster.close)
         self._buckets: list[Presence] = []
         self._hearings: dict[bytes, Hearing] = {}  # by what their channels begin with
         self._receivers: list[Receiver] = []
@@ -66,6 +69,7 @@ class ValkeyBackend:
         """Connect; a cluster has more buckets than a single server."""
         if not self._buckets:
             self._buckets = await self._find_buckets()
+        self._heartbeats.start()
         try:
             await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
         except BaseException:
@@ -81,6 +85,7 @@ class ValkeyBackend:
 
     async def vanish(self) -> None:
         """Disconnect without a word, as a kill does."""
+        await self._heartbeats.stop()
         for bucket in self._buckets:
             await bucket.link.close()
         await self._cluster.close()
@@ -248,18 +253,28 @@ class ValkeyBackend:
         asked.abort("it has answered")
         if not asked.clustered:
             find = partial(open_primary, self._address, self.hear)
-            return [self._bucket(0, keys.bucket_prefix(self._address.database), find, shared=False)]
+            lease = Lease(
+                keys.bucket_prefix(self._address.database), partial(open_primary, self._address, _ignore), shared=False
+            )
+            return [self._bucket(0, find, lease, shared=False)]
         prefixes = [keys.bucket_prefix(self._address.database, number, BUCKETS) for number in range(BUCKETS)]
         return [
-            self._bucket(number, prefix, partial(self._cluster.open, keys.slot_of(prefix)), shared=True)
-            for number, prefix in enumerate(prefixes)
+            self._bucket(
+                number,
+                partial(self._cluster.open, slot),
+                Lease(prefix, partial(self._heartbeat_cluster.open, slot), shared=True),
+                shared=True,
+            )
+            for number, prefix, slot in ((n, prefix, keys.slot_of(prefix)) for n, prefix in enumerate(prefixes))
         ]
 
-    def _bucket(self, number: int, prefix: str, find: Opener, *, shared: bool) -> Presence:
-        hearing = self._hearings[keys.encode(prefix)] = Hearing(self._receivers)
+    def _bucket(self, number: int, find: Opener, lease: Lease, *, shared: bool) -> Presence:
+        hearing = self._hearings[keys.encode(lease.shard)] = Hearing(self._receivers)
+        self._heartbeats.leases.append(lease)
         return Presence(
-            self._node, number, prefix, find, self._places, self._epoch, self._scripts, hearing, shared=shared
-        )
+            self._node, number, lease.shard, find, self._places, self._epoch, self._scripts, hearing, lease,
+            shared=shared,
+        )  # fmt: skip
 
     def _of(self, name: str) -> Presence:
         """Return the bucket of a group or a user."""
@@ -300,3 +315,7 @@ class ValkeyBackend:
             )
             told += connections if heard else 0
         return told
+
+
+def _ignore(channel: bytes, payload: bytes) -> None:
+    """Hear nothing: the connections for heartbeats have no subscriptions."""

@@ -203,11 +203,23 @@ class Link:
             self._left.set_result(reason)
 
     async def _watch(self, connection: StoreConnection) -> None:
-        """Give the connection up when a reply is overdue."""
+        """Give the connection up when a reply is overdue.
+
+        Time during which this loop was busy does not count: the reply may be here, and nobody has read it yet.
+        """
         loop = asyncio.get_running_loop()
+        oldest, waited, looked = None, 0.0, loop.time()
         while not connection.lost.done():
-            since = connection.waits_since()
-            if since is not None and loop.time() - since > PATIENCE:
+            now, since = loop.time(), connection.waits_since()
+            elapsed, looked = min(now - looked, 2 * WATCH), now
+            if since is None:
+                waited = 0.0
+            elif since != oldest:
+                waited = min(now - since, elapsed)
+            else:
+                waited += elapsed
+            oldest = since
+            if waited > PATIENCE:
                 connection.abort(f"no answer for {PATIENCE:g} s")
             await asyncio.sleep(WATCH)
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from hubbub.backends.valkey import keys
 from hubbub.backends.valkey.hearing import Hearing
+from hubbub.backends.valkey.heartbeat import Lease
 from hubbub.backends.valkey.link import BEAT, Link, Opener
 from hubbub.backends.valkey.places import Place, Places
 from hubbub.backends.valkey.scripts import Script
@@ -50,6 +51,7 @@ class Presence:
         epoch: Makes an epoch that was never used.
         scripts: What the bucket can run.
         hearing: What its channels bring.
+        lease: What the thread with the heartbeats renews.
         shared: Whether other buckets use the connections as well.
 
     Attributes:
@@ -70,6 +72,7 @@ class Presence:
         epoch: Callable[[], str],
         scripts: dict[str, Script],
         hearing: Hearing,
+        lease: Lease,
         *,
         shared: bool,
     ) -> None:
@@ -79,6 +82,7 @@ class Presence:
         self.prefix = prefix
         self.life = ""
         self.notices = 0
+        self._lease = lease
         self._node = node
         self._own_channel = keys.node_channel(prefix, node)
         self._places = places
@@ -176,6 +180,7 @@ class Presence:
             self.link.subscribe(keys.group_channel(self.prefix, group))
         self._owed.clear()  # those that are gone are not known here any more
         known, *found = await self.link.run("revive", self._node, self.life, self._epoch(), *self._earlier)
+        self._lease.extend(self.life)
         if known == DEAD:
             for life in self._earlier:
                 await self._bury(life, 0)
@@ -188,7 +193,7 @@ class Presence:
         self._doubtful.clear()
 
     async def beat(self) -> None:
-        """Give a sign of life, take out what is owed, bury the dead."""
+        """Renew the lease, as the thread with the heartbeats does, take out what is owed, bury the dead."""
         if self._resigned:
             return
         dead = await self._beat()
@@ -200,6 +205,7 @@ class Presence:
     async def resign(self) -> None:
         """Say that this node ends. From then on it gives no sign of life."""
         self._resigned = True
+        self._lease.end()
         await self._bury(self.life, 0)
 
     async def _catch_up(self) -> None:
@@ -210,6 +216,7 @@ class Presence:
         dead: list[bytes]
         dead, notices = await self.link.run("beat", self.life, int(SILENCE * 1000), int(BEAT * 1000))
         self.notices += notices
+        self._lease.extend(self.life)
         return dead
 
     async def _settle(self) -> None:
