@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 from typing import Any, ClassVar
 
+from hubbub import budgets
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, keys
 from hubbub.backends.valkey.address import Address
@@ -153,7 +154,7 @@ class ValkeyBackend:
         bucket.expect(group)
         try:
             if before is None or before is bucket:
-                found = await bucket.move(place, old or "", group, since=position, number=number)
+                found = await bucket.move(place, old or "", group, since=position, number=number, charged=user.user_id)
             else:
                 before.link.require_ready()
                 found = await cross(place, before, bucket, group, position, number)
@@ -186,20 +187,25 @@ class ValkeyBackend:
 
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes, in one script."""
-        return await self._post("post", message.sender_rid, envelope.pack_message(message), message.sender, key, least)
+        return await self._post("post", message.sender_rid, envelope.pack_message(message), message, key, least)
 
     async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes where the user is, in one script."""
-        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message.sender, key, least)
+        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message, key, least)
 
-    async def _post(self, script: str, to: str, message: bytes, sender: str, key: str | None, least: int) -> int:
+    async def _post(
+        self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
+    ) -> int:
         link = self._of(to).link
         link.require_ready()
-        scope = b"" if key is None else keys.post_key(sender, f"{script}:{to}", key)
-        recipients: int = await link.run(script, keys.encode(to), message, scope, least)
+        scope = b"" if key is None else keys.post_key(message.sender, f"{script}:{to}", key)
+        charged = "" if message.sender_cid is None else message.sender  # server programs have no budget
+        recipients = await link.run(script, keys.encode(to), packed, scope, least, keys.encode(charged))
+        if type(recipients) is list:
+            raise budgets.refusal(self._window.user, recipients[0] / 1000)
         if recipients < 0:
             require_recipients(least, -1 - recipients)
-        return recipients
+        return int(recipients)
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""
@@ -273,7 +279,7 @@ class ValkeyBackend:
         self._heartbeats.leases.append(lease)
         return Presence(
             self._node, number, lease.shard, find, self._places, self._epoch, self._scripts, hearing, lease,
-            shared=shared,
+            self._window, shared=shared,
         )  # fmt: skip
 
     def _of(self, name: str) -> Presence:

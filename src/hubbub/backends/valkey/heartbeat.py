@@ -1,4 +1,4 @@
-"""Heartbeats: a thread with connections of its own renews the leases of this node, so they never wait for clients' work.
+"""Heartbeats: a thread with connections of its own renews the leases of this node; they wait for no work of clients.
 
 A node whose loop is busy for seconds is late, not dead: its connections are open, and it will answer. So what keeps its
 leases is not the loop, but a thread that does nothing else. The lease is still bound to the loop: if that has not

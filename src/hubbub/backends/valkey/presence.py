@@ -7,11 +7,13 @@ corrects it. What it heard as done is done; what it did not hear of is undone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from itertools import count, islice
 from typing import Any, TypeVar
 
+from hubbub import budgets
 from hubbub.backends.valkey import keys
 from hubbub.backends.valkey.hearing import Hearing
 from hubbub.backends.valkey.heartbeat import Lease
@@ -20,6 +22,7 @@ from hubbub.backends.valkey.places import Place, Places
 from hubbub.backends.valkey.scripts import Script
 from hubbub.backends.valkey.streams import NOWHERE, Since
 from hubbub.errors import CommandError
+from hubbub.history import Window
 
 SILENCE = 3.0
 """Seconds without a sign of life after which a node counts as dead."""
@@ -35,6 +38,8 @@ DEAD = 1
 
 FORGOTTEN = 0
 """What it answers if the store does not know this node."""
+
+log = logging.getLogger("hubbub.valkey")
 
 T = TypeVar("T")
 
@@ -52,6 +57,7 @@ class Presence:
         scripts: What the bucket can run.
         hearing: What its channels bring.
         lease: What the thread with the heartbeats renews.
+        window: How much is kept.
         shared: Whether other buckets use the connections as well.
 
     Attributes:
@@ -73,6 +79,7 @@ class Presence:
         scripts: dict[str, Script],
         hearing: Hearing,
         lease: Lease,
+        window: Window,
         *,
         shared: bool,
     ) -> None:
@@ -83,6 +90,7 @@ class Presence:
         self.life = ""
         self.notices = 0
         self._lease = lease
+        self._window = window
         self._node = node
         self._own_channel = keys.node_channel(prefix, node)
         self._places = places
@@ -123,17 +131,30 @@ class Presence:
         )  # fmt: skip
 
     async def move(
-        self, place: Place, old: str, new: str, code_new: bytes = b"J", *, since: Since = NOWHERE, number: int = 0
+        self,
+        place: Place,
+        old: str,
+        new: str,
+        code_new: bytes = b"J",
+        *,
+        since: Since = NOWHERE,
+        number: int = 0,
+        charged: str = "",
     ) -> Any:
-        """Take a connection out of one group of the bucket (or none) and into another; return what it has replayed."""
+        """Take a connection out of one group of the bucket (or none) and into another; return what it has replayed.
+
+        `charged` is the user whose budget a new group is taken out of.
+        """
         try:
             notices, replayed = await self.link.run(
                 "move", self.life, place.row, keys.encode(old), keys.encode(new), self._epoch(), b"L", code_new,
-                keys.encode(since.epoch), since.seq, number,
+                keys.encode(since.epoch), since.seq, number, keys.encode(charged),
             )  # fmt: skip
         except BaseException:
             self._doubtful.add(place.row)
             raise
+        if notices < 0:
+            raise budgets.refusal(self._window.user, replayed[0] / 1000)
         self.notices += notices
         return replayed
 
@@ -179,8 +200,17 @@ class Presence:
         for group in self._members:
             self.link.subscribe(keys.group_channel(self.prefix, group))
         self._owed.clear()  # those that are gone are not known here any more
-        known, *found = await self.link.run("revive", self._node, self.life, self._epoch(), *self._earlier)
+        kept = self._window.shared()
+        known, others, *found = await self.link.run(
+            "revive", self._node, self.life, self._epoch(), kept, *self._earlier
+        )
         self._lease.extend(self.life)
+        if others not in (b"", kept.encode()):
+            log.warning(
+                "a node that came before keeps %s, this one %s: while they differ, who resumes may be told of a gap "
+                "though nothing had to be lost; start all nodes with the same settings",
+                others.decode(), kept,
+            )  # fmt: skip
         if known == DEAD:
             for life in self._earlier:
                 await self._bury(life, 0)
