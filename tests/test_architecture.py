@@ -44,6 +44,7 @@ ORDER = [
     "backends.valkey.envelope",
     "backends.valkey.places",
     "backends.valkey.hearing",
+    "backends.valkey.wrong_keys",
     "backends.valkey.presence",
     "backends.valkey.crossing",
     "backends.valkey.finding",

@@ -107,6 +107,7 @@ class ValkeyBackend:
         """Count the connection."""
         home = self._of(user.user_id)
         home.link.require_ready()
+        home.wrong.require_user(user.user_id)
         place = Place(user, home.number)
         found = await home.enter(place, most, position_of(since))
         if not found:
@@ -149,6 +150,8 @@ class ValkeyBackend:
         """Leave the group before and enter the new one: in one script, if both lie in one bucket."""
         place, bucket = self._places[user.connection_id], self._of(group)
         bucket.link.require_ready()
+        bucket.wrong.require_group(group)
+        self._escape(place)
         old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
         position, number = position_of(since), min(history, self._window.messages)
         bucket.expect(group)
@@ -171,6 +174,7 @@ class ValkeyBackend:
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
         place = self._places[user.connection_id]
+        self._escape(place)
         if place.group is None or place.bucket is None:
             return
         bucket, group = self._buckets[place.bucket], place.group
@@ -178,6 +182,15 @@ class ValkeyBackend:
         await bucket.leave(place.row, group)
         place.put(None, None)
         self._left(bucket, group)
+
+    def _escape(self, place: Place) -> None:
+        """Let a connection out of a group that the store cannot take it out of now, because one of its keys is wrong."""
+        if place.group is not None and place.bucket is not None:
+            bucket, group = self._buckets[place.bucket], place.group
+            if group in bucket.wrong.groups:
+                bucket.abandon(place.row, group)
+                place.put(None, None)
+                self._left(bucket, group)
 
     def _left(self, bucket: Presence, group: str) -> None:
         bucket.release(group)
@@ -196,8 +209,13 @@ class ValkeyBackend:
     async def _post(
         self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
     ) -> int:
-        link = self._of(to).link
+        bucket = self._of(to)
+        link, wrong = bucket.link, bucket.wrong
         link.require_ready()
+        if script == "post":
+            wrong.require_group(to)
+        else:
+            wrong.require_user(to)
         scope = b"" if key is None else keys.post_key(message.sender, f"{script}:{to}", key)
         charged = "" if message.sender_cid is None else message.sender  # server programs have no budget
         recipients = await link.run(script, keys.encode(to), packed, scope, least, keys.encode(charged))

@@ -12,6 +12,7 @@ from hubbub.backends.valkey.connection import (
     Argument,
     RefusedError,
     StoreConnection,
+    WrongTypeError,
     unavailable,
 )
 from hubbub.backends.valkey.scripts import Script
@@ -43,6 +44,10 @@ class Owner(Protocol):
 
     async def revive(self) -> None:
         """Make the store agree with this node. Called for each new connection, before anybody else may use it."""
+        ...
+
+    def suspect(self, arguments: tuple[Argument, ...]) -> None:
+        """Note that a command, with these arguments, has met a key of the wrong type."""
         ...
 
     async def beat(self) -> None:
@@ -114,6 +119,9 @@ class Link:
             return await connection.call(*arguments)
         except RefusedError as error:
             text = str(error)
+            if text.startswith("WRONGTYPE"):  # of one key; all others are as they should be
+                self._owner.suspect(arguments)
+                raise WrongTypeError from None
             if text.startswith(_ELSEWHERE):
                 self._leave(text)
             elif not text.startswith("OOM"):  # then it is full, and nothing else is wrong

@@ -18,6 +18,7 @@ PARTS = {
     "exit": ("lease", "members"),
     "later": ("replay",),
     "leave": ("lease", "members"),
+    "mend": ("lease", "members"),
     "move": ("lease", "keep", "replay", "members"),
     "page": (),
     "post": ("keep",),

@@ -6,7 +6,8 @@
 local function over_budget(user, bytes)
   if bytes == 0 or USER == 0 or user == '' then return false end
   local account = P .. 'b:' .. user
-  local charged = redis.call('INCRBY', account, bytes)
+  local charged = redis.pcall('INCRBY', account, bytes)
+  if type(charged) == 'table' then return false end -- the account is a wrong key; what is half done must be finished
   if charged == bytes then redis.call('PEXPIRE', account, 2 * AGE) end
   if charged <= 0 then redis.call('DEL', account) end
   if bytes < 0 or charged <= USER then return false end
