@@ -245,6 +245,7 @@ class Presence:
         while len(self._owed) != left:  # what a wrong key holds up is left over, and tried again with each beat
             left = len(self._owed)
             await self._settle()
+        self._mending |= await self.wrong.look()
         self.hearing.release()
         self._earlier.clear()
         self._doubtful.clear()
@@ -295,6 +296,8 @@ class Presence:
                 left, notices = await self.link.run("bury", life, silence, CHUNK)
             except WrongTypeError:  # whose it is, is among what the dead one has left
                 self.suspect(tuple(await self._left_by(life)))
+                self._mending |= await self.wrong.look()
+                await _in_chunks(self.link.run("bury", life, silence, 1) for _ in range(CHUNK))  # each by itself
                 return
             self.notices += notices
             if life != self.life and loop.time() >= next_beat:  # a large one may take longer than silence may last

@@ -75,21 +75,23 @@ class WrongKeys:
             raise unavailable("a key of this user has the wrong type; the log names it")
 
     async def look(self) -> set[bytes]:
-        """Find out which keys are wrong, and name new ones in the log. Return those that are right again or gone."""
+        """Find out which keys are wrong, and name new ones in the log. Return those that are right again, or gone."""
         if not self._suspects and not self._known:
             return set()
-        looked_at = {name for arguments in self._suspects for name in self._names(arguments)} | self._known
-        if self._suspects:
-            looked_at |= SHARD.keys()
+        suspects = [self._names(arguments) for arguments in self._suspects]
         self._suspects.clear()
-        right = set()
-        for name in looked_at:
-            found = await self._command(b"TYPE", self._prefix + name)
-            if found not in (b"none", expected(name)):
-                self._add(name, found)
-            elif name in self._known:
-                right.add(name)
-        self._known -= right
+        names = set(self._known).union(*suspects, SHARD if suspects else ())
+        types = {name: await self._command(b"TYPE", self._prefix + name) for name in names}
+        wrong = {name for name, found in types.items() if found not in (b"none", expected(name))}
+        for name in wrong:
+            self._add(name, types[name])
+        right = self._known - wrong
+        self._known &= wrong
+        if not wrong & SHARD.keys():
+            for name in set().union(*(each for each in suspects if not each & wrong)):
+                # What was wrong is gone already; nobody knows which of its keys it was.
+                if name not in SHARD and types[name] != b"none":
+                    right.add((b"g:" if name[:1] in b"ghma" else b"u:" if name[:1] in b"uji" else name[:2]) + name[2:])
         return right
 
     def release(self) -> None:
