@@ -54,6 +54,7 @@ def window(settings: Settings) -> Window:
         settings.history_keys,
         settings.history_gone,
         settings.absence,
+        settings.history_user,
     )
 
 

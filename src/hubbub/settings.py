@@ -89,6 +89,8 @@ class Settings:
     """Seconds for which messages, keys of posts, and groups and users that are gone are remembered."""
     history_total: int = 268_435_456
     """Most bytes kept in all; beyond it the oldest messages go first, whosever they are."""
+    history_user: int = 16_777_216
+    """Most bytes kept because of one user; what would add to them is refused until some are gone. 0 for no limit."""
     history_keys: int = 100_000
     """Keys of posts that are remembered at least; up to twice as many take about 300 bytes each."""
     history_gone: int = 10_000
@@ -121,6 +123,7 @@ class Settings:
             "history_messages",
             "history_bytes",
             "history_total",
+            "history_user",
             "history_keys",
             "history_gone",
             "inbox_messages",

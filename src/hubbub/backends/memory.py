@@ -12,10 +12,11 @@ from typing import ClassVar
 from hubbub.absences import Absences
 from hubbub.backends.base import Receiver
 from hubbub.bans import Bans, TicketUse
+from hubbub.budgets import Budgets
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.history import Histories, History, Replay, Window
-from hubbub.keys import Keys
+from hubbub.history import KEY, Histories, History, Replay, Window
+from hubbub.keys import Keys, scope_of
 from hubbub.limits import require_recipients
 from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 from hubbub.roster import Roster, UserQuery
@@ -72,6 +73,7 @@ class MemoryBackend:
         # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
         self._keys = Keys(self._window.age, self._window.keys)
+        self._budgets = Budgets(self._window.user, 2 * self._window.age)
         self._absences = Absences()
         self._bans = Bans()
         self._sent_off: set[str] = set()  # connection ids
@@ -99,6 +101,7 @@ class MemoryBackend:
         self._histories.sweep(now)
         self._keys.sweep(now)
         self._bans.sweep(now)
+        self._budgets.sweep(now)
         old = now - self._window.age
         while (name := _first(self._empty, old, self._window.gone)) is not None:
             self._histories.forget(self._groups.pop(name).history)
@@ -179,14 +182,14 @@ class MemoryBackend:
         """Do what `publish` does, without a coroutine."""
         group = self._groups.get(message.sender_rid)
         if key is not None:
-            scope = (message.sender, f"group:{message.sender_rid}", key)
+            scope = scope_of(message.sender, f"group:{message.sender_rid}", key)
             if (known := self._keys.get(scope)) is not None:
                 return known
         if least:
             require_recipients(least, 0 if group is None else len(group.roster.rows))
         if group is None:
             return 0
-        group.history.append(message)
+        self._keep(group.history, message, key)
         recipients = self._deliver(message.sender_rid, message)
         if key is not None:
             self._keys.put(scope, recipients)
@@ -195,13 +198,13 @@ class MemoryBackend:
     async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Keep the message and hand it over."""
         user = self._users.get(user_id)
-        scope = (message.sender, f"user:{user_id}", key or "")
+        scope = scope_of(message.sender, f"user:{user_id}", key or "")
         if key is not None and (known := self._keys.get(scope)) is not None:
             return known
         require_recipients(least, 0 if user is None else user.connections)
         if user is None:
             return 0
-        user.inbox.append(message)
+        self._keep(user.inbox, message, key)
         recipients = sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
         if key is not None:
             self._keys.put(scope, recipients)
@@ -239,6 +242,20 @@ class MemoryBackend:
     async def count(self) -> tuple[int, int]:
         """Return the sizes."""
         return len(self._groups) - len(self._empty), len(self._where)
+
+    def _keep(self, history: History, message: Message | Private, key: str | None) -> None:
+        """Put the message into a history, at its sender's cost; if that cannot pay, raise ``RATE_LIMITED``."""
+        sender, budgets = message.sender, self._budgets
+        if message.sender_cid is None:  # from a server program, which has no budget
+            history.append(message)
+            return
+        if budgets.spent(sender) and (key is not None or history.grows(message)):
+            raise budgets.refusal(self._now())
+        growth = history.append(message)
+        if key is not None:
+            growth += KEY
+        if growth:
+            budgets.charge(sender, growth)
 
     def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
         if user.connection_id in self._sent_off:  # it has not even gone yet

@@ -27,11 +27,13 @@ class Hearing:
     Attributes:
         groups: How far the groups were heard.
         users: How far the inboxes were heard.
+        wrong: Keys that were wrong, and of which another node has put its part right.
     """
 
     def __init__(self, receivers: list[Receiver]) -> None:
         self.groups = Streams()
         self.users = Streams()
+        self.wrong: set[bytes] = set()
         self._receivers = receivers
         self._held: list[tuple[bytes, bytes]] | None = None  # what came while the bucket is made to agree
 
@@ -62,6 +64,9 @@ class Hearing:
             if self.users.hear(user_id, int(number)):
                 private.seq = int(number)
                 self._deliver_to_user(user_id, private)
+            return
+        if kind == b"W":
+            self.wrong.add(body)
             return
         for receiver in self._receivers:
             if kind == b"S":
