@@ -10,6 +10,9 @@ from __future__ import annotations
 END_OF_HEAD = b"\r\n\r\n"
 """What ends the head of a request (RFC 9112, section 2.1)."""
 
+SHORTEST_HEAD = 5
+"""Bytes before the first possible end of a head, so that empty lines in front of a request are not taken one by one."""
+
 BODY_PIECE = 16_384
 """Most bytes of a body in one piece, so that a body which nobody reads stops being parsed soon."""
 
@@ -42,7 +45,7 @@ class HeldBytes:
             body: Whether the parser is inside a body, in which an end of a head may be part of what is sent.
         """
         start = self._start
-        found = self._data.find(END_OF_HEAD, start + SHORTEST_BODY_PIECE if body else start)
+        found = self._data.find(END_OF_HEAD, start + (SHORTEST_BODY_PIECE if body else SHORTEST_HEAD))
         end = len(self._data) if found < 0 else found + len(END_OF_HEAD)
         if body:
             end = min(end, start + BODY_PIECE)

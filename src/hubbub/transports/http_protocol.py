@@ -51,13 +51,18 @@ class _Flow(FlowControl):
 
     def __init__(self, transport: asyncio.Transport, go_on: Callable[[], None]) -> None:
         super().__init__(transport)
-        self._go_on = go_on
+        self._go_on: Callable[[], None] | None = go_on
+
+    def forget(self) -> None:
+        """Break the cycle of references with the connection, which is lost or another protocol's now."""
+        self._go_on = None
 
     def resume_reading(self) -> None:
         """Parse on. Whether more is read from the socket depends on what is held."""
         if self.read_paused:
             self.read_paused = False
-            self._go_on()
+            if self._go_on is not None:
+                self._go_on()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -107,9 +112,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(*_FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting, and break the cycles, so that the memory is released now and not when the collector runs."""
+        """Stop waiting, and give back all memory now."""
         self._stop_watching()
-        self.resume_writing()
+        self._stop_watching_unread()
         self._unset_keepalive_if_required()
         if self._running is not None and self._running is not self.cycle:
             self._running.disconnected = True
@@ -118,7 +123,20 @@ class HttpProtocol(HttpToolsProtocol):
         self._held.clear()
         self._count()
         self.pipeline.clear()
-        self._running = self.cycle = None  # type: ignore[assignment]
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Break the cycles of references: the garbage collector, which would find them, seldom runs."""
+        self.flow.forget()
+        self.parser = self._running = self.cycle = None  # type: ignore[assignment]
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always lets the transport close
+        """Answer the request that is pending, if it is complete; then close, and see to it that this ends."""
+        if self._running is not None and self._part is _Part.NOTHING:
+            self._running.keep_alive = False
+            return True
+        self._watch_unread()
+        return False
 
     def pause_writing(self) -> None:
         """Answers wait for the client: watch whether it reads them."""
@@ -126,12 +144,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._watch_unread()
 
     def resume_writing(self) -> None:
-        """The client has read them."""
-        if self.flow is not None:
-            super().resume_writing()
-        if self._unread is not None:
-            self._unread.end()
-            self._unread = None
+        """The client has read most of them; what is left of the last ones is watched on while the connection ends."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_watching_unread()
 
     def data_received(self, data: bytes) -> None:
         """Hold what came, and parse as much of it as can be handled now."""
@@ -258,8 +274,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._running.keep_alive = False
             return
         self.handle_websocket_upgrade()
-        # The parser and we would hold each other, and memory, until the garbage collector runs.
-        self.parser = None  # type: ignore[assignment]
+        self._let_go()
         protocol = self.transport.get_protocol()
         if frames and isinstance(protocol, asyncio.Protocol) and not self.transport.is_closing():
             protocol.data_received(frames)
@@ -306,6 +321,11 @@ class HttpProtocol(HttpToolsProtocol):
     def _watch_unread(self) -> None:
         if self._unread is None:
             self._unread = UnreadAnswers(self.transport, self.loop)
+
+    def _stop_watching_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.end()
+            self._unread = None
 
     def _stop_watching(self) -> None:
         if self._timer is not None:

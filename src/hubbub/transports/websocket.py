@@ -49,6 +49,9 @@ PIECE = 2048
 TINY = 1024
 """Bytes of a fragment below which it counts as wasted; the last one of a message does not count."""
 
+EARLY = 8192
+"""Most bytes of frames that a connection may send before its request is answered: thousands may wait at the door."""
+
 LONGEST_WAIT = 5.0
 """Seconds that a newcomer may have to wait at the door; if it would be longer, it is told to try again later."""
 
@@ -174,7 +177,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if not self._asked:
             self._asked = True
             self._upgrade(data)
-        elif len(self._buffer) + len(data) <= self._node.settings.max_command + MAX_HEADER:
+        elif len(self._buffer) + len(data) <= EARLY:
             self._buffer = self._buffer + data
         else:  # more than a client sends before it knows whether it is let in
             reset(self._transport)
