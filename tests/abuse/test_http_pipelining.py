@@ -133,10 +133,7 @@ async def ask(server: Server, data: bytes) -> socket.socket:
 async def mutes(server: Server) -> AsyncIterator[list[socket.socket]]:
     """Clients that ask for far more than the system can buffer, and read nothing."""
     with ExitStack() as stack:
-        found = []
-        for _ in range(10):
-            found.append(stack.enter_context(await ask(server, FILE * 400)))
-        yield found
+        yield [stack.enter_context(await ask(server, FILE * 400)) for _ in range(10)]
 
 
 async def test_clients_that_never_read_are_cut(

@@ -25,8 +25,8 @@ from hubbub.transports.openapi_parts import (
     text_schema,
 )
 
-_READ = ("400", "401", "403", "500", "503")
-_POST = ("400", "401", "403", "413", "415", "500", "503")
+_READ = ("400", "401", "403", "429", "500", "503")
+_POST = ("400", "401", "403", "413", "415", "429", "500", "503")
 
 
 def openapi(settings: Settings) -> Json:
