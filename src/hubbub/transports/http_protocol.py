@@ -79,6 +79,8 @@ class HttpProtocol(HttpToolsProtocol):
         kwargs: What uvicorn passes.
     """
 
+    flow: _Flow
+
     def __init__(self, most: int, memory: HttpMemory, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._most = most
