@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "hubbub"
 # From the ground up. A module may import those above its line, never those below.
 ORDER = [
     "errors",
+    "log_throttle",
     "settings",
     "messages",
     "patterns",

@@ -101,6 +101,10 @@ class Settings:
     """Commands a second that one connection may send in the long run; 0 for no limit."""
     rate_burst: int = 200
     """Commands that one connection may send at once before the rate limit holds."""
+    http_rate_limit: float = 100.0
+    """HTTP requests a second of one user, or of all callers without a token, in the long run; 0 for no limit."""
+    http_rate_burst: int = 200
+    """HTTP requests that one user may make at once before the rate limit holds."""
     identify_timeout: float = 5.0
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     ping_interval: float = 25.0
@@ -117,7 +121,14 @@ class Settings:
         """Check each value by itself, then the combination."""
         for name in ("max_message", "max_command", "max_group_name", "max_user_id", "max_depth", "max_page"):
             self._at_least(name, 1)
-        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
+        for name in (
+            "max_connections",
+            "max_connections_per_user",
+            "max_queue",
+            "rate_burst",
+            "http_rate_burst",
+            "workers",
+        ):
             self._at_least(name, 1)
         for name in (
             "history_messages",
@@ -132,7 +143,7 @@ class Settings:
         self._at_least("history_age", 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
-        for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout", "absence"):
+        for name in ("port", "leeway", "rate_limit", "http_rate_limit", "drain_spread", "shutdown_timeout", "absence"):
             self._at_least(name, 0)
         if self.port > 65_535:
             raise SettingsError(f"port must be at most 65535, not {self.port}")

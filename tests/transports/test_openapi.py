@@ -156,6 +156,12 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
                 patch.setattr(secured.node.backend, name, failure)
             for method, path in with_token:
                 await ask(method, path, headers=all_of_it, **(body if method == "POST" else {}))
+    busy = await start(secret=SECRET, http_rate_limit=0.01, http_rate_burst=1)
+    http = browse(busy)
+    await http.get("/v1/groups", headers=bearer("u"))
+    for method, path in with_token:
+        await ask(method, path, headers=bearer("u"), **(body if method == "POST" else {}))
+    http = browse(secured)
     secured.node.draining = True
     await ask("GET", "/readyz")
     secured.node.draining = False

@@ -20,6 +20,7 @@ from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
 from hubbub.cli.workers import run_workers
+from hubbub.log_throttle import LogThrottle
 from hubbub.server import Server
 from hubbub.settings import Settings
 
@@ -108,6 +109,8 @@ def set_up_log(level: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(LogThrottle())
     # What uvicorn tells at first is what `announce` says better.
     logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
 

@@ -13,6 +13,7 @@ from hubbub.limits import check_name
 from hubbub.node import Node
 from hubbub.transports.http_errors import HttpError, answer
 from hubbub.transports.http_input import read_ban, read_groups, read_message, read_nothing, read_users
+from hubbub.transports.request_rates import RequestRates
 
 ANYONE = Identity(user_id="")
 """Who asks without a token, while guests are let in: sees everything, as guests do, and has no rights of a server."""
@@ -29,10 +30,12 @@ class Api:
 
     Args:
         node: What they ask.
+        rates: How many requests each user may make.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, rates: RequestRates) -> None:
         self._node = node
+        self._rates = rates
 
     def routes(self) -> list[Route]:
         """Return where each endpoint is."""
@@ -100,7 +103,12 @@ class Api:
     # --- who asks ---
 
     async def _anyone(self, request: Request) -> Identity:
-        """Return whom the token identifies; without one, anyone, while guests are let in."""
+        """Return whom the token identifies, or without one anyone, while guests are let in; if the rate allows it."""
+        identity = await self._identify(request)
+        self._rates.spend(identity, self._node.now())
+        return identity
+
+    async def _identify(self, request: Request) -> Identity:
         header = request.headers.get("authorization")
         if header is None:
             if self._node.settings.allow_guests:

@@ -23,6 +23,7 @@ _PROBLEMS = {
     "409": "Too many users are kept out already; nobody was disconnected.",
     "413": "The body, or the message in it, is too large or nested too deep.",
     "415": "The body is not JSON.",
+    "429": "Too many requests of this user; `Retry-After` says for how many seconds to wait.",
     "426": "Open it as a WebSocket.",
     "500": "The server failed; its log has the details.",
     "503": "The server stops, or what it depends on does not answer; try again.",

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
-import struct
 from functools import partial
 from typing import Any, cast
 
@@ -31,6 +29,7 @@ from hubbub.session import Session
 from hubbub.transports.backlog import RELAXED
 from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
+from hubbub.transports.reset import reset
 from hubbub.transports.slow_reader import SlowReader
 from hubbub.transports.strict import StrictProtocol
 
@@ -50,6 +49,9 @@ PIECE = 2048
 TINY = 1024
 """Bytes of a fragment below which it counts as wasted; the last one of a message does not count."""
 
+EARLY = 8192
+"""Most bytes of frames that a connection may send before its request is answered: thousands may wait at the door."""
+
 LONGEST_WAIT = 5.0
 """Seconds that a newcomer may have to wait at the door; if it would be longer, it is told to try again later."""
 
@@ -58,15 +60,24 @@ _LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens
 
 _DATA = frozenset((Opcode.TEXT, Opcode.BINARY, Opcode.CONT))
 
-_AT_ONCE = struct.pack("ii", 1, 0)  # linger: on, for no time (RST instead of FIN)
-
 _EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
 
 
 class WebSocketProtocol(asyncio.Protocol):
     """One connection, from the upgrade to the end. The `Link` of its `Session`."""
 
-    __slots__ = ("_buffer", "_fragments", "_need", "_node", "_session", "_slow", "_state", "_transport", "_wslib")
+    __slots__ = (
+        "_asked",
+        "_buffer",
+        "_fragments",
+        "_need",
+        "_node",
+        "_session",
+        "_slow",
+        "_state",
+        "_transport",
+        "_wslib",
+    )
 
     def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         self._node = node
@@ -78,6 +89,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._fragments: list[bytes] | None = None
         self._buffer: bytearray = _EMPTY
         self._need = 0
+        self._asked = False
 
     # --- asyncio.Protocol ---
 
@@ -121,7 +133,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Take what came: first the upgrade request, then frames."""
         session = self._session
         if session is None:
-            self._upgrade(bytes(data))
+            self._receive_early(bytes(data))
             return
         session.heard = True
         # Nearly every read brings exactly one short text frame, so what `cut` would find is looked for here first; no
@@ -159,6 +171,16 @@ class WebSocketProtocol(asyncio.Protocol):
             session.close(Close.INVALID_UTF8, now)
 
     # --- the opening handshake ---
+
+    def _receive_early(self, data: bytes) -> None:
+        """Take the request, and hold the frames that came right behind it until it is answered."""
+        if not self._asked:
+            self._asked = True
+            self._upgrade(data)
+        elif len(self._buffer) + len(data) <= EARLY:
+            self._buffer = self._buffer + data
+        else:  # more than a client sends before it knows whether it is let in
+            reset(self._transport)
 
     def _upgrade(self, request: bytes) -> None:
         try:
@@ -225,6 +247,9 @@ class WebSocketProtocol(asyncio.Protocol):
         node.admit(session)
         if identity is not None:
             session.enter(identity)
+        if self._buffer:
+            early, self._buffer = self._buffer, _EMPTY
+            self.data_received(early)
 
     def _refuse(self, refused: Refused | CommandError) -> None:
         self._node.counters.refused[refused.code] += 1
@@ -305,9 +330,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection without further words, and let the system forget what it has not sent yet."""
-        if not self._transport.is_closing():
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        self._transport.abort()
+        reset(self._transport)
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""
