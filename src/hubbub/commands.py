@@ -268,9 +268,12 @@ class Commands:
 
     async def _recipient(self, session: Session, to: Recipient | str) -> tuple[str | None, str | None]:
         """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None."""
+        settings = self._settings
         if isinstance(to, str):
             if to == session.group and to:
                 return to, None
+            if to:
+                check_name("to", to, max(settings.max_group_name, settings.max_user_id))
             if to and (_is_uuid(to) or await self._backend.connected(to)):
                 return None, to
             if not to:
@@ -279,7 +282,9 @@ class Commands:
         if (to.group is None) == (to.user_id is None):
             raise invalid('"to" must have either "group" or "user_id".')
         if to.user_id is not None:
-            check_name("user_id", to.user_id, self._settings.max_user_id)
+            check_name("user_id", to.user_id, settings.max_user_id)
+        elif to.group is not None:
+            check_name("group", to.group, settings.max_group_name)
         return to.group, to.user_id
 
     async def _groups(self, session: Session, command: Groups) -> Page:

@@ -42,17 +42,10 @@ def broken(name: str, recipe: Recipe, note: Callable[[float, str], object] = lam
     if took > allowed:
         return f"{len(data)} bytes take {took * 1e3:.2f} ms here, {took / len(data) / step():.1f} steps a byte"
     kept, _ = kept_bytes(lambda: call()[0])
-    counted = _counted(call()[0], len(data))
-    note(kept / (counted * where.budget.kept + where.budget.kept_base), "memory")
-    if kept > counted * where.budget.kept + where.budget.kept_base:
-        return f"{kept} bytes are kept of an input of {len(data)}, which counts as {counted}"
+    note(kept / (len(data) * where.budget.kept + where.budget.kept_base), "memory")
+    if kept > len(data) * where.budget.kept + where.budget.kept_base:
+        return f"{kept} bytes are kept of an input of {len(data)}"
     return ""
-
-
-def _counted(result: object, size: int) -> int:
-    """Return the bytes that something kept counts as; the input's size if nothing is counted."""
-    message = getattr(result, "message", None)
-    return size if message is None or not hasattr(result, "sender_rid") else len(message)
 
 
 @pytest.mark.parametrize("name", TARGETS)
