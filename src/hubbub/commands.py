@@ -308,11 +308,13 @@ class Commands:
         Who may post nothing private does not learn either whether there is such a user.
         """
         assert session.identity is not None
+        settings = self._settings
         if isinstance(to, str):
             if to == session.group and to:
                 return to, None
             if to:
                 session.identity.require_private()
+                check_name("to", to, max(settings.max_group_name, settings.max_user_id))
             if to and (_is_uuid(to) or await self._backend.connected(to)):
                 return None, to
             if not to:
@@ -322,7 +324,9 @@ class Commands:
             raise invalid('"to" must have either "group" or "user_id".')
         if to.user_id is not None:
             session.identity.require_private()
-            check_name("user_id", to.user_id, self._settings.max_user_id)
+            check_name("user_id", to.user_id, settings.max_user_id)
+        elif to.group is not None:
+            check_name("group", to.group, settings.max_group_name)
         return to.group, to.user_id
 
     async def _groups(self, session: Session, command: Groups) -> Page:

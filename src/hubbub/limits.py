@@ -15,7 +15,17 @@ import msgspec
 from hubbub.errors import CommandError, ErrorCode, invalid
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_parse = msgspec.json.Decoder().decode
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("out of range")
+    return value
+
+
+# Numbers are read by Python: msgspec's own way to read the likes of 1e290 takes 10 µs each, 110 ms for 64 KiB of them.
+_parse = msgspec.json.Decoder(float_hook=_finite).decode
 
 MAX_KEY = 128
 """Most characters of the key of a post."""
@@ -76,13 +86,6 @@ def _all_finite(raw: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError("out of range")
-    return value
 
 
 def _too_deep(raw: bytes, max_depth: int) -> bool:
