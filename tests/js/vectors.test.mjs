@@ -54,8 +54,6 @@ for (const { name, steps, heard, position, inbox } of vectors('places')) {
   });
 }
 
-test('what is not JSON is ignored', () => assert.equal(readFrame('{"type":'), null));
-
 for (const { attempt, random, delay } of vectors('backoff')) {
   test(`backoff: retry ${attempt} with ${random}`, () => assert.equal(backoff(attempt, random), delay));
 }

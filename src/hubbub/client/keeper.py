@@ -140,7 +140,7 @@ class Keeper:
             self._restart = None
             self._emit(Reconnecting(end.code, end.reason, delay))
             await asyncio.sleep(delay)
-            attempt += told is None
+            attempt += 1
 
     async def _stay_connected(self) -> End:
         """Connect, identify, go back to the group, and stay until it ends. Return the end; never raise."""
