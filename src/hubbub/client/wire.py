@@ -188,8 +188,8 @@ def read_frame(text: str | bytes) -> Reply | Event | Lost | Restart | None:
 
     Returns:
         A reply; or an event; or a `Problem` with the code ``UNREADABLE`` for what is not JSON, or for an event of a
-        known type with a field missing or wrong; or None for JSON that is no frame of this protocol, which is ignored so
-        that later servers may say more. Nothing is raised.
+        known type with a field missing or wrong; or None for JSON that is no frame of this protocol, which is ignored
+        so that later servers may say more. Nothing is raised.
     """
     try:
         frame = _decode_frame(text)
@@ -198,8 +198,8 @@ def read_frame(text: str | bytes) -> Reply | Event | Lost | Restart | None:
     except (ValueError, RecursionError) as error:
         return _unreadable(error)
     command_id = frame.id if type(frame.id) is int else None
-    if (error := bytes(frame.error)) not in (b"", b"null"):
-        return _read_error(command_id, error)
+    if (refusal := bytes(frame.error)) not in (b"", b"null"):
+        return _read_error(command_id, refusal)
     if command_id is not None and bytes(frame.ok):
         return Reply(command_id, frame.ok, None)
     if not isinstance(frame.type, str):
@@ -220,7 +220,7 @@ def _read_event(kind: str, text: str | bytes) -> Event | Lost | Restart:
     if kind not in _KNOWN:
         return Other(kind, _decode_any(text))
     try:
-        return _decode_event(text)
+        event: Event = _decode_event(text)
     except msgspec.ValidationError:
         if kind == "notice":
             data = _decode_any(text)
@@ -229,6 +229,7 @@ def _read_event(kind: str, text: str | bytes) -> Event | Lost | Restart:
                 _ = msgspec.convert({**data, "code": "USER_LEFT"}, Notice)
                 return Other(kind, data)
         raise
+    return event
 
 
 def _read_error(command_id: int | None, text: bytes) -> Reply | Problem:

@@ -816,9 +816,7 @@ class Hubbub {
     if (guest !== undefined) return { guest };
     if (typeof token !== 'function') return { token };
     try {
-      const made = await within(this.#timeout, (async () => token())(), 'the token function');
-      if (typeof made !== 'string') throw new TypeError('it returned no string');
-      return { token: made };
+      return { token: await within(this.#timeout, (async () => token())(), 'the token function') };
     } catch (error) {
       throw new HubbubError('UNAUTHORIZED', `The token function failed: ${error?.message ?? error}`, { cause: error });
     }
