@@ -136,9 +136,17 @@ class Connection:
             pass
         finally:
             writing.cancel()
-            await self._socket.close(Close.PROTOCOL_ERROR if self._violation else Close.NORMAL)
+            await self._close()
             end = self._over()
         return end
+
+    async def _close(self) -> None:
+        """Say goodbye and wait for the server's, but not for long: it may neither read nor stop sending."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._socket.close(Close.PROTOCOL_ERROR if self._violation else Close.NORMAL)
+        except TimeoutError:
+            self._socket.transport.abort()
 
     async def _write(self) -> None:
         try:
