@@ -40,10 +40,12 @@ class Hostile:
         self.url = ""
         self.connections: Counter[str] = Counter()
         self.commands: Counter[str] = Counter()
+        self.open: set[ServerConnection] = set()
 
     def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
         trick = request.path.split("/")[1]
         self.connections[trick] += 1
+        self.open.add(connection)
         if trick == "refuse":
             return connection.respond(503, '{"error":' + "[" * 200_000)
         if trick == "cut":
@@ -167,11 +169,14 @@ async def hostile_server() -> AsyncIterator[Hostile]:
         process_request=hostile.refuse,
         ping_interval=None,
         close_timeout=1,
+        open_timeout=2,
         compression=None,
         logger=_silent(),
     ) as server:
         hostile.url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         yield hostile
+        for connection in hostile.open:  # clients that have gone need no goodbye
+            connection.transport.abort()
 
 
 def _silent() -> logging.Logger:
