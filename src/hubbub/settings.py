@@ -16,6 +16,8 @@ from hubbub.errors import SettingsError
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 must be at least as long as the hash, 256 bits."""
+MAX_SECRET_BYTES = 65_536
+"""Bytes of the largest file that is taken for one with a secret in it."""
 
 _PORTS = {"http": 80, "https": 443}
 """The schemes of web addresses, with the ports that go without saying."""
@@ -40,6 +42,8 @@ class Settings:
     """Processes that "hubbub serve" starts on the port; more than one need a backend that they share."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
+    secret_file: str | None = None
+    """File that holds the secret, as in "/run/secrets/hubbub"; a line break at its end does not count."""
     jwks_url: str | None = None
     """URL of a JSON Web Key Set whose keys sign the tokens (RS256, ES256, EdDSA)."""
     issuer: str | None = None
@@ -118,7 +122,9 @@ class Settings:
     """Seconds that connections have to leave when the server stops."""
 
     def __post_init__(self) -> None:
-        """Check each value by itself, then the combination."""
+        """Read the secret's file, check each value by itself, then the combination."""
+        if self.secret_file is not None:
+            object.__setattr__(self, "secret", read_secret(self.secret_file, self.secret))
         for name in ("max_message", "max_command", "max_group_name", "max_user_id", "max_depth", "max_page"):
             self._at_least(name, 1)
         for name in (
@@ -164,15 +170,18 @@ class Settings:
 
     def _check_auth(self) -> None:
         if self.secret is not None:
-            secret_bytes(self.secret)
+            try:
+                secret_bytes(self.secret)
+            except SettingsError as error:
+                raise (error if self.secret_file is None else SettingsError(f"{self.secret_file}: {error}")) from None
         if self.jwks_url is not None:
             _check_jwks_url(self.jwks_url)
         if self.guests and not self.loopback:
             raise SettingsError(f"guests are allowed on loopback only, and host is {self.host!r}; set --no-guests")
         if not self.loopback and not self.has_keys:
             raise SettingsError(
-                f"listening on {self.host!r} needs a way to tell who connects: set --secret (HUBBUB_SECRET) "
-                "or --jwks-url (HUBBUB_JWKS_URL), or listen on 127.0.0.1"
+                f"listening on {self.host!r} needs a way to tell who connects: set --secret-file (HUBBUB_SECRET_FILE), "
+                "HUBBUB_SECRET or --jwks-url (HUBBUB_JWKS_URL), or listen on 127.0.0.1"
             )
 
     @property
@@ -203,6 +212,33 @@ class Settings:
         if "secret" in shown:
             shown["secret"] = "…"  # noqa: S105
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def read_secret(path: str, secret: str | None = None) -> str:
+    """Return the secret in the file `path`.
+
+    Args:
+        path: The file; a line break at its end does not count.
+        secret: The secret that was set beside it, if any; the same one is none too many.
+
+    Raises:
+        SettingsError: The file cannot be read, is too large or not UTF-8, or holds another secret than `secret`.
+    """
+    try:
+        with open(path, "rb") as file:
+            held = file.read(MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot read secret_file {path}: {why}") from None
+    if len(held) > MAX_SECRET_BYTES:
+        raise SettingsError(f"secret_file {path} has more than {MAX_SECRET_BYTES} bytes: it must hold the secret alone")
+    try:
+        found = held.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SettingsError(f"secret_file {path} must be UTF-8; make one with: openssl rand -hex 32") from None
+    if secret is not None and secret != found:
+        raise SettingsError("secret and secret_file exclude each other: set one of them")
+    return found
 
 
 def secret_bytes(secret: str) -> bytes:

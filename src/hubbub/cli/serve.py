@@ -16,6 +16,8 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from hubbub.cli import sources
+from hubbub.cli.exposed import warnings
 from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
@@ -41,7 +43,7 @@ def serve(
 
         hubbub serve
         hubbub serve --port 9000 --rate-limit 20
-        HUBBUB_SECRET=$(openssl rand -hex 32) hubbub serve --host 0.0.0.0
+        hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
 
     Every option can also be set in the environment (--max-message as HUBBUB_MAX_MESSAGE) and in a TOML file
@@ -53,6 +55,8 @@ def serve(
     """
     settings = settings or Settings()
     set_up_log(settings.log_level)
+    for warning in warnings(sources.origins):
+        log.warning("%s", warning)
     files = allow_open_files(settings.max_connections + SPARE_FILES)
     if files < settings.max_connections + SPARE_FILES:
         log.warning(

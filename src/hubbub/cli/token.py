@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,11 @@ from cyclopts import Parameter
 
 from hubbub.auth import make_token
 from hubbub.claims import is_unicode
+from hubbub.cli import sources
 from hubbub.cli.duration import Duration
+from hubbub.cli.exposed import warnings
 from hubbub.errors import SettingsError
+from hubbub.settings import read_secret
 from hubbub.skapi_tokens import DAY, make_skapi_tokens
 
 HOUR = 3600.0
@@ -29,6 +33,7 @@ def token(
     skapi: Annotated[str | None, Parameter(metavar="SERVICE")] = None,
     name: str | None = None,
     secret: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET")] = None,
+    secret_file: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET_FILE")] = None,
     issuer: Annotated[str | None, Parameter(env_var="HUBBUB_ISSUER")] = None,
     audience: Annotated[str | None, Parameter(env_var="HUBBUB_AUDIENCE")] = None,
     config: Annotated[Path | None, Parameter(env_var="HUBBUB_CONFIG")] = None,
@@ -38,7 +43,8 @@ def token(
     The token goes to stdout with nothing around it. It is signed with the
     server's secret, so make it where the secret is:
 
-        export HUBBUB_SECRET=$(openssl rand -hex 32)
+        (umask 077; openssl rand -hex 32 > hubbub.secret)
+        export HUBBUB_SECRET_FILE=hubbub.secret
         hubbub token alice
         hubbub token alice --ttl 7d
         hubbub token alice --groups "team-*" --groups lobby
@@ -55,16 +61,22 @@ def token(
         skapi: Print the three tokens that skapi.loginWithToken() takes, as JSON, for a page that passes SERVICE to
             "new Skapi(...)". The user's id must be a UUID.
         name: What others see the user called, in pages that use skapi-js.
-        secret: The server's secret. Others on this machine may see flags: prefer the environment or the file.
+        secret: The server's secret. Others on this machine can see flags: use a file or the environment.
+        secret_file: File that holds the server's secret.
         issuer: "iss", if the server asks for one.
         audience: "aud", if the server asks for one.
-        config: Settings file to read secret, issuer and audience from. Without it: hubbub.toml here, if there is one.
+        config: Settings file to read secret, secret_file, issuer and audience from. Without it: hubbub.toml here, if
+            there is one.
     """
     if not user or not is_unicode(user):
         raise SettingsError("a token needs a user id: some text, in UTF-8")
+    for warning in warnings(sources.origins):
+        print(f"hubbub: {warning}", file=sys.stderr)
+    if secret_file is not None:
+        secret = read_secret(secret_file, secret)
     if secret is None:
         raise SettingsError(
-            'a token needs the server\'s secret: set HUBBUB_SECRET, --secret or "secret" in hubbub.toml '
+            "a token needs the server's secret: set HUBBUB_SECRET, or --secret-file (HUBBUB_SECRET_FILE) "
             "(make one with: openssl rand -hex 32)"
         )
     if skapi is None:
