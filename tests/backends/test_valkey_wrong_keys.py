@@ -1,4 +1,4 @@
-"""One key in the store has the wrong type: it is named, all else goes on, and when it is gone all is as it should be."""
+"""One key in the store has the wrong type: it is named, all else goes on, and when it is gone all is as it was."""
 
 from __future__ import annotations
 
