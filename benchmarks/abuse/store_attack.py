@@ -113,13 +113,12 @@ async def fill(connections: int = 25) -> dict[str, Any]:
             for number, attacker in enumerate(attackers):
                 for group in (f"own{number}.{n}" for n in range(8)):
                     attacker.transport.write(join(group) + post(group, LARGE) * 9)
-            while sum(each.get("id") == 10 for each in answers) < connections * 72 and time.monotonic() - began < 30:
+            total = connections * 72
+            while sum(each.get("id") == 10 for each in answers) < total and time.monotonic() - began < 30:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             most, refused = 0, 0
             for number in range(20):
-                await bystander.send(
-                    f'{{"id":{number},"do":"post","to":{{"group":"g"}},"message":1,"key":"k{number}"}}'
-                )
+                bystander.transport.write(post("g", LARGE, number))
                 while (answer := json.loads(await bystander.recv())).get("id") != number:
                     pass
                 refused += "error" in answer
