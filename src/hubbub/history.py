@@ -17,8 +17,11 @@ from typing import NamedTuple
 
 from hubbub.messages import Message, Position, Private
 
-OVERHEAD = 256
-"""Bytes that a kept message counts beyond its JSON: what surrounds it in memory, and in its frame."""
+OVERHEAD = 320
+"""Bytes that a kept message counts beyond its JSON and its sender: what surrounds it in memory, and in its frame."""
+
+CHARACTER = 4
+"""Bytes of a character of the sender's user id, at most: who connects anew for each message has it kept each time."""
 
 GRAINS = 32
 """Most marks of one history within its window."""
@@ -95,7 +98,7 @@ class History:
         if entries is None:
             entries = self._entries = deque()
         entries.append(event)
-        self._size = size = self._size + len(event.message) + OVERHEAD
+        self._size = size = self._size + len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
         if not self._dirty:
             self._dirty = True
             self._store.grown.append(self)
@@ -127,7 +130,7 @@ class History:
         """Forget the messages up to number `seq`."""
         entries = self._entries
         while entries and entries[0].seq <= seq:
-            self._size -= len(entries.popleft().message) + OVERHEAD
+            self._size -= _weight(entries.popleft())
 
     def mark(self, now: float, grain: float) -> bool:
         """Say whether a mark is due for what was added, and note that there is one from `now` on."""
@@ -148,7 +151,12 @@ class History:
 
     def _trim(self, entries: deque[Message | Private]) -> None:
         while entries and (len(entries) > self._limit or self._size > self._bytes):
-            self._size -= len(entries.popleft().message) + OVERHEAD
+            self._size -= _weight(entries.popleft())
+
+
+def _weight(event: Message | Private) -> int:
+    """Return how many bytes a kept message counts."""
+    return len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
 
 
 class Histories:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 Scope = tuple[str, str, str]
 """Whose key it is: the sender, the recipient, the key. Others may use the same key for something else."""
 
@@ -17,20 +19,22 @@ class Keys:
     def __init__(self, age: float, most: int) -> None:
         self._age = age
         self._most = most
-        self._young: dict[Scope, int] = {}
-        self._old: dict[Scope, int] = {}
+        # By digest: a scope of long names takes 3 kB, and 200,000 of those would fill a small machine.
+        self._young: dict[bytes, int] = {}
+        self._old: dict[bytes, int] = {}
         self._turned = 0.0
 
     def get(self, scope: Scope) -> int | None:
         """Return the result that was put there, or None."""
-        found = self._young.get(scope)
-        return self._old.get(scope) if found is None else found
+        digest = _digest(scope)
+        found = self._young.get(digest)
+        return self._old.get(digest) if found is None else found
 
     def put(self, scope: Scope, result: int) -> None:
         """Remember the result of a post."""
         if len(self._young) >= self._most:
             self._turn()
-        self._young[scope] = result
+        self._young[_digest(scope)] = result
 
     def sweep(self, now: float) -> None:
         """Let the older generation go when the younger one has reached the age, at `now`, seconds."""
@@ -40,3 +44,10 @@ class Keys:
 
     def _turn(self) -> None:
         self._young, self._old = {}, self._young
+
+
+def _digest(scope: Scope) -> bytes:
+    """Return 16 bytes that no other scope has; each part has its length in front, so that parts cannot be shifted."""
+    sender, recipient, key = scope
+    text = f"{len(sender)} {len(recipient)} {sender}{recipient}{key}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
