@@ -2,7 +2,7 @@
 
 Each user has one budget per node, for all connections together; those who have not said who they are share one. Work is
 charged to it, measured or estimated. A budget that is used up is filled by the time that passes, so a user may have all
-the time that nobody else needs, but never more than `SLICE` in one turn of the loop. Whoever has used it up *waits*: the
+the time that nobody else needs, but no more than `SLICE` in one turn of the loop. Whoever has used it up *waits*: the
 transport stops to read, keeps what it has read, and goes on when `Budgets` calls, in a later turn. Nothing is refused.
 """
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-SLICE = 0.004
+SLICE = 0.002
 """Seconds of work for one user in one turn; the last frame may exceed it."""
 
-TURN = 0.008
+TURN = 0.004
 """Seconds of work for all who wait, in one turn."""
 
 FRAME = 0.000_015
