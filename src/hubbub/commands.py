@@ -10,6 +10,7 @@ from uuid import UUID
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend, ImmediateBackend
 from hubbub.bans import TicketUse
+from hubbub.budget import DELIVERY
 from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.history import Replay
@@ -107,6 +108,7 @@ class Commands:
     async def execute(self, session: Session, command: Command) -> Reply | Replayed | None:
         """Do what `command` says, and count how that ended. See `hubbub.session.Operations`."""
         outcome = "ok"
+        began = time.perf_counter()
         try:
             return await self._table[type(command)](session, command)
         except CommandError as error:
@@ -117,6 +119,8 @@ class Commands:
             raise
         finally:
             self._counters.commands[type(command).__name__.lower(), outcome] += 1
+            if self._backend.immediate:  # otherwise most of it was waiting
+                session.budget.left -= time.perf_counter() - began
 
     def post_now(self, session: Session, post: Post) -> int | None:
         """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
@@ -134,6 +138,7 @@ class Commands:
             recipients = self._publish_now(message, post.key, post.min_recipients or 0)
         self._counters.posts += 1
         self._counters.delivered += recipients
+        session.budget.left -= recipients * DELIVERY
         return recipients
 
     async def _connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:

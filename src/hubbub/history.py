@@ -17,8 +17,11 @@ from typing import NamedTuple
 
 from hubbub.messages import Message, Position, Private
 
-OVERHEAD = 256
-"""Bytes that a kept message counts beyond its JSON: what surrounds it in memory, and in its frame."""
+OVERHEAD = 320
+"""Bytes that a kept message counts beyond its JSON and its sender: what surrounds it in memory, and in its frame."""
+
+CHARACTER = 4
+"""Bytes of a character of the sender's user id, at most: who connects anew for each message has it kept each time."""
 
 KEY = 128
 """Bytes that the key of a post counts for its sender while it is remembered."""
@@ -108,7 +111,7 @@ class History:
             entries = self._entries = deque()
         entries.append(event)
         before = self._size
-        self._size = size = before + len(event.message) + OVERHEAD
+        self._size = size = before + len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
         if not self._dirty:
             self._dirty = True
             self._store.grown.append(self)
@@ -118,7 +121,7 @@ class History:
 
     def grows(self, event: Message | Private) -> bool:
         """Return whether `event` would find room without another one having to go."""
-        return self._limit > self._length and self._size + len(event.message) + OVERHEAD <= self._bytes
+        return self._limit > self._length and self._size + _weight(event) <= self._bytes
 
     def since(self, position: Position) -> Replay:
         """Return everything after `position`, or that there is a gap."""
@@ -145,7 +148,7 @@ class History:
         """Forget the messages up to number `seq`."""
         entries = self._entries
         while entries and entries[0].seq <= seq:
-            self._size -= len(entries.popleft().message) + OVERHEAD
+            self._size -= _weight(entries.popleft())
 
     def mark(self, now: float, grain: float) -> bool:
         """Say whether a mark is due for what was added, and note that there is one from `now` on."""
@@ -166,7 +169,12 @@ class History:
 
     def _trim(self, entries: deque[Message | Private]) -> None:
         while entries and (len(entries) > self._limit or self._size > self._bytes):
-            self._size -= len(entries.popleft().message) + OVERHEAD
+            self._size -= _weight(entries.popleft())
+
+
+def _weight(event: Message | Private) -> int:
+    """Return how many bytes a kept message counts."""
+    return len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
 
 
 class Histories:

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from hubbub.admission import Admission
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
+from hubbub.budget import Budgets
 from hubbub.commands import Commands
 from hubbub.counters import Counters
 from hubbub.cursors import Cursors
@@ -65,6 +66,7 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
+        self.budgets = Budgets(self._later, self.now, time.perf_counter)
         self.hub = Hub(self.after_tick)
         self.send = self.hub.send
         self.silence = self.hub.silence
@@ -174,6 +176,12 @@ class Node:
         else:
             self.loop.call_soon(callback)
 
+    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+        if seconds:
+            self.loop.call_later(seconds, callback)
+        else:
+            self.loop.call_soon(callback)
+
     def admit(self, session: Session) -> None:
         """Watch over a new session, identified or not."""
         self.sessions[session.connection_id] = session
@@ -208,6 +216,7 @@ class Node:
         self.sessions.pop(session.connection_id, None)
         if session.identity is None:
             return
+        self.budgets.leave(session.budget)
         work = self.backend.disconnect(session.row)
         if self.backend.immediate:
             run_now(work)

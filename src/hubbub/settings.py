@@ -88,7 +88,8 @@ class Settings:
     history_messages: int = 1000
     """Most messages of one group that are kept for those who come back; 0 keeps none."""
     history_bytes: int = 524_288
-    """Most bytes kept of one group or one user, 256 for each message added; never more than half of max_queue."""
+    """Most bytes kept of one group or one user, 320 for each message and 4 for each character of its sender added;
+    never more than half of max_queue."""
     history_age: float = 300.0
     """Seconds for which messages, keys of posts, and groups and users that are gone are remembered."""
     history_total: int = 268_435_456

@@ -50,7 +50,7 @@ async def test_frames_that_come_before_the_turn_of_a_newcomer_are_heard(server: 
     connection = await raw(server)
     admission = server.node.admission
     waiting: list[Callable[[], object]] = []
-    admission.enter = lambda admit: waiting.append(admit) or False  # type: ignore[method-assign,func-returns-value]
+    admission.enter = lambda newcomer: bool(waiting.append(newcomer))  # type: ignore[method-assign,func-returns-value]
     await connection.send(UPGRADE + b"\r\n" + frame(id=1, do="connect", guest="ada"))
     async with asyncio.timeout(5):
         while not waiting:
@@ -63,7 +63,7 @@ async def test_frames_that_come_before_the_turn_of_a_newcomer_are_heard(server: 
 async def test_a_client_may_not_send_without_end_before_it_is_let_in(start: Start, raw: Open) -> None:
     server = await start(secret=SECRET, max_command=4096, max_message=1024)
     connection = await raw(server)
-    server.node.admission.enter = lambda admit: False  # type: ignore[method-assign]
+    server.node.admission.enter = lambda newcomer: False  # type: ignore[method-assign]
     await connection.send(UPGRADE + b"\r\n" + b"x" * 100_000)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await connection.answer()

@@ -9,7 +9,7 @@ import msgspec
 
 from hubbub.dialects.base import BadCommandError
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import AnyCommand, Reply
+from hubbub.messages import AnyCommand, Post, Reply
 
 COMMANDS = ("connect", "join", "leave", "post", "groups", "users")
 
@@ -70,6 +70,8 @@ class V1:
             raise BadCommandError(
                 ErrorCode.INVALID_PARAMETER, _malformed(str(error), payload), _find_id(payload)
             ) from None
+        if type(command) is Post:  # what was decoded is a view of the frame, and would keep all of it in memory
+            command.message = command.message.copy()
         return command
 
     def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002

@@ -211,7 +211,9 @@ async def read_body(request: Request, limit: int) -> bytes:
 def _parse(body: bytes) -> MessageBody:
     try:
         body.decode()  # the message is passed on as it is, so every byte of it counts
-        return _decode_body(body)
+        found = _decode_body(body)
+        found.message = found.message.copy()  # a view of the body would keep all of it in memory
+        return found
     except UnicodeDecodeError:
         raise invalid("The body is not UTF-8.") from None
     except msgspec.ValidationError as error:
