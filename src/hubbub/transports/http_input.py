@@ -109,7 +109,7 @@ def _text(_name: str, text: str) -> str:
 
 def _json(name: str, text: str, type_: type[T], expected: str) -> T:
     try:
-        return msgspec.json.decode(text, type=type_)
+        return msgspec.json.Decoder(type_, float_hook=float).decode(text)  # see `hubbub.dialects.v1.V1`
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         raise invalid(f'"{name}" must be {expected}.') from None
 
