@@ -10,7 +10,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser soak clean
+.PHONY: help run test check fix browser soak fuzz clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,6 +45,11 @@ soak: $(VENV)/tested
     rolling many stopped "stopped valkey"; do \
 	  $(BIN)/python benchmarks/delivery.py $$what || exit 1; done
 	@$(BIN)/python benchmarks/mutants.py
+
+# make fuzz SECONDS=600    search for inputs that cost too much time or memory, in ways that nobody tried before
+SECONDS ?= 300
+fuzz: $(VENV)/tested
+	@FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -q tests/fuzz
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }

@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "abuse"))
+from load_server import HANDSHAKE as HANDSHAKE
 from load_server import Socket as Socket
 from load_server import Target, serving
 from load_server import command as command
