@@ -16,7 +16,7 @@ from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.history import Replay
 from hubbub.hub import Hub
 from hubbub.identity import Identity
-from hubbub.limits import check_key, check_message, check_name
+from hubbub.limits import check_key, check_message, check_name, check_recipient
 from hubbub.messages import (
     LEFT,
     Command,
@@ -290,6 +290,7 @@ class Commands:
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         check_key(command.key, command.min_recipients)
+        check_recipient(command.to, self._settings.max_group_name, self._settings.max_user_id)
         group, user_id = await self._recipient(session, command.to)
         if group is not None:
             if group != session.group:

@@ -36,7 +36,7 @@ class Budget(NamedTuple):
     base: float = 12_000.0
     kept: float = 8.0
     kept_base: int = 4_096
-    answer: int = 1_024
+    answer: int = 1_536
 
     def seconds(self, size: int) -> float:
         """Return the processor time that an input of `size` bytes may take here."""

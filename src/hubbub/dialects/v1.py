@@ -16,12 +16,12 @@ COMMANDS = ("connect", "join", "leave", "post", "groups", "users")
 # The id of a frame that is no JSON, if it stands first, where our own clients write it.
 _LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*(-?\d{1,15})\s*[,}]')
 _SURROGATE = re.compile(rb"\\u[dD][89abAB]")
+_WHERE = " - at `$"
+"""What msgspec writes between a problem and its place; no field of ours has a name like that."""
+_LONGEST = 200
+"""Most characters of a problem that are repeated: it may quote what the client sent."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-_UNKNOWN = "Object contains unknown field `"
-_AT = " - at `$"
-
-MOST_SHOWN = 100
-"""Most characters that an error repeats of what a client sent: a wrong frame must not cost an answer of its size."""
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 class _Ok(msgspec.Struct, gc=False):
@@ -89,15 +89,14 @@ class V1:
 
 def explain(problem: str) -> str:
     """Turn msgspec's description of a wrong value into a sentence that names the field as the client knows it."""
-    what, found, path = problem.rpartition(_AT)
+    what, found, path = problem.rpartition(_WHERE)
     if not found:
         what, path = problem, ""
-    path = path.removesuffix("`").removeprefix(".")
+    path = path.removeprefix(".").removesuffix("`")
     if missing := _MISSING.match(what):
         return f'"{f"{path}." if path else ""}{missing[1]}" is missing.'
-    if what.startswith(_UNKNOWN):
-        name = what.removeprefix(_UNKNOWN).removesuffix("`")
-        return f'"{path or "command"}" has an unknown field "{_shorten(name)}".'
+    if unknown := _UNKNOWN.match(what):
+        return f'"{path or "command"}" has an unknown field "{_shorten(unknown[1])}".'
     if path == "do":
         return f'"do" must be one of {", ".join(COMMANDS)}.'
     what = _shorten(what).replace("`", "").replace("Expected", "must be").replace("Invalid enum value", "cannot be")
@@ -106,7 +105,7 @@ def explain(problem: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _malformed(problem: str, payload: bytes) -> str:
