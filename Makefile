@@ -70,7 +70,7 @@ soak: $(VENV)/tested
 # make docs    the documentation as a site, in site/; every link is checked
 docs: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
-	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --clean
+	@said=$$(NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --clean 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }
