@@ -99,4 +99,8 @@ def test_the_steps_of_the_image_make_a_server(tmp_path: Path) -> None:
             run("sh", "-ec", script.replace("/opt/hubbub", str(image)), cwd=build, PATH=path)
     with serving(image / "bin/hubbub", "serve", cwd=tmp_path) as url:
         assert healthy(url)
+        check = json.loads(re.findall(r"HEALTHCHECK .*CMD (\[.*\])", text)[0])
+        run(*check, HUBBUB_PORT=url.rpartition(":")[2])
+    with pytest.raises(AssertionError):  # nobody listens there now
+        run(*check, HUBBUB_PORT=url.rpartition(":")[2])
     assert not list((image / "bin").glob("pip*"))
