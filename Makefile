@@ -12,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check unit matrix packages docs fix browser soak clean
+.PHONY: help run test check unit matrix packages docs fix browser soak fuzz clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -60,7 +60,7 @@ browser:
 
 # make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested
-	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
+	@for abuse in open_files drain kicked pattern_pages "malformed 1000000" "soak 1000000"; do \
 	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
 	@for what in drops "drops valkey" keys "keys valkey" restarts kills stores \
     rolling many stopped "stopped valkey"; do \
@@ -71,6 +71,11 @@ soak: $(VENV)/tested
 docs: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
 	@said=$$(NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --clean 2>&1) || { printf '%s\n' "$$said"; exit 1; }
+
+# make fuzz SECONDS=600    search for inputs that cost too much time or memory, in ways that nobody tried before
+SECONDS ?= 300
+fuzz: $(VENV)/tested
+	@FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -q tests/fuzz
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }
