@@ -70,7 +70,7 @@ soak: $(VENV)/tested
 # make docs    the documentation as a site, in site/; every link is checked
 docs: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
-	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --clean
+	@said=$$(NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --clean 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 
 # make fuzz SECONDS=600    search for inputs that cost too much time or memory, in ways that nobody tried before
 SECONDS ?= 300
