@@ -18,6 +18,7 @@ from rich.text import Text
 
 from hubbub.cli import sources
 from hubbub.cli.exposed import warnings
+from hubbub.cli.free_memory import give_back
 from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
@@ -76,9 +77,11 @@ async def _serve(settings: Settings, says_where: bool = True) -> None:
         asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
     async with Server(settings) as server:
         collect_seldom()
+        giving_back = asyncio.create_task(give_back())
         if says_where:
             announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
+        giving_back.cancel()
 
 
 def _work(settings: Settings, says_where: bool) -> None:
