@@ -11,9 +11,12 @@ from hubbub.waiting import MAX_WAITING_BYTES, Waiting
 
 
 def fill(waiting: Waiting, budget: Budget, size: int = 100_000) -> str:
-    with pytest.raises(CommandError) as caught:
+    def add_many() -> None:
         for _ in range(1000):
             waiting.add(Leave(), size, budget)
+
+    with pytest.raises(CommandError) as caught:
+        add_many()
     assert caught.value.code == "RATE_LIMITED"
     return caught.value.message
 

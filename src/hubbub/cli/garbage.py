@@ -7,7 +7,9 @@ time with 10,000 of them.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 
 THRESHOLDS = (20_000, 3, 100)
 """New objects until the young are looked at, how often that happens until the middle-aged are, and so on for the old.
@@ -19,3 +21,16 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+
+
+M_MMAP_THRESHOLD = -3  # malloc.h
+LARGE = 65_536
+"""Bytes from which a block of memory goes back to the system as soon as it is free."""
+
+
+def give_back_memory() -> None:
+    """Let glibc give large blocks back at once; otherwise it learns from a burst to keep them (mallopt(3))."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(M_MMAP_THRESHOLD, LARGE)

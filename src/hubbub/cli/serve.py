@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from hubbub.cli.garbage import collect_seldom
+from hubbub.cli.garbage import collect_seldom, give_back_memory
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
 from hubbub.cli.workers import run_workers
@@ -71,6 +71,7 @@ async def _serve(settings: Settings, says_where: bool = True) -> None:
         asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
     async with Server(settings) as server:
         collect_seldom()
+        give_back_memory()
         if says_where:
             announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
