@@ -1,8 +1,8 @@
-"""Memory that Python has freed goes back to the system, also when a burst of clients has left it in pieces.
+"""Gives memory that Python has freed back to the system, also after a burst of clients has fragmented the heap.
 
-glibc keeps what was freed for later, unless it lies at the end of the heap. After a burst of large reads a process
-would stay as large as it was at the peak. So its size is looked at now and then, and when it has grown, what is free is given
-back. Elsewhere than with glibc nothing is done.
+glibc keeps freed memory for later, unless it lies at the end of the heap. After a burst of large reads the process
+would stay as large as it was at the peak. So large blocks are mapped one by one, and freed memory is returned when the
+process has grown. With another C library nothing is done.
 """
 
 from __future__ import annotations
@@ -22,8 +22,20 @@ GROWTH = 4 << 20
 TRIES = 5
 """Looks in a row at a larger process after which its size counts as what it needs."""
 
+M_MMAP_THRESHOLD = -3  # malloc.h
+LARGE = 65_536
+"""Bytes from which on a block of memory is mapped by itself, and so is returned as soon as it is free."""
+
 _STATM = Path("/proc/self/statm")
 _PAGE = 4096
+
+
+def map_large_blocks() -> None:
+    """Let glibc map each large block by itself; otherwise it learns from a burst to keep them (mallopt(3))."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def find_trim() -> Callable[[int], int] | None:

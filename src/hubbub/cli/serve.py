@@ -18,7 +18,7 @@ from rich.text import Text
 
 from hubbub.cli import sources
 from hubbub.cli.exposed import warnings
-from hubbub.cli.free_memory import give_back
+from hubbub.cli.free_memory import give_back, map_large_blocks
 from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
@@ -78,6 +78,7 @@ async def _serve(settings: Settings, says_where: bool = True) -> None:
     async with Server(settings) as server:
         collect_seldom()
         giving_back = asyncio.create_task(give_back())
+        map_large_blocks()
         if says_where:
             announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
