@@ -90,7 +90,7 @@ def test_what_others_can_read_is_warned_of(arguments: list[str], mode: int, warn
 async def test_a_server_warns_as_well_and_shows_no_password(tmp_path: Path) -> None:
     backend = f"valkey://user:{PASSWORD}@127.0.0.1:1"  # nobody is there: it says so and ends
     ran = await run("serve", "--port", "0", "--secret", SECRET, "--backend", backend, cwd=tmp_path)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "WARNING hubbub.cli: --secret shows in the list of processes" in ran.err
     assert "the password in --backend shows in the list of processes: use HUBBUB_BACKEND" in ran.err
     for text in (SECRET, PASSWORD):

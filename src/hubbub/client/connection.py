@@ -146,6 +146,8 @@ class Connection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._socket.close(Close.PROTOCOL_ERROR if self._violation else Close.NORMAL)
         except TimeoutError:
+            pass
+        finally:  # in time, too late, or cancelled meanwhile: the socket is given back
             self._socket.transport.abort()
 
     async def _write(self) -> None:
