@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.typing import Subprotocol
 
 from hubbub.client.events import UNREADABLE, Event, Problem
-from hubbub.client.rules import ABNORMAL, is_loopback
+from hubbub.client.reconnect_policy import ABNORMAL, is_loopback
 from hubbub.client.wire import MAX_WEIGHT, Command, Reply, encode, not_understood, read_frame, weigh, with_id
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.messages import Gap as Lost
