@@ -1,4 +1,4 @@
-"""The fan-out against a model that is as simple as can be: every connection has a queue, every frame is put in at once."""
+"""The fan-out against the simplest model: every connection has a queue, and every frame is put into it at once."""
 
 from __future__ import annotations
 

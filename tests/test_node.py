@@ -1,6 +1,6 @@
 """The operations, as a state machine of connections that join, leave, switch, post and drop, against a model.
 
-The model knows nothing of fan-out, backend or directory: it keeps plain dictionaries and writes down, frame by frame, what
+The model knows nothing of fan-out, backend or directory: it keeps plain dictionaries and records, frame by frame, what
 each connection has to hear.
 """
 

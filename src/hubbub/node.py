@@ -163,7 +163,7 @@ class Node:
     def after_tick(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the sockets have been looked at once more, or twice; in the order of the calls.
 
-        This is when the fan-out writes. What comes in during a look shares its writes. While a large group has something
+        The fan-out writes then. What comes in during a look shares its writes. While a large group has something
         to hear, a second look spares more writes than it costs: with 20 groups of 100 a third of all work. An idle node
         is slowed down by some microseconds.
         """

@@ -1,4 +1,4 @@
-"""Who a connection is and what it may do. Made by `hubbub.auth.authenticator`, asked by the sessions and the HTTP API."""
+"""Who a connection is and what it may do. The authenticator makes identities; sessions and the HTTP API ask them."""
 
 from __future__ import annotations
 

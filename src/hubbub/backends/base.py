@@ -167,7 +167,7 @@ class Backend(Protocol):
     async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
         """Close all connections of the user, on every node; return how many were told to go.
 
-        Tickets that the user has are not taken any more. With `for_seconds`, at most `hubbub.auth.bans.MAX_BAN`, the user
+        The user's tickets are no longer accepted. With `for_seconds`, at most `hubbub.auth.bans.MAX_BAN`, the user
         cannot connect to any node for so long, counted from now whatever was said before; 0 ends that, None leaves it
         as it is. A node that could not be told, because its way to the store was interrupted, closes the connections
         of those who are kept out when it is back.

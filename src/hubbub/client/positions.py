@@ -1,6 +1,6 @@
 """How far we have listened: positions in the group and in the inbox; doubles dropped, gaps told. Pure.
 
-`Positions` stands between the connection and the program. It must see answers and events in the order in which they came.
+`Positions` stands between the connection and the program. It must see answers and events in the order of arrival.
 """
 
 from __future__ import annotations
