@@ -204,8 +204,8 @@ def run(steps: list[Step]) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
-    logging.getLogger("hubbub").setLevel(logging.CRITICAL)  # a failure would be found as INTERNAL
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="hubbub")  # a failure would be found as INTERNAL
 
 
 def test_no_order_of_commands_costs_or_keeps_too_much() -> None:

@@ -164,7 +164,7 @@ async def test_a_host_that_is_none_gets_into_nothing(host: str) -> None:
 async def test_the_files_of_both_lines(path: str, version: str) -> None:
     """The 2.0 line asks for ``v2``; all are read by pages of other origins, and must be ASCII."""
     for kind in ("admin", "record"):
-        answer = await fetch(f"{path}/{kind}-{version}.json")
+        answer = await fetch(f"{path}/{kind}-{version}.json", secret=SECRET)
         assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
         assert answer.text.isascii()
         urls = [url for name, url in answer.json().items() if not name.startswith("userpool")]
