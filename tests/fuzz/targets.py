@@ -249,7 +249,7 @@ def _skapi_body(data: bytes) -> Callable[[], tuple[object, bytes]]:
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": data, "more_body": False}
 
-    calls = SkapiCalls(SimpleNamespace(settings=SETTINGS))  # type: ignore[arg-type]  # all that reading takes of a node
+    calls = SkapiCalls(SimpleNamespace(settings=SETTINGS), None)  # type: ignore[arg-type]  # all that reading takes
 
     def read() -> object:
         request = Request({"type": "http", "headers": []}, receive)
