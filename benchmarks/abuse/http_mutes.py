@@ -1,8 +1,9 @@
 """HTTP clients that never read: ``python benchmarks/abuse/http_mutes.py``.
 
 200 clients ask for far more than the system buffers, pipelined, and read nothing; every other one ends its sending
-side, too. Each must be cut within `PATIENCE` seconds; the log may have `LINES` lines at most, and no traceback; the memory of
-the server may grow by `MOST_GROWTH` bytes, and `REST` seconds after the cut it must be within 10 % of what it was.
+side, too. Each must be cut within `PATIENCE` seconds; the log may have `LINES` lines at most, and no traceback; the
+memory of the server may grow by `MOST_GROWTH` bytes, and `REST` seconds after the cut it must be within 10 % of
+what it was.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def find_trim() -> Callable[[int], int] | None:
     if sys.platform != "linux" or not _STATM.exists():
         return None
     try:
-        return ctypes.CDLL(None).malloc_trim  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).malloc_trim
     except AttributeError:  # another libc
         return None
 
