@@ -1,8 +1,8 @@
 """Memory that Python has freed goes back to the system, also when a burst of clients has left it in pieces.
 
 glibc keeps what was freed for later, unless it lies at the end of the heap. After a burst of large reads a process
-would stay as large as it was at the peak. So its size is looked at now and then, and when it has grown, what is free is given
-back. Elsewhere than with glibc nothing is done.
+would stay as large as it was at the peak. So its size is looked at now and then, and when it has grown, what is
+free is given back. Elsewhere than with glibc nothing is done.
 """
 
 from __future__ import annotations
