@@ -10,7 +10,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser soak clean
+.PHONY: help run test check fix browser docs soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -37,6 +37,11 @@ browser:
 	@tests/install-browser.sh
 	@tests/install-nginx.sh
 
+# make docs    build the site into site/; a broken link or anchor is an error
+docs: $(VENV)/documented
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "site/index.html"
+
 # make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested
 	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
@@ -54,10 +59,14 @@ $(VENV)/installed: pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+$(VENV)/documented: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
 $(VENV)/tested: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
 # make clean    remove the environment and what the tools left
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis
