@@ -58,6 +58,7 @@ class Background:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **options
         )
         self.output = ""
+        self.ended = False
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -69,13 +70,13 @@ class Background:
                 self.output += line
                 self._changed.notify_all()
         with self._changed:
-            self.output += "\0"
+            self.ended = True
             self._changed.notify_all()
 
     def wait_for(self, text: str) -> None:
         """Wait until it has written `text`."""
         with self._changed:
-            self._changed.wait_for(lambda: text in self.output or "\0" in self.output, PATIENCE)
+            self._changed.wait_for(lambda: text in self.output or self.ended, PATIENCE)
         assert text in self.output, f"{text!r} is not in the output:\n{self.output}"
 
     def end(self) -> None:
