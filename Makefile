@@ -10,7 +10,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser docs soak clean
+.PHONY: help run test check fix browser docs asyncapi soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -41,6 +41,10 @@ browser:
 docs: $(VENV)/documented
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "site/index.html"
+
+# make asyncapi    write docs/reference/asyncapi.yaml anew, from the structs of the wire protocol
+asyncapi: $(VENV)/tested
+	@$(BIN)/python tools/asyncapi.py
 
 # make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested

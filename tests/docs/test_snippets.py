@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,19 +11,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from browser import CHROMIUM
 from doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, blocks, pages
-from doc_workshop import NODE_MODULES, Workshop
+from doc_workshop import Workshop
 
-HERE = Path(__file__).parent
 NAMES = {page.relative_to(DOCS).as_posix(): page for page in pages()}
-
-
-@pytest.fixture(scope="module")
-def packages() -> None:
-    """Install what pages take from npm, unless it is there already."""
-    wanted, mark = (HERE / "package-lock.json").read_bytes(), NODE_MODULES / ".installed"
-    if not mark.exists() or mark.read_bytes() != wanted:
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True, timeout=300)
-        mark.write_bytes(wanted)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +47,6 @@ def test_every_block_says_what_it_is(name: str) -> None:
         assert covered, f"{place}: {block.language} is neither run nor a file (title=…) nor marked <!-- not run: … -->"
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="!!! no Node.js here: the docs are not run (install node)")
 @pytest.mark.usefixtures("packages")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_runs(name: str, tmp_path: Path, browser: Callable[[], Browser]) -> None:
