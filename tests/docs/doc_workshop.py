@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from doc_pages import Block
+from doc_pages import DOCS, Block
 from store import Store, free_port
 
 PATIENCE = 30.0
@@ -111,6 +111,7 @@ class Workshop:
         self._env.update(
             PATH=f"{Path(sys.executable).parent}:{self._env['PATH']}",
             NO_COLOR="1",
+            DOCS=str(DOCS),
             PYTHONUNBUFFERED="1",
             HUBBUB_PORT=self.here("8000"),
             HUBBUB_URL=self.here("http://127.0.0.1:8000"),
