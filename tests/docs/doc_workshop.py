@@ -112,6 +112,7 @@ class Workshop:
             PATH=f"{Path(sys.executable).parent}:{self._env['PATH']}",
             NO_COLOR="1",
             DOCS=str(DOCS),
+            NODE_MODULES=str(NODE_MODULES),
             PYTHONUNBUFFERED="1",
             HUBBUB_PORT=self.here("8000"),
             HUBBUB_URL=self.here("http://127.0.0.1:8000"),
@@ -140,7 +141,7 @@ class Workshop:
                 self.sh(text)
         if block.note("output") is not None:
             self.compare(block.code)
-        elif block.title:
+        elif block.title and block.note("not run") is None:
             path = self._cwd / block.title
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.here(block.code))
