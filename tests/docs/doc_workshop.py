@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from doc_pages import DOCS, Block
+from doc_pages import DOCS, ROOT, Block
 from store import Store, free_port
 
 PATIENCE = 30.0
@@ -113,6 +113,7 @@ class Workshop:
             NO_COLOR="1",
             DOCS=str(DOCS),
             NODE_MODULES=str(NODE_MODULES),
+            SRC_CLIENT=str(next((ROOT / "src/hubbub/web").rglob("hubbub.js"))),
             PYTHONUNBUFFERED="1",
             HUBBUB_PORT=self.here("8000"),
             HUBBUB_URL=self.here("http://127.0.0.1:8000"),
@@ -206,7 +207,8 @@ class Workshop:
     def compare(self, shown: str) -> None:
         """Hold the last output against what the page shows; ``…`` stands for anything."""
         pattern = re.escape(self.here(shown).strip()).replace("…", ".*")
-        assert re.fullmatch(pattern, self.output.strip(), re.DOTALL), f"shown:\n{shown}\nreal:\n{self.output}"
+        real = re.sub(r" +$", "", self.output.strip(), flags=re.MULTILINE)
+        assert re.fullmatch(pattern, real, re.DOTALL), f"shown:\n{shown}\nreal:\n{self.output}"
 
     def check(self, code: str) -> None:
         """Run Python of a comment. It may use `sh`, `browse`, `background`, `here`, `output` and Playwright's ``expect``; names stay."""
