@@ -39,7 +39,7 @@ browser:
 
 # make docs    build the site into site/; a broken link or anchor is an error
 docs: $(VENV)/documented
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html"
 
 # make asyncapi    write docs/reference/asyncapi.yaml anew, from the structs of the wire protocol

@@ -56,8 +56,8 @@ REPLIES: dict[str, type[msgspec.Struct]] = {
 }
 
 _DESCRIPTION = """\
-One JSON object in each WebSocket text frame, subprotocol `hubbub.v1`. A client sends commands; a command with an `id` is
-answered by one reply with the same `id`: `ok` or `error`. Events come unasked. Unknown fields and unknown types of
+One JSON object in each WebSocket text frame, subprotocol `hubbub.v1`. A client sends commands; a command with an `id`
+is answered by one reply with the same `id`: `ok` or `error`. Events come unasked. Unknown fields and unknown types of
 events are to be ignored.
 
 Close codes:
@@ -101,9 +101,7 @@ def document() -> Json:
         },
         "operations": _operations(),
         "components": {
-            "messages": {
-                name: {"name": name, "title": title, "payload": _ref(name)} for name, title in named.items()
-            },
+            "messages": {name: {"name": name, "title": title, "payload": _ref(name)} for name, title in named.items()},
             "schemas": dict(sorted(schemas.items())),
         },
     }
@@ -175,4 +173,4 @@ def as_text() -> str:
 
 if __name__ == "__main__":
     TARGET.write_text(as_text())
-    print(TARGET, file=sys.stderr)
+    sys.stderr.write(f"{TARGET}\n")

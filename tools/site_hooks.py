@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from posixpath import dirname, normpath, relpath
+from posixpath import dirname, join, normpath, relpath
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -43,7 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         if not path.exists():
             continue
         for link in _LINK.findall(path.read_text()):
-            target = normpath(f"{dirname(place)}/{link}")
+            target = normpath(join(dirname(place), link))
             address = _address(target)
             outside = not target.startswith("docs/") and target not in PAGES
             if outside and (ROOT / target).is_file() and files.get_file_from_path(address) is None:
@@ -56,7 +56,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     place = next((place for place, address in PAGES.items() if address == here), f"docs/{here}")
 
     def rewritten(link: re.Match[str]) -> str:
-        target = normpath(f"{dirname(place)}/{link[1]}")
+        target = normpath(join(dirname(place), link[1]))
         return relpath(_address(target), dirname(here) or ".") if (ROOT / target).exists() else link[1]
 
     return _LINK.sub(rewritten, markdown)

@@ -64,21 +64,22 @@ def test_every_frame_of_the_vectors_is_described(file: str) -> None:
     ],
 )
 def test_what_is_wrong_is_not(name: str, frame: Any) -> None:
-    with pytest.raises(Exception, match="required|valid|one of"):
+    with pytest.raises(Exception, match=r"required|valid|one of"):
         validate(frame, name)
 
 
 async def test_what_a_server_sends_is_as_described(server: Server, peers: Callable[..., Awaitable[Any]]) -> None:
     ada, bob = await peers(server, guest="ada"), await peers(server, guest="bob", group="g")
     validate({"id": 1, "ok": ada.welcome}, "ConnectOk")
-    for command, name, fields in [
+    said: list[tuple[str, str, dict[str, Any]]] = [
         ("join", "JoinOk", {"group": "g"}),
         ("post", "PostOk", {"to": {"group": "g"}, "message": {"msg": "hi"}}),
         ("post", "PostOk", {"to": {"user_id": "bob"}, "message": None}),
         ("groups", "GroupsOk", {"limit": 1}),
         ("users", "UsersOk", {"limit": 1}),
         ("leave", "LeaveOk", {}),
-    ]:
+    ]
+    for command, name, fields in said:
         validate({"id": 1, "ok": await ada.do(command, **fields)}, name)
     validate({"id": 1, "error": await ada.fail("post", to={"group": "g"}, message=1)}, "Failed")
     for name in ("Notice", "Message", "Private", "Notice"):

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser import CHROMIUM
-from doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, blocks, pages
-from doc_workshop import Workshop
+from support.doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, blocks, pages
+from support.doc_workshop import Workshop
 
 NAMES = {page.relative_to(DOCS).as_posix(): page for page in pages()}
 

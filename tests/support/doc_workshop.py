@@ -24,14 +24,15 @@ from typing import Any
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from doc_pages import DOCS, ROOT, Block
 from store import Store, free_port
+from support.doc_pages import DOCS, ROOT, Block
 
 PATIENCE = 30.0
 """Seconds after which what has not happened never will."""
 PORTS = re.compile(r"(?<![\d.])(8000|8001|8002|8080|3000|5000|5173|6379)(?![\d.]\d|\d)")
-NODE_MODULES = Path(__file__).parent / "node_modules"
+NODE_MODULES = ROOT / "tests/docs/node_modules"
 
+_PARSERS: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 _JS = """
 import {{ Hubbub }} from './hubbub.js';
 const hub = new Hubbub('http://127.0.0.1:8000', {{ guest: 'alice' }});
@@ -148,8 +149,8 @@ class Workshop:
             path.write_text(self.here(block.code))
         elif block.note("not run") is None:
             self._run(block)
-        if block.language in {"json", "toml", "yaml"} and block.note("output") is None:
-            {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}[block.language](block.code)
+        if block.language in _PARSERS and block.note("output") is None:
+            _PARSERS[block.language](block.code)
         for check in block.checks:
             self.check(check)
 
@@ -211,17 +212,27 @@ class Workshop:
         assert re.fullmatch(pattern, real, re.DOTALL), f"shown:\n{shown}\nreal:\n{self.output}"
 
     def check(self, code: str) -> None:
-        """Run Python of a comment. It may use `sh`, `browse`, `background`, `here`, `output` and Playwright's ``expect``; names stay."""
-        names = {"sh": self.sh, "browse": self.browse, "here": self.here, "background": self.background, "expect": expect}
+        """Run Python of a comment; the names that it makes stay. `docs/contributing/docs.md` says what it may use."""
+        names = {
+            "sh": self.sh,
+            "browse": self.browse,
+            "here": self.here,
+            "background": self.background,
+            "expect": expect,
+        }
         self._names.update(names, output=self.output)
         exec(compile(self.here(code), "check", "exec"), self._names)
 
     def browse(self, url: str, console: str = "") -> Page:
-        """Open a page in a profile of its own, and wait until it wrote `console`; an error that it throws fails the test."""
+        """Open a page in a profile of its own, and wait until it wrote `console`. What it throws fails the test."""
         context = self._stack.enter_context(self._browser().new_context())
         context.set_default_timeout(10_000)
         page = context.new_page()
-        page.on("pageerror", lambda error: self._stack.callback(_fail, f"{url}: {error}"))
+
+        def remember(error: object) -> None:
+            self._stack.callback(_fail, f"{url}: {error}")
+
+        page.on("pageerror", remember)
         if console:
             with page.expect_console_message(lambda line: console in line.text):
                 page.goto(self.here(url))

@@ -1,7 +1,7 @@
 """Reads the fenced blocks of a page, and what the HTML comments above them say about how they are run.
 
-A comment stands on lines of its own before a block and begins with one of the words in `WORDS`. `docs/contributing/docs.md`
-describes them for those who write pages.
+A comment stands on lines of its own before a block and begins with one of the words in `WORDS`. For those who write
+pages, `docs/contributing/docs.md` describes them.
 """
 
 from __future__ import annotations
