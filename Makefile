@@ -39,6 +39,9 @@ browser:
 
 # make docs    build the site into site/; a broken link or anchor is an error
 docs: $(VENV)/documented
+	@if command -v npm >/dev/null; then cd tests/docs && { cmp -s package-lock.json node_modules/.installed || \
+	  { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }; \
+	else echo "no npm here: the pages will load Mermaid from unpkg.com"; fi
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html"
 

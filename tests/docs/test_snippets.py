@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +14,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser import CHROMIUM
-from support.doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, blocks, pages
+from helpers import SECRET
+from hubbub.auth import Authenticator
+from hubbub.settings import Settings
+from support.doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, WORDS, blocks, pages
 from support.doc_workshop import Workshop
 
 NAMES = {page.relative_to(DOCS).as_posix(): page for page in pages()}
@@ -57,6 +64,23 @@ def test_the_page_runs(name: str, tmp_path: Path, browser: Callable[[], Browser]
             except AssertionError as error:
                 logs = "\n".join(log.output[-2000:] for log in workshop.logs)
                 raise AssertionError(f"docs/{name}, line {block.line}: {error}\nin the background:\n{logs}") from None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_comment_is_misspelt(name: str) -> None:
+    comments = re.findall(r"^<!-- ?(.*)", NAMES[name].read_text(), re.MULTILINE)
+    assert [text for text in comments if not text.startswith(WORDS)] == []
+
+
+@pytest.mark.skipif(shutil.which("php") is None, reason="!!! no PHP here: its snippet is not run (apt install php-cli)")
+def test_the_token_made_in_php(tmp_path: Path) -> None:
+    (snippet,) = [block for block in blocks(NAMES["how-to/tokens.md"].read_text()) if block.language == "php"]
+    (tmp_path / "token.php").write_text(snippet.code)
+    environment = {**os.environ, "HUBBUB_SECRET": SECRET}
+    made = subprocess.run(["php", "token.php"], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    identity = Authenticator(Settings(secret=SECRET)).check(made.stdout.decode())
+    assert identity is not None
+    assert (identity.user_id, identity.groups) == ("alice", ("team-7", "lobby"))
 
 
 def test_the_list_of_older_pages_only_shrinks() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
-RUN = {"sh", "python", "js", "php"}
+RUN = {"sh", "python", "js"}
 """Languages that are executed, unless the block has a title: then it is a file for the blocks that follow."""
 CHECKED = {"json", "toml", "yaml"}
 """Languages that are parsed."""

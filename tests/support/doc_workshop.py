@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -169,8 +168,6 @@ class Workshop:
             self._fetch_client()
             code = _JS.format(code=block.code) if block.note("with") is not None else block.code
             self._program("snippet.mjs", code, "node", status)
-        elif block.language == "php" and shutil.which("php"):
-            self._program("snippet.php", block.code, "php", status)
 
     def _program(self, name: str, code: str, command: str, status: int) -> None:
         (self._cwd / name).write_text(self.here(code))
