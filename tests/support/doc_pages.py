@@ -19,7 +19,7 @@ CHECKED = {"json", "toml", "yaml"}
 """Languages that are parsed."""
 FREE = {"text", "mermaid"}
 """Not code: what a person sees, and diagrams, which another test draws."""
-WORDS = ("not run", "server", "valkey", "background", "output", "exit", "with", "setup", "check")
+WORDS = ("not run", "needs", "server", "valkey", "background", "output", "exit", "with", "setup", "check")
 
 NOT_YET = {
     "cli.md",

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
@@ -136,6 +138,8 @@ class Workshop:
         for word, text in block.notes:
             if word == "server":
                 self.background(f"hubbub serve {text}", "http://")
+            elif word == "needs" and shutil.which(text) is None:
+                pytest.skip(f"!!! no {text} here: the rest of the page is not run (apt install {text})")
             elif word == "valkey":
                 self._valkey()
             elif word == "setup":
@@ -215,6 +219,7 @@ class Workshop:
             "browse": self.browse,
             "here": self.here,
             "background": self.background,
+            "logs": self.logs,
             "expect": expect,
         }
         self._names.update(names, output=self.output)
