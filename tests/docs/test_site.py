@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -69,6 +70,14 @@ def test_every_link_leads_somewhere(site: Path) -> None:
                 dead.append(f"{page.relative_to(site)}: {link}")
     assert len(pages) > 40
     assert dead == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "benchmarks/results.md"])
+def test_the_links_of_the_repository_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.read_text())
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_nothing_is_loaded_from_other_hosts(site: Path) -> None:
