@@ -1,6 +1,8 @@
 # make run    create the environment, install, start the server with its demo page
 # make test   install what the tests need and run all of them, the checks included
-# make check  format, lint, types
+# make check  format, lint, types, words, workflows; seconds
+# make unit   the pure tests only; seconds
+# make matrix what make test leaves out: every Python that is here, bundlers, packages; up to 20 minutes
 # make help   this list, with the rest
 
 VENV   ?= .venv
@@ -10,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check fix browser docs asyncapi soak clean
+.PHONY: help run test check unit matrix packages docs asyncapi fix browser soak fuzz clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -26,11 +28,30 @@ test: check browser
 check: $(VENV)/tested
 	@$(BIN)/ruff format --check --no-cache --quiet . || { echo "make fix formats the code"; exit 1; }
 	@$(BIN)/ruff check --no-cache --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/python tests/checks/check_types.py
+	@$(BIN)/python tests/checks/check_words.py
+	@tests/checks/check_files.sh $(BIN)
+	@tests/js/lint.sh
+
+# make unit ARGS="-k history"    which tests are pure is found out, not listed: tests/support/pure.py
+unit: $(VENV)/tested
+	@PYTHONPATH=tests $(BIN)/pytest -p support.pure --only-pure --quiet $(ARGS)
+
+# make matrix ARGS="-k vite"    only some of it
+matrix: $(VENV)/tested browser
+	@$(BIN)/pytest -m matrix --durations=10 tests/matrix $(ARGS)
+
+# make packages    what a release publishes, into dist/: wheel, source archive, npm package
+packages: $(VENV)/tested
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/python deploy/pack_client.py dist
 
 # make fix    format, and repair what the linter can
 fix: $(VENV)/tested
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/python tests/checks/check_types.py --shrink >/dev/null 2>&1 ; $(BIN)/python tests/checks/check_words.py --shrink >/dev/null 2>&1 ; true
 
 # A browser and nginx come from the system; only root can install them. Without one its tests are skipped, loudly.
 browser:
@@ -51,12 +72,17 @@ asyncapi: $(VENV)/tested
 
 # make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested
-	@for abuse in open_files drain "malformed 1000000" "soak 1000000"; do \
+	@for abuse in open_files drain kicked pattern_pages "malformed 1000000" "soak 1000000"; do \
 	  set -- $$abuse; $(BIN)/python benchmarks/abuse/$$1.py $$2 || exit 1; done
 	@for what in drops "drops valkey" keys "keys valkey" restarts kills stores \
     rolling many stopped "stopped valkey"; do \
 	  $(BIN)/python benchmarks/delivery.py $$what || exit 1; done
 	@$(BIN)/python benchmarks/mutants.py
+
+# make fuzz SECONDS=600    search for inputs that cost too much time or memory, in ways that nobody tried before
+SECONDS ?= 300
+fuzz: $(VENV)/tested
+	@FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -q tests/fuzz
 
 $(VENV)/installed: pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Hubbub needs Python 3.11 or later, with venv (Debian: apt install python3-venv)"; exit 1; }

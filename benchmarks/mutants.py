@@ -27,6 +27,11 @@ RESUME = "tests/test_resume.py"
 ABSENCES = "tests/backends/test_absences_contract.py"
 DRAIN = "tests/backends/test_valkey_drain.py"
 TAIL = "tests/backends/test_valkey_tail.py"
+ENDED = "tests/abuse/test_ended_rights.py"
+BANS = "tests/backends/test_bans_contract.py"
+KEPT_OUT = "tests/abuse/test_kept_out.py"
+HIDDEN = "tests/abuse/test_hidden_groups.py"
+GUESTS = "tests/abuse/test_guests_and_privates.py"
 
 
 class Mutant(NamedTuple):
@@ -96,6 +101,30 @@ MUTANTS = [
            'min(claims["exp"], identity.expires or 0)', 'claims["exp"]', "tests/test_tickets.py"),
     Mutant("newcomers come in as fast as they like", "admission.py",
            "(SLOWER if busy else FASTER)", "FASTER", "tests/test_admission.py"),
+    Mutant("who is closed goes on hearing", "session.py",
+           "        self._node.silence(self)\n", "", ENDED),
+    Mutant("a kick does not see who is just coming", "node.py",
+           "found += [session for", "[session for", ENDED),
+    Mutant("what a kicked user has waiting is done", "session.py",
+           "            if code in _RIGHTS_ENDED:\n                self._waiting = None\n", "", ENDED),
+    Mutant("the store lets in who is kept out", "backends/valkey/scripts/enter.lua",
+           "if left > 0 then return -left end", "", BANS),
+    Mutant("memory lets in who is kept out", "backends/memory.py",
+           "        self._bans.require_free(user.user_id, now)\n", "", BANS),
+    Mutant("a node that comes back does not look who is kept out", "backends/valkey/presence.py",
+           "        await self._keep_out()\n", "", KEPT_OUT),
+    Mutant("a ticket is taken twice", "backends/valkey/scripts/enter.lua",
+           "'NX', 'PX', ARGV[11]", "'PX', ARGV[11]", BANS),
+    Mutant("a kick leaves tickets alive", "backends/valkey/scripts/disconnect.lua",
+           "redis.call('SET', P .. 'd:' .. user, '', 'PX', ARGV[5])", "", BANS),
+    Mutant("a ticket widens the rights of a connection", "commands.py",
+           "if renewed and command.ticket is not None:", "if False:", KEPT_OUT),
+    Mutant("a cursor works for others", "cursors.py",
+           "return [reader.encode(), order.encode()]", "return [order.encode()]", HIDDEN),
+    Mutant("a token may have the id of a guest", "claims.py",
+           "if settings.allow_guests and subject", "if False and subject", GUESTS),
+    Mutant("signals need no right", "commands.py",
+           "        session.identity.require_private()\n        event = Signaled", "        event = Signaled", GUESTS),
 ]
 # fmt: on
 

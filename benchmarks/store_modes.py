@@ -172,7 +172,7 @@ async def rates(seconds: float = 4) -> None:
         )  # type: ignore[arg-type]
 
         async def posts(n: int, turn: int) -> None:
-            post.sender_rid = f"group-{n:07d}"
+            post.sender_rid, post.sender = f"group-{n:07d}", f"user{n}"
             await backend.publish(post)
 
         async def joins(n: int, turn: int) -> None:

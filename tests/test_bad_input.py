@@ -26,6 +26,8 @@ REPLIES = [
     ('{"id":9,"do":"join","group":"\\ud800"}', 9, "INVALID_PARAMETER", "surrogate"),
     ('{"id":9,"do":"post","to":{"group":"g"}}', 9, "INVALID_PARAMETER", '"message" is missing'),
     ('{"id":9,"do":"post","message":1}', 9, "INVALID_PARAMETER", '"to" is missing'),
+    ('{"id":9,"do":"post","to":"%s","message":1}' % ("x" * 257), 9, "INVALID_PARAMETER", '"to" must be 1 to 256'),
+    ('{"id":9,"do":"post","to":{"group":"%s"},"message":1}' % ("x" * 257), 9, "INVALID_PARAMETER", '"group" must be 1'),
     ('{"id":9,"do":"post","to":"","message":1}', 9, "INVALID_PARAMETER", '"to" must name'),
     ('{"id":9,"do":"post","to":{},"message":1}', 9, "INVALID_PARAMETER", '"group" or "user_id"'),
     (

@@ -20,7 +20,14 @@ PATIENCE = 90.0
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc to look into the server with")
 @pytest.mark.parametrize(
     ("script", "arguments"),
-    [("malformed", ["50000"]), ("soak", ["50000"]), ("drain", ["600", "20"]), ("open_files", [])],
+    [
+        ("malformed", ["50000"]),
+        ("soak", ["50000"]),
+        ("drain", ["600", "20"]),
+        ("open_files", []),
+        ("kicked", ["--victims", "10"]),
+        ("pattern_pages", ["--groups", "20000", "--pages", "10"]),
+    ],
 )
 async def test_nothing_is_harmed(script: str, arguments: list[str]) -> None:
     process = await asyncio.create_subprocess_exec(

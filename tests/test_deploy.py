@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,11 @@ def test_the_balancer_knows_the_nodes_of_the_compose_file(services: dict[str, An
         assert f"server {node}:8000" in BALANCER.read_text()
         backend = services[node]["environment"]["HUBBUB_BACKEND"]
         assert backend.removeprefix("valkey://").partition(":")[0] in services
+
+
+@pytest.mark.parametrize("sample", sorted(DEPLOY.glob("*.conf")), ids=lambda path: path.name)
+def test_the_samples_keep_metrics_from_the_public(sample: Path) -> None:
+    assert re.search(r"location = /metrics \{\s*return 403;", sample.read_text())
 
 
 @needs_nginx

@@ -8,10 +8,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.history import GRAINS, OVERHEAD, Histories, History, Window
+from hubbub.history import CHARACTER, GRAINS, OVERHEAD, Histories, History, Window
 from hubbub.messages import Message, Position
 
-WINDOW = Window(messages=6, bytes=4 * (OVERHEAD + 40), age=64.0, total=1_000_000)
+BESIDES = OVERHEAD + CHARACTER * len("ada")
+WINDOW = Window(messages=6, bytes=4 * (BESIDES + 40), age=64.0, total=1_000_000)
 
 
 def message(size: int) -> Message:
@@ -41,7 +42,7 @@ class Oracle:
     def must_have(self, seq: int, now: float) -> bool:
         """Whether everything after `seq` is within the window, which is then a promise."""
         later = self.told[seq:]
-        fits = len(later) <= WINDOW.messages and sum(each.size + OVERHEAD for each in later) <= WINDOW.bytes
+        fits = len(later) <= WINDOW.messages and sum(each.size + BESIDES for each in later) <= WINDOW.bytes
         return fits and all(each.when > now - WINDOW.age for each in later)
 
     def check(self, now: float) -> None:
@@ -55,7 +56,7 @@ class Oracle:
                 assert [event.seq for event in found.events] == list(range(seq + 1, len(self.told) + 1))
                 assert [len(event.message) for event in found.events] == [each.size for each in self.told[seq:]]
                 assert len(found.events) <= WINDOW.messages
-                assert sum(len(event.message) + OVERHEAD for event in found.events) <= WINDOW.bytes
+                assert sum(len(event.message) + BESIDES for event in found.events) <= WINDOW.bytes
 
 
 steps = st.lists(
@@ -105,7 +106,7 @@ def test_all_histories_together_are_bounded_and_the_oldest_go_first(appends: lis
         told.append((who, event.seq))
         now += window.age / GRAINS  # each has a mark of its own
         store.sweep(now)
-        left = sum(len(event.message) + OVERHEAD for each in histories for event in each.last(1000).events)
+        left = sum(len(event.message) + BESIDES for each in histories for event in each.last(1000).events)
         assert left == store.total
         assert left <= window.total
     alive = {(who, event.seq) for who, each in enumerate(histories) for event in each.last(1000).events}

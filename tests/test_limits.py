@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import CommandError
-from hubbub.limits import check_message, check_name, depth
+from hubbub.limits import PARSED, check_message, check_name, too_deep
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text('[]{}"\\ab', max_size=5),
@@ -28,9 +29,9 @@ def naive_depth(value: Any) -> int:
     return 0
 
 
-@given(JSON)
-def test_depth(value: Any) -> None:
-    assert depth(json.dumps(value).encode()) == naive_depth(value)
+@given(JSON, st.integers(1, 6))
+def test_depth(value: Any, most: int) -> None:
+    assert too_deep(json.dumps(value).encode(), most) == (naive_depth(value) > most)
 
 
 @given(JSON, st.integers(1, 6))
@@ -69,6 +70,27 @@ def test_half_a_surrogate_pair_passes_but_hides_no_number(number: bytes) -> None
 def test_a_number_of_5000_digits_is_refused() -> None:
     with pytest.raises(CommandError, match="out of the range of a double"):
         check_message(msgspec.Raw(b"1" * 5000), 65536, 64)
+
+
+def is_finite(number: str) -> bool:
+    return math.isfinite(float(number))
+
+
+NUMBERS = st.integers(306, 312).map(lambda digits: "1" * digits) | st.from_regex(
+    r"-?(0|[1-9][0-9]{0,320})(\.[0-9]{1,320})?([eE][+-]?0{0,3}[0-9]{1,4})?", fullmatch=True
+)
+
+
+@given(NUMBERS, st.sampled_from([b"", b'"\\ud800",', b'"\\\\ud800",', b'"1e999",', b'"\\uDFFF",']))
+def test_a_number_is_refused_exactly_when_no_double_holds_it(number: str, before: bytes) -> None:
+    """Long messages are looked through in another way than short ones."""
+    for padding in (b"", b'"' + b"x" * PARSED + b'",'):
+        raw = msgspec.Raw(b"[" + padding + before + number.encode() + b"]")
+        if is_finite(number):
+            check_message(raw, 10_000, 10)
+        else:
+            with pytest.raises(CommandError, match="out of the range of a double"):
+                check_message(raw, 10_000, 10)
 
 
 @pytest.mark.parametrize("raw", [b"null", b"0", b"false", b'""', b"1e308", b"123456789012345678901234567890", b'"x"'])

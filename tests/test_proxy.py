@@ -41,6 +41,8 @@ async def test_the_whole_way(start: Start, tmp_path: Path) -> None:
             assert [(await ada.event())["type"] for _ in range(2)] == ["notice", "message"]
             async with httpx.AsyncClient(verify=trust, base_url=url, trust_env=False) as http:
                 assert (await http.get("/readyz")).status_code == 200
+                for path in ("/metrics", f"{url}//metrics", "/%6detrics", "/x/../metrics", "/metrics?x"):
+                    assert (await http.get(path)).status_code == 403
                 headers = {"Authorization": f"Bearer {token('ada')}"}
                 rows = (await http.get("/v1/groups", headers=headers)).json()["list"]
                 assert rows == [{"group": "g", "number_of_users": 2, "number_of_connections": 2}]

@@ -18,8 +18,10 @@ from hubbub.history import Replay
 from hubbub.identity import Identity
 from hubbub.messages import Position, Private, UserRow
 from hubbub.node import Node
-from hubbub.session import CLOSE_TIMEOUT, MAX_WAITING, PATIENCE, SLOW_TIMEOUT
+from hubbub.rate import PATIENCE
+from hubbub.session import CLOSE_TIMEOUT, SLOW_TIMEOUT
 from hubbub.settings import Settings
+from hubbub.waiting import MAX_WAITING
 
 SECRET = "a secret of at least thirty-two bytes"
 

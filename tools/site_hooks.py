@@ -18,7 +18,13 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parent.parent
 MERMAID = ROOT / "tests/docs/node_modules/mermaid/dist/mermaid.min.js"
 
-PAGES = {"CHANGELOG.md": "changelog.md", "benchmarks/results.md": "benchmarks/results.md"}
+PAGES = {
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "contributing/code_of_conduct.md",
+    "CONTRIBUTING.md": "contributing/contributing.md",
+    "SECURITY.md": "contributing/security.md",
+    "benchmarks/results.md": "benchmarks/results.md",
+}
 """Markdown outside the folder of the pages that is a page of the site: where it lies, and its address there."""
 
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")

@@ -19,7 +19,7 @@ from unicodedata import category
 import jwt
 from jwt.algorithms import HMACAlgorithm
 
-from hubbub.claims import decode_object, read_claims, unauthorized
+from hubbub.claims import GUEST_PREFIX, decode_object, read_claims, unauthorized
 from hubbub.errors import CommandError, ErrorCode, SettingsError, invalid
 from hubbub.identity import Identity
 from hubbub.jwks import ALGORITHMS, Jwks
@@ -117,18 +117,22 @@ class Authenticator:
     def guest(self, name: str) -> Identity:
         """Return the identity of a guest, who may join every group.
 
+        Where tokens are taken as well, its id is `GUEST_PREFIX` and `name`, so that it is no token's.
+
         Raises:
             CommandError: ``FORBIDDEN``, guests are not let in; ``INVALID_PARAMETER``, `name` cannot be a user id.
         """
         if not self._settings.allow_guests:
             raise CommandError(ErrorCode.FORBIDDEN, "This server lets no guests in: connect with a token.")
-        if not 1 <= len(name) <= self._settings.max_user_id:
-            raise invalid(f'"guest" must have 1 to {self._settings.max_user_id} characters.')
+        prefix = GUEST_PREFIX if self._settings.has_keys else ""
+        most = self._settings.max_user_id - len(prefix)
+        if not 1 <= len(name) <= most:
+            raise invalid(f'"guest" must have 1 to {most} characters.')
         if any(category(character) in {"Cc", "Cs"} for character in name):
             raise invalid('"guest" must not have control characters or lone surrogates.')
         if name.isspace():
             raise invalid('"guest" must not be only white space.')
-        return Identity(name)
+        return Identity(prefix + name)
 
 
 def make_token(
@@ -138,6 +142,7 @@ def make_token(
     ttl: float = 3600,
     groups: Sequence[str] | None = None,
     server: bool = False,
+    private: bool = True,
     issuer: str | None = None,
     audience: str | None = None,
     now: float | None = None,
@@ -151,6 +156,7 @@ def make_token(
         ttl: Seconds until it ends (``exp``).
         groups: Glob patterns of the groups that it allows; None for all.
         server: Whether it gives the rights of a server.
+        private: Whether it allows private messages and signals.
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
         now: Unix time in seconds at which it is issued; None for the present.
@@ -164,6 +170,7 @@ def make_token(
     optional = {
         "groups": None if groups is None else list(groups),
         "role": "server" if server else None,
+        "private": None if private else False,
         "iss": issuer,
         "aud": audience,
     }

@@ -12,6 +12,8 @@ from hubbub.settings import Settings
 
 MAX_PATTERNS = 1000
 """Most entries of the claim ``groups``."""
+GUEST_PREFIX = "guest:"
+"""How the ids of guests begin on a server that takes tokens as well: nobody can come by the name of a token's user."""
 MAX_PATTERN = 256
 """Most characters of one entry of the claim ``groups``."""
 
@@ -54,11 +56,12 @@ def read_claims(payload: bytes, settings: Settings, now: float) -> Identity:
     expires = _check_times(claims, settings.leeway, now)
     _check_source(claims, settings)
     return Identity(
-        user_id=_subject(claims, settings.max_user_id),
+        user_id=_subject(claims, settings),
         groups=_groups(claims),
         server=claims.get("role") == "server",
         expires=expires,
         name=_name(claims, settings.max_user_id),
+        private=_private(claims),
     )
 
 
@@ -97,14 +100,16 @@ def _check_source(claims: dict[str, Any], settings: Settings) -> None:
             raise unauthorized('The token\'s "aud" does not name this server.')
 
 
-def _subject(claims: dict[str, Any], most: int) -> str:
-    subject = claims.get("sub")
+def _subject(claims: dict[str, Any], settings: Settings) -> str:
+    subject, most = claims.get("sub"), settings.max_user_id
     if not isinstance(subject, str) or not subject:
         raise unauthorized('The token needs "sub" as text.')
     if len(subject) > most:
         raise unauthorized(f'The token\'s "sub" may have at most {most} characters.')
     if not is_unicode(subject):
         raise unauthorized('The token\'s "sub" is not valid Unicode.')
+    if settings.allow_guests and subject.startswith(GUEST_PREFIX):
+        raise unauthorized(f'The token\'s "sub" must not begin with "{GUEST_PREFIX}": here the ids of guests do.')
     return subject
 
 
@@ -112,6 +117,13 @@ def _name(claims: dict[str, Any], most: int) -> str | None:
     """Return ``name`` (OpenID Connect Core, section 5.1), which gives no rights: what cannot be shown is ignored."""
     name = claims.get("name")
     return name[:most] if isinstance(name, str) and is_unicode(name) and name else None
+
+
+def _private(claims: dict[str, Any]) -> bool:
+    private = claims.get("private", True)
+    if not isinstance(private, bool):
+        raise unauthorized('The token\'s "private" must be true or false.')
+    return private
 
 
 def _groups(claims: dict[str, Any]) -> tuple[str, ...] | None:

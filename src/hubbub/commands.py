@@ -9,12 +9,14 @@ from uuid import UUID
 
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend, ImmediateBackend
+from hubbub.bans import TicketUse
+from hubbub.budget import DELIVERY
 from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.history import Replay
 from hubbub.hub import Hub
 from hubbub.identity import Identity
-from hubbub.limits import check_key, check_message, check_name
+from hubbub.limits import check_key, check_message, check_name, check_recipient
 from hubbub.messages import (
     LEFT,
     Command,
@@ -60,6 +62,10 @@ class Commands:
         tickets: Tells who a ticket belongs to.
         now: The clock of the sessions' deadlines, seconds.
         wall: Unix time, seconds; tokens are compared with it.
+
+    Attributes:
+        entering: The sessions whose user the backend is just being told of, with the user's id. They are not in the
+            hub yet, but whoever ends the user's connections must find them as well.
     """
 
     def __init__(
@@ -86,6 +92,7 @@ class Commands:
         self._tickets = tickets
         self._now = now
         self._wall = wall
+        self.entering: dict[Session, str] = {}
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             Enter: self._enter,
@@ -101,6 +108,7 @@ class Commands:
     async def execute(self, session: Session, command: Command) -> Reply | Replayed | None:
         """Do what `command` says, and count how that ended. See `hubbub.session.Operations`."""
         outcome = "ok"
+        began = time.perf_counter()
         try:
             return await self._table[type(command)](session, command)
         except CommandError as error:
@@ -111,6 +119,8 @@ class Commands:
             raise
         finally:
             self._counters.commands[type(command).__name__.lower(), outcome] += 1
+            if self._backend.immediate:  # otherwise most of it was waiting
+                session.budget.left -= time.perf_counter() - began
 
     def post_now(self, session: Session, post: Post) -> int | None:
         """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
@@ -128,12 +138,15 @@ class Commands:
             recipients = self._publish_now(message, post.key, post.min_recipients or 0)
         self._counters.posts += 1
         self._counters.delivered += recipients
+        session.budget.left -= recipients * DELIVERY
         return recipients
 
     async def _connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
-        identity = await self._identify(command)
         renewed = session.identity is not None
-        inbox = await self._take_in(session, identity, command.since)
+        if renewed and command.ticket is not None:  # it may give more than the token that is there now
+            raise CommandError(ErrorCode.INVALID_REQUEST, "A ticket opens a new connection: renew this with a token.")
+        identity, ticket = await self._identify(command)
+        inbox = await self._take_in(session, identity, command.since, ticket)
         if inbox is None:
             return None
         settings = self._settings
@@ -158,21 +171,28 @@ class Commands:
             return [], True
         return frames, replay.gap
 
-    async def _identify(self, command: Connect) -> Identity:
+    async def _identify(self, command: Connect) -> tuple[Identity, TicketUse | None]:
         given = (command.token, command.guest, command.ticket)
         if sum(each is not None for each in given) != 1:
             raise invalid('"connect" needs either "token", "guest" or "ticket".')
         if command.token is not None:
-            return await self._auth.authenticate(command.token)
+            return await self._auth.authenticate(command.token), None
         if command.ticket is not None:
             return self._tickets.check(command.ticket)
         assert command.guest is not None
-        return self._auth.guest(command.guest)
+        return self._auth.guest(command.guest), None
 
     async def _enter(self, session: Session, command: Enter) -> None:
-        await self._take_in(session, command.identity)
+        try:
+            await self._take_in(session, command.identity)
+        except CommandError as error:
+            if error.code == ErrorCode.FORBIDDEN:  # nothing was asked that could be answered: the close code says it
+                session.close(Close.DISCONNECTED, self._now())
+            raise
 
-    async def _take_in(self, session: Session, identity: Identity, since: Position | None = None) -> Replay | None:
+    async def _take_in(
+        self, session: Session, identity: Identity, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay | None:
         """Give the session its identity, or a fresh one of the same user.
 
         Returns:
@@ -180,7 +200,8 @@ class Commands:
             there is nothing to answer.
 
         Raises:
-            CommandError: ``FORBIDDEN``, the connection belongs to another user already.
+            CommandError: ``FORBIDDEN``, the connection belongs to another user already, or the user is kept out;
+                ``UNAUTHORIZED``, the ticket was used or withdrawn.
         """
         if session.closing:
             return None
@@ -191,20 +212,38 @@ class Commands:
                 raise CommandError(ErrorCode.FORBIDDEN, "The new token belongs to another user.")
             session.identified(identity, expires, now)
             if session.group is not None and not identity.may_join(session.group):
-                await self._leave(session)
+                await self._put_out(session)
             return Replay(_NOWHERE)
+        self.entering[session] = identity.user_id
         try:
             row = UserRow(identity.user_id, session.connection_id)
-            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since)
+            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since, ticket)
         except CommandError as error:
             if error.code != ErrorCode.INVALID_REQUEST:
                 raise
             session.close(Close.TOO_MANY_CONNECTIONS, now)
             return None
+        finally:
+            self.entering.pop(session, None)
         session.identified(identity, expires, now)
-        if not session.gone:
+        return inbox if self._let_in(session) else None
+
+    def _let_in(self, session: Session) -> bool:
+        """Let the session hear what is for its user, unless it is being closed, perhaps by a kick."""
+        if not session.closing:
             self._hub.add(session)
-        return inbox
+        return not session.closing
+
+    async def _put_out(self, session: Session) -> None:
+        """Take the session out of a group that its new token does not allow; it hears nothing more from there.
+
+        If the store cannot be told now, the connection ends: it would stay listed where it may not be.
+        """
+        self._hub.leave(session)
+        try:
+            await self._backend.leave(session.row)
+        except CommandError:
+            session.close(Close.INTERNAL, self._now())
 
     def _left(self, expires: float) -> float:
         """Return how long a token is still good for; within the leeway one may come that has just ended."""
@@ -244,13 +283,14 @@ class Commands:
         return LEFT
 
     def _stay(self, session: Session, group: str | None) -> None:
-        """Let the session hear `group`, unless it is gone or does already."""
-        if group is not None and session.group != group and not session.gone:
+        """Let the session hear `group`, unless it is being closed or does already."""
+        if group is not None and session.group != group and not session.closing:
             self._hub.join(session, group)
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         check_key(command.key, command.min_recipients)
+        check_recipient(command.to, self._settings.max_group_name, self._settings.max_user_id)
         group, user_id = await self._recipient(session, command.to)
         if group is not None:
             if group != session.group:
@@ -263,14 +303,24 @@ class Commands:
 
     async def _signal(self, session: Session, command: Signal) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
+        assert session.identity is not None
+        session.identity.require_private()
         event = Signaled(command.message, session.user_id, session.connection_id)
         return sent(await self._backend.signal(command.connection_id, event))
 
     async def _recipient(self, session: Session, to: Recipient | str) -> tuple[str | None, str | None]:
-        """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None."""
+        """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None.
+
+        Who may post nothing private does not learn either whether there is such a user.
+        """
+        assert session.identity is not None
+        settings = self._settings
         if isinstance(to, str):
             if to == session.group and to:
                 return to, None
+            if to:
+                session.identity.require_private()
+                check_name("to", to, max(settings.max_group_name, settings.max_user_id))
             if to and (_is_uuid(to) or await self._backend.connected(to)):
                 return None, to
             if not to:
@@ -279,7 +329,10 @@ class Commands:
         if (to.group is None) == (to.user_id is None):
             raise invalid('"to" must have either "group" or "user_id".')
         if to.user_id is not None:
-            check_name("user_id", to.user_id, self._settings.max_user_id)
+            session.identity.require_private()
+            check_name("user_id", to.user_id, settings.max_user_id)
+        elif to.group is not None:
+            check_name("group", to.group, settings.max_group_name)
         return to.group, to.user_id
 
     async def _groups(self, session: Session, command: Groups) -> Page:

@@ -1,4 +1,4 @@
-"""The groups, in order by name and by number of users, and pages of both. Pure: no I/O, no clock.
+"""The groups, in order by name and by number of users, and pages of both. Pure: no I/O, no clock of its own.
 
 A cursor is a place in an order, not a row or an index, so a page costs O(log n + limit) wherever it begins, and what
 joins and leaves between two pages cannot make another group appear twice or be skipped.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import attrgetter
-from os.path import commonprefix
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,6 +21,12 @@ __all__ = ["MOST_HIDDEN", "Directory", "Query", "listing_page", "parse_query"]
 
 MOST_HIDDEN = 1000
 """How many groups that its reader may not see one page passes over before it ends early."""
+
+MOST_TIME = 0.003
+"""Seconds that a page may spend on asking which groups its reader may see, before it ends early."""
+
+LOOK = 4
+"""How many groups it asks about between two looks at the clock."""
 
 
 # Each order is a sorted list of entries that compare as the order says and carry the rest of the row along. So a page
@@ -95,17 +100,24 @@ class Directory:
         self._names.remove(by_name)
         self._sizes.remove(by_size)
 
-    def page(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
+    def page(
+        self,
+        query: Query,
+        visible: Callable[[str], bool] | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> Page:
         """Return the next page of a listing, and the cursor that continues it behind the page's last row.
 
         Args:
             query: What `parse_query` returned.
             visible: Whether the reader may see the group of this name; None for all. A page passes over at most
-                `MOST_HIDDEN` groups that are not visible. After that it ends as it is: shorter than its limit,
-                perhaps empty, but with a cursor and without ``endOfList``, so that following the cursors still lists
-                everything.
+                `MOST_HIDDEN` groups that are not visible, and takes about `MOST_TIME` to ask. After that it ends as it
+                is: shorter than its limit, perhaps empty, but with a cursor and without ``endOfList``, so that
+                following the cursors still lists everything. That cursor may name a hidden group: whoever hands it to
+                the reader must seal it (`hubbub.cursors`).
+            clock: Seconds that this thread has worked, for `MOST_TIME`.
         """
-        return listing_page(query, self._walk(query), visible)
+        return listing_page(query, self._walk(query), visible, clock)
 
     def _walk(self, query: Query) -> Iterator[_Entry]:
         """Return the entries of `query` in its direction."""
@@ -117,15 +129,22 @@ class Directory:
         )
 
 
-def listing_page(query: Query, walk: Iterator[Entry], visible: Callable[[str], bool] | None = None) -> Page:
+def listing_page(
+    query: Query,
+    walk: Iterator[Entry],
+    visible: Callable[[str], bool] | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Page:
     """Return the page that begins where `walk` does: what `query` asks for, in its order and direction.
 
-    At most ``query.limit + 1`` entries are taken; with `visible`, `MOST_HIDDEN` more. See `Directory.page`.
+    At most ``query.limit + 1`` entries are taken; with `visible`, `MOST_HIDDEN` more, within `MOST_TIME` on `clock`
+    (seconds). See `Directory.page`.
     """
     if visible is not None:
-        return _visible_page(query, walk, visible)
+        return _visible_page(query, walk, visible, clock)
     entries = list(islice(walk, query.limit + 1))  # one more than the page takes, to know whether it is the last
-    return _page(query, entries[: query.limit], more=len(entries) > query.limit)
+    shown = entries[: query.limit]
+    return _page(query, shown, shown[-1] if len(entries) > query.limit else None)
 
 
 def _bound(key: str | SizeKey | None) -> _Entry | None:
@@ -135,24 +154,32 @@ def _bound(key: str | SizeKey | None) -> _Entry | None:
     return _NameEntry(key) if isinstance(key, str) else _SizeEntry(*key)
 
 
-def _visible_page(query: Query, walk: Iterable[Entry], visible: Callable[[str], bool]) -> Page:
+def _visible_page(
+    query: Query, walk: Iterable[Entry], visible: Callable[[str], bool], clock: Callable[[], float]
+) -> Page:
     shown: list[Entry] = []
-    hidden: list[Entry] = []
-    for entry in walk:
+    hidden = 0
+    until = clock() + MOST_TIME
+    for number, entry in enumerate(walk, 1):
         if not visible(entry.group):
-            hidden.append(entry)
-            if len(hidden) == MOST_HIDDEN:
-                return _page(query, shown, more=True) if shown else Page([], _cursor_within(query, hidden), False)
+            hidden += 1
+            if hidden == MOST_HIDDEN:
+                return _page(query, shown, entry)
         elif len(shown) == query.limit:
-            return _page(query, shown, more=True)
+            return _page(query, shown, shown[-1])
         else:
             shown.append(entry)
-    return _page(query, shown, more=False)
+        if number % LOOK == 0 and clock() >= until:
+            return _page(query, shown, entry)
+    return _page(query, shown)
 
 
-def _page(query: Query, entries: list[Entry], *, more: bool) -> Page:
+def _page(query: Query, entries: list[Entry], last: Entry | None = None) -> Page:
+    """Return a page of `entries` whose cursor stands behind `last`, or at the end of the listing."""
     rows = _rows(entries)
-    return Page(rows, _cursor(query, rows[-1].number_of_users, rows[-1].group) if more else "end", not more)
+    if last is None:
+        return Page(rows, "end", True)
+    return Page(rows, _cursor(query, last.number_of_users, last.group), False)
 
 
 def _rows(entries: Sequence[Entry]) -> list[GroupRow]:
@@ -166,19 +193,3 @@ def _rows(entries: Sequence[Entry]) -> list[GroupRow]:
 
 def _cursor(query: Query, users: int, group: str) -> dict[str, Any]:
     return {"group": group} if query.order == "group" else {"number_of_users": users, "group": group}
-
-
-def _cursor_within(query: Query, hidden: list[Entry]) -> dict[str, Any]:
-    """Return a cursor inside the second half of `hidden`, a run of neighbours, that tells little about their names.
-
-    A cursor is a place and needs no group there. This one is the shortest string between the run's middle and its
-    end: without its last character it is what all the names from the middle on begin with. The next page passes over
-    the rest of the run again, and is still half a run further on.
-    """
-    middle, last = hidden[len(hidden) // 2], hidden[-1]
-    users = max(middle.number_of_users, last.number_of_users)
-    if query.order == "number_of_users" and middle.number_of_users != last.number_of_users:
-        return _cursor(query, users, "")  # the place before the first group of that size
-    low, high = sorted([middle.group, last.group])
-    # By character is what is meant here.
-    return _cursor(query, users, high[: len(commonprefix([low, high])) + 1])  # noqa: RUF071

@@ -17,8 +17,17 @@ from typing import NamedTuple
 
 from hubbub.messages import Message, Position, Private
 
-OVERHEAD = 256
-"""Bytes that a kept message counts beyond its JSON: what surrounds it in memory, and in its frame."""
+OVERHEAD = 320
+"""Bytes that a kept message counts beyond its JSON and its sender: what surrounds it in memory, and in its frame."""
+
+CHARACTER = 4
+"""Bytes of a character of the sender's user id, at most: who connects anew for each message has it kept each time."""
+
+KEY = 128
+"""Bytes that the key of a post counts for its sender while it is remembered."""
+
+GROUP = 256
+"""Bytes that a new group counts for whoever opens it, beyond its name: a store remembers it for a while."""
 
 GRAINS = 32
 """Most marks of one history within its window."""
@@ -43,6 +52,12 @@ class Window(NamedTuple):
     """Most groups without members, and most users without connections, that are remembered."""
     absence: float = 5.0
     """Seconds for which a connection that was sent away is expected back: see `hubbub.absences`."""
+    user: int = 16_777_216
+    """Most bytes that are kept because of one user, see `hubbub.budgets`; 0 for any number."""
+
+    def shared(self) -> str:
+        """Return what all nodes on one store should agree on, for people to read."""
+        return f"messages={self.messages} bytes={self.bytes} age={self.age:g} inbox={self.inbox} user={self.user}"
 
 
 class Replay(NamedTuple):
@@ -86,21 +101,27 @@ class History:
         """The position of the last message."""
         return Position(self.epoch, self.seq)
 
-    def append(self, event: Message | Private) -> None:
-        """Give `event` the next number, and keep it."""
+    def append(self, event: Message | Private) -> int:
+        """Give `event` the next number, and keep it. Return by how many bytes the history has grown."""
         self.seq = event.seq = self.seq + 1
         if not self._limit:
-            return
+            return 0
         entries = self._entries
         if entries is None:
             entries = self._entries = deque()
         entries.append(event)
-        self._size = size = self._size + len(event.message) + OVERHEAD
+        before = self._size
+        self._size = size = before + len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
         if not self._dirty:
             self._dirty = True
             self._store.grown.append(self)
         if size > self._bytes or len(entries) > self._limit:
             self._trim(entries)
+        return self._size - before
+
+    def grows(self, event: Message | Private) -> bool:
+        """Return whether `event` would find room without another one having to go."""
+        return self._limit > self._length and self._size + _weight(event) <= self._bytes
 
     def since(self, position: Position) -> Replay:
         """Return everything after `position`, or that there is a gap."""
@@ -127,7 +148,7 @@ class History:
         """Forget the messages up to number `seq`."""
         entries = self._entries
         while entries and entries[0].seq <= seq:
-            self._size -= len(entries.popleft().message) + OVERHEAD
+            self._size -= _weight(entries.popleft())
 
     def mark(self, now: float, grain: float) -> bool:
         """Say whether a mark is due for what was added, and note that there is one from `now` on."""
@@ -148,7 +169,12 @@ class History:
 
     def _trim(self, entries: deque[Message | Private]) -> None:
         while entries and (len(entries) > self._limit or self._size > self._bytes):
-            self._size -= len(entries.popleft().message) + OVERHEAD
+            self._size -= _weight(entries.popleft())
+
+
+def _weight(event: Message | Private) -> int:
+    """Return how many bytes a kept message counts."""
+    return len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
 
 
 class Histories:

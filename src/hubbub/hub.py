@@ -125,15 +125,19 @@ class Hub:
         self.connections[connection.connection_id] = connection
         self.users.setdefault(connection.user_id, {})[connection.connection_id] = connection
 
-    def remove(self, connection: Connection) -> None:
-        """Forget a connection that is gone. What was still meant for it is dropped. Unknown ones are ignored."""
+    def silence(self, connection: Connection) -> None:
+        """Forget a connection that is being closed: only what was queued for it before, and `send`, still reach it."""
         self.leave(connection)
-        connection.outbox.clear()
         if self.connections.pop(connection.connection_id, None) is not None:
             own = self.users[connection.user_id]
             del own[connection.connection_id]
             if not own:
                 del self.users[connection.user_id]
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is gone. What was still meant for it is dropped. Unknown ones are ignored."""
+        self.silence(connection)
+        connection.outbox.clear()
 
     def rewire(self, connection: Connection, write: Callable[[bytes], object]) -> None:
         """Write to `connection` with `write` from now on. May be called while it is being written to."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import translate
-from functools import lru_cache
+from collections.abc import Callable
 
 import msgspec
 
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.patterns import compile_patterns
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -19,6 +18,8 @@ class Identity(msgspec.Struct, frozen=True):
         groups: Glob patterns (``*``, ``?``, ``[abc]``) of the groups that this user may join, see and read;
             None for all.
         server: Whether the token has ``"role": "server"``: may post as the server and disconnect people.
+        private: Whether this user may send private messages and signals, which reach anybody, and whose number of
+            recipients tells who is connected.
         name: What people call this user, if the token says so.
         expires: When the rights end, Unix time in seconds; None for never (guests).
     """
@@ -28,23 +29,29 @@ class Identity(msgspec.Struct, frozen=True):
     server: bool = False
     expires: float | None = None
     name: str | None = None
+    private: bool = True
 
     def may_join(self, group: str) -> bool:
         """Return whether one of the patterns in `groups` matches the whole name."""
-        return self.groups is None or any(_pattern(glob).match(group) for glob in self.groups)
+        return self.groups is None or compile_patterns(self.groups).match(group)
+
+    @property
+    def visible(self) -> Callable[[str], bool] | None:
+        """What says whether this user may see the group of a name, for many names; None for all groups."""
+        return None if self.groups is None else compile_patterns(self.groups).match
 
     def require_group(self, group: str) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
         if not self.may_join(group):
             raise CommandError(ErrorCode.FORBIDDEN, f'The token does not allow the group "{group}".')
 
+    def require_private(self) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""
+        if not self.private:
+            text = 'The token allows posts to the joined group only, and nothing private ("private": false).'
+            raise CommandError(ErrorCode.FORBIDDEN, text)
+
     def require_server(self) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this is a server token."""
         if not self.server:
             raise CommandError(ErrorCode.FORBIDDEN, 'This needs a server token ("role": "server").')
-
-
-@lru_cache(maxsize=1024)
-def _pattern(glob: str) -> re.Pattern[str]:
-    """Compile a glob. Names are compared exactly, so unlike `fnmatch.fnmatch` the case always counts."""
-    return re.compile(translate(glob))

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-Scope = tuple[str, str, str]
+from hashlib import blake2b
+
+Scope = tuple[str, str, str] | bytes
 """Whose key it is: the sender, the recipient, the key. Others may use the same key for something else."""
+
+_SHORT = 128
+"""Characters up to which a scope is remembered as it is; of a longer one its digest is, so that all take little."""
+
+
+def scope_of(sender: str, recipient: str, key: str) -> Scope:
+    """Return what stands for a key: the three, or 16 bytes (BLAKE2b) if they are long."""
+    if len(sender) + len(recipient) + len(key) <= _SHORT:
+        return sender, recipient, key
+    parts = (part.encode("utf-8", "surrogatepass") for part in (sender, recipient, key))
+    return blake2b(b"\0\xff".join(parts), digest_size=16).digest()
 
 
 class Keys:

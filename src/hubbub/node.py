@@ -15,8 +15,10 @@ from msgspec import UNSET
 from hubbub.admission import Admission
 from hubbub.auth import Authenticator
 from hubbub.backends.base import Backend
+from hubbub.budget import Budgets
 from hubbub.commands import Commands
 from hubbub.counters import Counters
+from hubbub.cursors import Cursors
 from hubbub.errors import Close, CommandError
 from hubbub.hub import Hub
 from hubbub.identity import Identity
@@ -64,12 +66,15 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
+        self.budgets = Budgets(self._later, self.now, time.perf_counter)
         self.hub = Hub(self.after_tick)
         self.send = self.hub.send
+        self.silence = self.hub.silence
         self.deliver = self.hub.publish
         self.deliver_to_connection = self.hub.signal
-        self.services = Services(settings, backend, self.counters)
-        self.tickets = Tickets(settings.leeway, wall)
+        self.cursors = Cursors()
+        self.services = Services(settings, backend, self.counters, self.cursors)
+        self.tickets = Tickets(settings.leeway, wall, issuer=settings.issuer, audience=settings.audience)
         commands = Commands(
             self.node_id,
             settings,
@@ -82,6 +87,7 @@ class Node:
             now=self.now,
             wall=wall,
         )
+        self.entering = commands.entering
         self.execute = commands.execute
         self.post_now = commands.post_now
         self.tasks: set[asyncio.Task[None]] = set()
@@ -140,7 +146,9 @@ class Node:
 
     async def _share_key(self) -> None:
         secret = self.settings.secret
-        self.tickets.use(await self.backend.shared_secret() if secret is None else secret_bytes(secret))
+        shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
+        self.tickets.use(shared)
+        self.cursors.use(shared)
 
     @property
     def ready(self) -> bool:
@@ -165,6 +173,12 @@ class Node:
         # Only the flush ends the crowding, so no callback is overtaken by one that came later.
         if self.hub.crowded:
             self.loop.call_soon(self.loop.call_soon, callback)
+        else:
+            self.loop.call_soon(callback)
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+        if seconds:
+            self.loop.call_later(seconds, callback)
         else:
             self.loop.call_soon(callback)
 
@@ -202,6 +216,7 @@ class Node:
         self.sessions.pop(session.connection_id, None)
         if session.identity is None:
             return
+        self.budgets.leave(session.budget)
         work = self.backend.disconnect(session.row)
         if self.backend.immediate:
             run_now(work)
@@ -233,10 +248,13 @@ class Node:
         return recipients
 
     def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
-        """Close the user's connections here, or one connection."""
-        found = list(self.hub.users.get(user_id, ())) if user_id is not None else []
-        if connection_id is not None and connection_id in self.hub.connections:
-            found.append(connection_id)
-        for each in found:
-            self.sessions[each].close(Close.DISCONNECTED, self.now())
+        """Close the user's connections here, or one connection; from now on they hear nothing more."""
+        found: list[Session] = []
+        if user_id is not None:
+            found = [self.sessions[each] for each in self.hub.users.get(user_id, ())]
+            found += [session for session, who in self.entering.items() if who == user_id and not session.closing]
+        elif connection_id is not None and connection_id in self.hub.connections:
+            found = [self.sessions[connection_id]]
+        for session in found:
+            session.close(Close.DISCONNECTED, self.now())
         return len(found)

@@ -22,6 +22,7 @@ from hubbub.errors import CommandError, SettingsError
 from hubbub.history import Window
 from hubbub.node import Node
 from hubbub.settings import Settings
+from hubbub.transports.held_bytes import HttpMemory
 from hubbub.transports.http import create_app
 from hubbub.transports.http_protocol import HttpProtocol
 from hubbub.transports.websocket import WebSocketProtocol
@@ -54,6 +55,7 @@ def window(settings: Settings) -> Window:
         settings.history_keys,
         settings.history_gone,
         settings.absence,
+        settings.history_user,
     )
 
 
@@ -127,7 +129,7 @@ class Server:
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
-            http=cast(Any, partial(HttpProtocol, _most_connections())),
+            http=cast(Any, partial(HttpProtocol, _most_connections(), HttpMemory())),
             lifespan="off",
             access_log=False,  # uvicorn's would show query strings, and tokens with them
             log_config=None,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from hubbub.backends.base import Backend
+from hubbub.bans import MAX_BAN
 from hubbub.counters import Counters
+from hubbub.cursors import FIELD as SEALED
+from hubbub.cursors import Cursors
 from hubbub.directory import parse_query
-from hubbub.errors import CommandError, ErrorCode
+from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.identity import Identity
 from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import Groups, Message, Page, Private, Success, Users, sent
@@ -22,17 +25,25 @@ class Services:
         settings: The limits.
         backend: Does it, on all nodes.
         counters: Where what is published is counted.
+        cursors: Hides from readers what they may not see in a listing.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, counters: Counters) -> None:
+    def __init__(self, settings: Settings, backend: Backend, counters: Counters, cursors: Cursors) -> None:
         self._settings = settings
         self._backend = backend
         self._counters = counters
+        self._cursors = cursors
 
     async def groups(self, identity: Identity, command: Groups) -> Page:
         """Return a page of the groups that `identity` may join. Raises `CommandError` for a wrong query."""
-        query = parse_query(command, self._settings.max_page)
-        return await self._backend.groups(query, None if identity.groups is None else identity.may_join)
+        visible, reader, order = identity.visible, identity.user_id, command.search_for
+        start_key = command.start_key
+        if isinstance(start_key, dict) and (visible is not None or SEALED in start_key):
+            command.start_key = self._cursors.open(start_key, reader, order)
+        page = await self._backend.groups(parse_query(command, self._settings.max_page), visible)
+        if visible is not None and isinstance(page.start_key, dict):
+            page.start_key = self._cursors.seal(page.start_key, reader, order)
+        return page
 
     async def users(self, identity: Identity, command: Users, own_group: str | None = None) -> Page:
         """Return a page of the connections in ``command.group``, or in `own_group` if it names none."""
@@ -61,18 +72,29 @@ class Services:
     async def post_to_user(
         self, identity: Identity, user_id: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
     ) -> Success:
-        """Post to every connection of a user as the server; see `post_to_group`."""
+        """Post to every connection of a user as the server; see `post_to_group`. `identity` must allow private ones."""
         identity.require_server()
+        identity.require_private()
         check_name("user_id", user_id, self._settings.max_user_id)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
         private = Private(message, identity.user_id, None)
         return sent(await self._backend.whisper(user_id, private, key, min_recipients or 0))
 
-    async def disconnect_user(self, identity: Identity, user_id: str) -> int:
-        """Close every connection of a user with 4003; return how many. `identity` needs the server role."""
+    async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
+        """Close every connection of a user with 4003; return how many. `identity` needs the server role.
+
+        With `for_seconds`, the user cannot connect for so long, by whatever token, name or ticket, on any node; 0 ends
+        that, and None leaves it as it is.
+
+        Raises:
+            CommandError: ``INVALID_PARAMETER``, `for_seconds` is not 0 to `MAX_BAN`; ``INVALID_REQUEST``, too many
+                users are kept out already. Nobody was disconnected then.
+        """
         identity.require_server()
-        return await self._backend.disconnect_user(user_id)
+        if for_seconds is not None and not 0 <= for_seconds <= MAX_BAN:
+            raise invalid(f'"for" must be 0 to {MAX_BAN} seconds.')
+        return await self._backend.disconnect_user(user_id, for_seconds)
 
     async def disconnect_connection(self, identity: Identity, connection_id: str) -> int:
         """Close one connection with 4003; return 1, or 0 if there is none. `identity` needs the server role."""

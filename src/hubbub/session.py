@@ -16,28 +16,24 @@ each is finished before the next frame is looked at; otherwise it runs in a task
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
+from hubbub.budget import Budgets
 from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.hub import Connection
 from hubbub.identity import Identity
 from hubbub.messages import Command, Connect, Post, Reply, UserRow
+from hubbub.rate import Rate
 from hubbub.settings import Settings
-
-MAX_WAITING = 256
-"""Most commands of one connection that wait for the one before; more are refused."""
+from hubbub.waiting import Held, Waiting
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that the other side has to answer a close frame before the connection is cut."""
 
 SLOW_TIMEOUT = 1.0
 """The same for who reads too slowly, and will not come to the close frame in any time."""
-
-PATIENCE = 5
-"""How many frames a connection may waste for each command that it may send (`Session.waste`)."""
 
 NEVER = float("inf")
 
@@ -67,6 +63,7 @@ class Operations(Protocol):
     """What a session asks of the node."""
 
     settings: Settings
+    budgets: Budgets
 
     def waits(self, command: Command) -> bool:
         """Whether `execute` may wait for something, so that it needs a task."""
@@ -86,6 +83,10 @@ class Operations(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         """Run `work` in a task that is kept until it ends."""
+        ...
+
+    def silence(self, session: Session) -> None:
+        """Take the session out of the hub, because its close frame is next; what was queued before still leaves."""
         ...
 
     def lost(self, session: Session) -> None:
@@ -127,8 +128,8 @@ class Session(Connection):
 
     # fmt: off
     __slots__ = (
-        "_busy", "_level", "_node", "_refilled", "_waiting", "_wasted", "_wasted_at",
-        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "pinged", "silent",
+        "_busy", "_node", "_rate", "_time_left", "_waiting", "budget",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "paused", "pinged", "silent",
     )
     # fmt: on
     wire: Wire
@@ -148,11 +149,11 @@ class Session(Connection):
         self.gone = False
         self._node = node
         self._busy = False
-        self._waiting: deque[Command] | None = None
-        self._level = float(node.settings.rate_burst)
-        self._refilled = now
-        self._wasted = 0.0
-        self._wasted_at = now
+        self._waiting: Waiting | None = None
+        self._rate = Rate(node.settings.rate_limit, node.settings.rate_burst, now)
+        self.budget = node.budgets.unidentified
+        self.paused = False
+        self._time_left = NEVER
 
     @property
     def row(self) -> UserRow:
@@ -161,14 +162,17 @@ class Session(Connection):
 
     def identified(self, identity: Identity, expires: float, now: float) -> None:
         """Take on an identity, or a fresh one of the same user, until `expires` on the clock of `now`."""
+        if self.identity is None:
+            self.budget = self._node.budgets.enter(identity.user_id)
         self.identity = identity
         self.user_id = identity.user_id
         self.expires = expires
-        self.deadline = min(expires, now + self._node.settings.ping_interval)
+        if not self.closing:
+            self.deadline = min(expires, now + self._node.settings.ping_interval)
 
     def enter(self, identity: Identity) -> None:
         """Let the node take the connection in as `identity`."""
-        self._run(Enter(identity=identity))
+        self._run(Enter(identity=identity), 0)
 
     def receive(self, payload: bytes, now: float) -> None:
         """Take one frame from the client: valid UTF-8, not longer than a command may be."""
@@ -177,7 +181,7 @@ class Session(Connection):
         try:
             command = self.wire.decode(payload)
         except BadCommandError as error:
-            if self._within_rate(now):
+            if self._rate.take(now):
                 self._node.send(self, self.wire.error(error.id, error))
             else:
                 self._refuse(error.id, _RATE_LIMITED)
@@ -187,15 +191,30 @@ class Session(Connection):
             self.silent = now + self.wire.dialect.silence
             self.waste(now)
             return
-        if self._node.settings.rate_limit and not self._within_rate(now):
+        if not self._rate.take(now):
             self._refuse(command.id, _RATE_LIMITED)
             self.waste(now)
         elif self._busy:
-            self._queue(command)
+            self._queue(command, len(payload))
         elif self.identity is None and type(command) is not Connect:
             self._refuse(command.id, _WHO)
         else:
-            self._run(command)
+            self._run(command, len(payload))
+
+    def pause(self, now: float) -> None:
+        """The transport has stopped to read, because the budget is used up: until `resume` silence means nothing."""
+        if not self.paused:
+            self.paused = True
+            if self.identity is None and not self.closing:
+                self._time_left, self.deadline = self.deadline - now, NEVER
+
+    def resume(self, now: float) -> None:
+        """The transport reads again."""
+        self.paused, self.heard = False, True
+        if self.silent != NEVER:
+            self.silent = now + self.wire.dialect.silence
+        if self.identity is None and not self.closing:
+            self.deadline = now + self._time_left
 
     def waste(self, now: float) -> None:
         """Count a frame that costs time and does nothing: refused by the rate limit, a control frame, a tiny fragment.
@@ -203,14 +222,7 @@ class Session(Connection):
         A few are normal. Who sends `PATIENCE` times as many as it may send commands, at once or in the long run, is
         closed with 4007; who goes on then is cut.
         """
-        settings = self._node.settings
-        if not settings.rate_limit:
-            return
-        forgotten = (now - self._wasted_at) * PATIENCE * settings.rate_limit
-        self._wasted = max(0.0, self._wasted - forgotten) + 1
-        self._wasted_at = now
-        if self._wasted > PATIENCE * settings.rate_burst:
-            self._wasted = 0.0
+        if self._rate.waste(now):
             if self.closing:
                 self.link.abort()
             else:
@@ -226,7 +238,7 @@ class Session(Connection):
             self.close(Close.NOT_IDENTIFIED, now)
         elif now >= self.expires:
             self.close(Close.TOKEN_EXPIRED, now)
-        elif (self.pinged and not self.heard) or now >= self.silent:
+        elif ((self.pinged and not self.heard) or now >= self.silent) and not self.paused:
             self.close(Close.PING_TIMEOUT, now)
         else:
             self.pinged = not self.heard
@@ -236,36 +248,50 @@ class Session(Connection):
             self.deadline = min(self.expires, now + self._node.settings.ping_interval)
 
     def close(self, code: Close, now: float) -> None:
-        """End the connection with `code`; what was sent before still leaves."""
+        """End the connection with `code`; what was sent before still leaves.
+
+        Commands that wait are still done, as they came before the end, unless the right to them is what has ended.
+        """
         if not self.closing:
+            if code in _RIGHTS_ENDED and self._waiting is not None:
+                self._waiting.clear()
             self.ending(now, SLOW_TIMEOUT if code is Close.TOO_SLOW else CLOSE_TIMEOUT)
             self.link.close(code)
 
     def ending(self, now: float, timeout: float = CLOSE_TIMEOUT) -> None:
-        """The closing handshake has begun; from now on commands are ignored, and time is short."""
+        """The closing handshake has begun: new commands are ignored, and nothing more is delivered.
+
+        The other side may take its time to answer the close frame. What its groups and its user are told meanwhile is
+        not for it: its rights may be what has ended (4002, 4003).
+        """
         self.closing = True
+        self._node.silence(self)
         self.deadline = now + timeout
 
     def lost(self) -> None:
         """The transport has lost the connection. Calling it again changes nothing."""
         if not self.gone:
             self.gone = self.closing = True
-            self._waiting = None
+            if self._waiting is not None:
+                self._waiting.clear()
             self._node.lost(self)
             if not self._busy:
                 self._node.ended(self)
 
     # --- commands, one after the other ---
 
-    def _run(self, command: Command) -> None:
+    def _run(self, command: Command, size: int) -> None:
         try:
             recipients = self._node.post_now(self, command) if type(command) is Post else None
             if recipients is not None:
                 if command.id is not None and (answer := self.wire.sent(command.id, recipients)) is not None:
                     self._node.send(self, answer)
             elif self._node.waits(command):
+                if self._waiting is None:
+                    self._waiting = Waiting()
+                held = self._waiting.hold(command, size, self.budget)
                 self._busy = True
-                self._node.spawn(self._run_waiting(command))
+                self._node.spawn(self._run_waiting(held, self._waiting))
             else:
                 self._answer(command.id, run_now(self._node.execute(self, command)))
         except CommandError as error:
@@ -273,10 +299,11 @@ class Session(Connection):
         except Exception:
             self._fail(command)
 
-    async def _run_waiting(self, command: Command) -> None:
-        await self._perform(command)
-        while self._waiting and not self.gone:
-            await self._perform(self._waiting.popleft())
+    async def _run_waiting(self, held: Held | None, waiting: Waiting) -> None:
+        while held is not None:
+            await self._perform(held.command)
+            waiting.done(held)
+            held = None if self.gone else waiting.next()
         self._busy = False
         if self.gone:
             self._node.ended(self)
@@ -292,13 +319,12 @@ class Session(Connection):
         except Exception:
             self._fail(command)
 
-    def _queue(self, command: Command) -> None:
-        if self._waiting is None:
-            self._waiting = deque()
-        if len(self._waiting) >= MAX_WAITING:
-            self._refuse(command.id, _BACKLOG)
-        else:
-            self._waiting.append(command)
+    def _queue(self, command: Command, size: int) -> None:
+        assert self._waiting is not None  # there is one since the command that runs
+        try:
+            self._waiting.add(command, size, self.budget)
+        except CommandError as error:
+            self._refuse(command.id, error)
 
     # --- answers ---
 
@@ -306,33 +332,25 @@ class Session(Connection):
         frames: list[bytes] = []
         if type(reply) is Replayed:
             reply, frames = reply
-        if command_id is not None and reply is not None and not self.gone:
+        if self.closing:  # no data may follow a close frame (RFC 6455, section 5.5.1)
+            return
+        if command_id is not None and reply is not None:
             data = self.wire.reply(command_id, cast(Reply, reply))
             if data is not None:
                 self._node.send(self, data)
-        for frame in frames if not self.gone else ():
+        for frame in frames:
             self._node.send(self, frame)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
-        if command_id is not None and not self.gone:
+        if command_id is not None and not self.closing:
             self._node.send(self, self.wire.error(command_id, error))
 
     def _fail(self, command: Command) -> None:
         log.exception("command %s failed", type(command).__name__.lower())
         self._refuse(command.id, _INTERNAL)
 
-    def _within_rate(self, now: float) -> bool:
-        """Take a token out of the bucket; it fills at the allowed rate, up to the burst."""
-        settings = self._node.settings
-        if not settings.rate_limit:
-            return True
-        level = min(settings.rate_burst, self._level + (now - self._refilled) * settings.rate_limit)
-        self._refilled = now
-        self._level = level - 1 if level >= 1 else level
-        return level >= 1
 
-
+_RIGHTS_ENDED = frozenset((Close.TOKEN_EXPIRED, Close.DISCONNECTED))
 _RATE_LIMITED = CommandError(ErrorCode.RATE_LIMITED, "Too many commands: slow down.")
-_BACKLOG = CommandError(ErrorCode.RATE_LIMITED, f"More than {MAX_WAITING} commands wait for their answers.")
 _WHO = CommandError(ErrorCode.UNAUTHORIZED, 'Send {"do":"connect"} with a token first.')
 _INTERNAL = CommandError(ErrorCode.INTERNAL, "Something went wrong in the server; its log has the details.")

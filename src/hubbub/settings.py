@@ -16,6 +16,8 @@ from hubbub.errors import SettingsError
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 must be at least as long as the hash, 256 bits."""
+MAX_SECRET_BYTES = 65_536
+"""Bytes of the largest file that is taken for one with a secret in it."""
 
 _PORTS = {"http": 80, "https": 443}
 """The schemes of web addresses, with the ports that go without saying."""
@@ -40,6 +42,8 @@ class Settings:
     """Processes that "hubbub serve" starts on the port; more than one need a backend that they share."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
+    secret_file: str | None = None
+    """File that holds the secret, as in "/run/secrets/hubbub"; a line break at its end does not count."""
     jwks_url: str | None = None
     """URL of a JSON Web Key Set whose keys sign the tokens (RS256, ES256, EdDSA)."""
     issuer: str | None = None
@@ -49,7 +53,7 @@ class Settings:
     leeway: float = 10.0
     """Seconds by which clocks may differ when a token's times are checked."""
     guests: bool | None = None
-    """Let people in by name without a token, on loopback only. Default: yes there, while no secret or JWKS is set."""
+    """Let people in by name, on loopback only; beside tokens, as "guest:NAME". Default: yes, without secret or JWKS."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect besides the server's own, as "https://example.com"; "*" for all."""
     public_url: str | None = None
@@ -84,11 +88,14 @@ class Settings:
     history_messages: int = 1000
     """Most messages of one group that are kept for those who come back; 0 keeps none."""
     history_bytes: int = 524_288
-    """Most bytes kept of one group or one user, 256 for each message added; never more than half of max_queue."""
+    """Most bytes kept of one group or one user, 320 for each message and 4 for each character of its sender added;
+    never more than half of max_queue."""
     history_age: float = 300.0
     """Seconds for which messages, keys of posts, and groups and users that are gone are remembered."""
     history_total: int = 268_435_456
     """Most bytes kept in all; beyond it the oldest messages go first, whosever they are."""
+    history_user: int = 16_777_216
+    """Most bytes kept because of one user; what would add to them is refused until some are gone. 0 for no limit."""
     history_keys: int = 100_000
     """Keys of posts that are remembered at least; up to twice as many take about 300 bytes each."""
     history_gone: int = 10_000
@@ -99,6 +106,10 @@ class Settings:
     """Commands a second that one connection may send in the long run; 0 for no limit."""
     rate_burst: int = 200
     """Commands that one connection may send at once before the rate limit holds."""
+    http_rate_limit: float = 100.0
+    """HTTP requests a second of one user, or of all callers without a token, in the long run; 0 for no limit."""
+    http_rate_burst: int = 200
+    """HTTP requests that one user may make at once before the rate limit holds."""
     identify_timeout: float = 5.0
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     ping_interval: float = 25.0
@@ -112,15 +123,25 @@ class Settings:
     """Seconds that connections have to leave when the server stops."""
 
     def __post_init__(self) -> None:
-        """Check each value by itself, then the combination."""
+        """Read the secret's file, check each value by itself, then the combination."""
+        if self.secret_file is not None:
+            object.__setattr__(self, "secret", read_secret(self.secret_file, self.secret))
         for name in ("max_message", "max_command", "max_group_name", "max_user_id", "max_depth", "max_page"):
             self._at_least(name, 1)
-        for name in ("max_connections", "max_connections_per_user", "max_queue", "rate_burst", "workers"):
+        for name in (
+            "max_connections",
+            "max_connections_per_user",
+            "max_queue",
+            "rate_burst",
+            "http_rate_burst",
+            "workers",
+        ):
             self._at_least(name, 1)
         for name in (
             "history_messages",
             "history_bytes",
             "history_total",
+            "history_user",
             "history_keys",
             "history_gone",
             "inbox_messages",
@@ -129,7 +150,7 @@ class Settings:
         self._at_least("history_age", 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
-        for name in ("port", "leeway", "rate_limit", "drain_spread", "shutdown_timeout", "absence"):
+        for name in ("port", "leeway", "rate_limit", "http_rate_limit", "drain_spread", "shutdown_timeout", "absence"):
             self._at_least(name, 0)
         if self.port > 65_535:
             raise SettingsError(f"port must be at most 65535, not {self.port}")
@@ -150,15 +171,18 @@ class Settings:
 
     def _check_auth(self) -> None:
         if self.secret is not None:
-            secret_bytes(self.secret)
+            try:
+                secret_bytes(self.secret)
+            except SettingsError as error:
+                raise (error if self.secret_file is None else SettingsError(f"{self.secret_file}: {error}")) from None
         if self.jwks_url is not None:
             _check_jwks_url(self.jwks_url)
         if self.guests and not self.loopback:
             raise SettingsError(f"guests are allowed on loopback only, and host is {self.host!r}; set --no-guests")
         if not self.loopback and not self.has_keys:
             raise SettingsError(
-                f"listening on {self.host!r} needs a way to tell who connects: set --secret (HUBBUB_SECRET) "
-                "or --jwks-url (HUBBUB_JWKS_URL), or listen on 127.0.0.1"
+                f"listening on {self.host!r} needs a way to tell who connects: set --secret-file (HUBBUB_SECRET_FILE), "
+                "HUBBUB_SECRET or --jwks-url (HUBBUB_JWKS_URL), or listen on 127.0.0.1"
             )
 
     @property
@@ -189,6 +213,33 @@ class Settings:
         if "secret" in shown:
             shown["secret"] = "…"  # noqa: S105
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def read_secret(path: str, secret: str | None = None) -> str:
+    """Return the secret in the file `path`.
+
+    Args:
+        path: The file; a line break at its end does not count.
+        secret: The secret that was set beside it, if any; the same one is none too many.
+
+    Raises:
+        SettingsError: The file cannot be read, is too large or not UTF-8, or holds another secret than `secret`.
+    """
+    try:
+        with open(path, "rb") as file:
+            held = file.read(MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot read secret_file {path}: {why}") from None
+    if len(held) > MAX_SECRET_BYTES:
+        raise SettingsError(f"secret_file {path} has more than {MAX_SECRET_BYTES} bytes: it must hold the secret alone")
+    try:
+        found = held.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SettingsError(f"secret_file {path} must be UTF-8; make one with: openssl rand -hex 32") from None
+    if secret is not None and secret != found:
+        raise SettingsError("secret and secret_file exclude each other: set one of them")
+    return found
 
 
 def secret_bytes(secret: str) -> bytes:

@@ -45,6 +45,7 @@ def make_skapi_tokens(
     email: str | None = None,
     ttl: float = DAY,
     groups: list[str] | None = None,
+    private: bool = True,
     issuer: str | None = None,
     audience: str | None = None,
 ) -> SkapiTokens:
@@ -58,6 +59,7 @@ def make_skapi_tokens(
         email: Shown to the page in its user's profile.
         ttl: Seconds until they end.
         groups: Glob patterns of the groups that they allow; None for all.
+        private: Whether they allow private messages and WebRTC signals.
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
 
@@ -79,7 +81,9 @@ def make_skapi_tokens(
         profile |= {"email": email, "email_verified": True}
 
     def make(extra: Mapping[str, object]) -> str:
-        return make_token(user_id, secret, ttl=ttl, groups=groups, issuer=issuer, audience=audience, extra=extra)
+        return make_token(
+            user_id, secret, ttl=ttl, groups=groups, private=private, issuer=issuer, audience=audience, extra=extra
+        )
 
     # The client shows the refresh token to Amazon Cognito only; any text will do.
     return {"idToken": make(profile), "accessToken": make(own), "refreshToken": secrets.token_urlsafe(16)}

@@ -119,7 +119,7 @@ async def test_an_empty_house_leaves_nothing_behind(start: Start, store: Store, 
     await bob.socket.close()
     while await store.run("HLEN", "hubbub:{9.0}:w", database=9) != 0:
         pass
-    lasting = [f"hubbub:{{9.0}}:{name}".encode() for name in ("lives", "pulse", "run", "run:epoch", "secret")]
+    lasting = [f"hubbub:{{9.0}}:{name}".encode() for name in ("lives", "pulse", "run", "run:epoch", "secret", "window")]
     while sorted(await store.run("KEYS", "*", database=9)) != lasting:
         await asyncio.sleep(0.05)
 

@@ -35,6 +35,7 @@ async def test_prints_the_token_alone(tmp_path: Path) -> None:
 
 async def test_says_all_that_it_is_told_and_takes_the_nearest_secret(tmp_path: Path) -> None:
     (tmp_path / "hubbub.toml").write_text(f'secret = "{OTHER}"\nissuer = "file"\naudience = "file"\nport = 9000\n')
+    (tmp_path / "hubbub.toml").chmod(0o600)
     arguments = "--ttl 7d --server --groups team-* --groups lobby --issuer flag"
     ran = await run("token", "x y", *arguments.split(), cwd=tmp_path, env={"HUBBUB_AUDIENCE": "environment"})
     assert (ran.code, ran.err) == (0, "")
@@ -66,7 +67,7 @@ def test_a_name_goes_into_any_token(empty: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["alice"], {}, "hubbub: a token needs the server's secret: set HUBBUB_SECRET, --secret or"),
+        (["alice"], {}, "hubbub: a token needs the server's secret: set HUBBUB_SECRET, or --secret-file"),
         (["alice"], {"HUBBUB_SECRET": "short"}, "must be at least 32 bytes, not 5; make one with: openssl rand"),
         (["alice", "--ttl", "1x"], {"HUBBUB_SECRET": SECRET}, '--ttl: "1x" is not a span of time; write it as 90s,'),
         ([""], {"HUBBUB_SECRET": SECRET}, "hubbub: a token needs a user id"),

@@ -82,7 +82,7 @@ def test_size_is_checked_to_the_byte() -> None:
         check("", "g" * 100)
 
 
-@pytest.mark.parametrize("frame", ["1", "[]", "null", "{}", '{"id":7}', '{"type":7}', '{"type":"message","seq":"x"}'])
+@pytest.mark.parametrize("frame", ["1", "[]", "null", "{}", '{"id":7}', '{"type":7}'])
 def test_what_is_no_frame_is_ignored(frame: str) -> None:
     assert read_frame(frame) is None
 
@@ -113,3 +113,18 @@ def test_ok_may_be_null() -> None:
     reply = read_frame('{"id":1,"ok":null}')
     assert isinstance(reply, Reply)
     assert bytes(reply.ok or b"") == b"null"
+
+
+@pytest.mark.parametrize("number", ["1e290", "1e-320", "-0.0", "1.7976931348623157e308", "0.1"])
+def test_numbers_are_what_they_are(number: str) -> None:
+    event = read_frame(
+        f'{{"type":"message","message":[{number}],"sender":"a","sender_cid":null,"sender_rid":"g","seq":1}}'
+    )
+    assert isinstance(event, Message)
+    assert repr(event.message) == repr([float(number)])
+
+
+def test_a_number_that_no_double_holds_is_told() -> None:
+    event = read_frame('{"type":"message","message":1e999,"sender":"a","sender_cid":null,"sender_rid":"g","seq":1}')
+    assert isinstance(event, Problem)
+    assert event.code == UNREADABLE

@@ -201,3 +201,20 @@ def test_any_json_goes_through(value: Any) -> None:
     command = V.decode(b'{"do":"post","to":"g","message":' + text + b"}")
     assert isinstance(command, Post)
     assert json.loads(V.event(Message(command.message, "u", "c", "g", 1)))["message"] == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"id":1,"do":"groups","value":"a","condition":"@"}',
+        '{"id":1,"do":"groups","searchFor":"@"}',
+        '{"id":1,"do":"post","message":1,"to":{"@":1}}',
+        '{"id":1,"do":"@"}',
+    ],
+)
+@pytest.mark.parametrize("text", ["A" * 50_000, "\\\\" * 50_000, " - at `$.x`" * 5_000])
+def test_an_error_repeats_little_of_what_is_wrong(frame: str, text: str) -> None:
+    with pytest.raises(BadCommandError) as refused:
+        V1().decode(frame.replace("@", text).encode())
+    assert len(refused.value.message) < 350
+    assert '"' in refused.value.message

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { HubbubError, Places, backoff, comesBack, commands, encode, readFrame, retryDelay, withId } from '../../src/hubbub/web/hubbub.js';
+import {
+  ANSWERS, HubbubError, Places, backoff, comesBack, commands, encode, readFrame, retryDelay, watchInterval, withId,
+} from '../../src/hubbub/web/hubbub.js';
 import { vectors } from './support.mjs';
 
 const BY_METHOD = {
@@ -54,8 +56,6 @@ for (const { name, steps, heard, position, inbox } of vectors('places')) {
   });
 }
 
-test('what is not JSON is ignored', () => assert.equal(readFrame('{"type":'), null));
-
 for (const { attempt, random, delay } of vectors('backoff')) {
   test(`backoff: retry ${attempt} with ${random}`, () => assert.equal(backoff(attempt, random), delay));
 }
@@ -68,4 +68,30 @@ for (const { code, attempt, random, told, delay } of vectors('retry_delay')) {
 
 for (const { code, come_back: comeBack } of vectors('close_codes')) {
   test(`close code ${code}: ${comeBack ? 'come back' : 'stay away'}`, () => assert.equal(comesBack(code, false), comeBack));
+}
+
+for (const { frame, outcome } of vectors('hostile_frames')) {
+  test(`a server that sends ${JSON.stringify(frame)}: ${outcome}`, () => {
+    const read = readFrame(frame);
+    const unreadable = read?.event?.code === 'UNREADABLE';
+    const found = !read ? 'ignored' : unreadable ? 'unreadable' : read.event ? 'event' : read.error ? 'failed' : 'reply';
+    assert.equal(found, outcome);
+    if (outcome === 'failed') assert.equal(read.error.code, 'INTERNAL');
+  });
+}
+
+for (const { do: name, ok, fits } of vectors('hostile_replies')) {
+  test(`a server that answers ${name} with ${JSON.stringify(ok)}: ${fits}`, () => assert.equal(ANSWERS[name](ok), fits));
+}
+
+test('what is binary cannot be read', () => {
+  for (const data of [new Uint8Array(3), new ArrayBuffer(3), Buffer.from('{"type":"later"}'), null, undefined]) {
+    assert.equal(readFrame(data).event.code, 'UNREADABLE');
+  }
+});
+
+for (const ping of [0, -1, 0.0001, 1e-300, 1, 25, 1e300]) {
+  test(`ping ${ping} makes no more than a probe a second, and no fewer than one in five minutes`, () => {
+    assert.ok(watchInterval(ping) >= 1 && watchInterval(ping) <= 300);
+  });
 }

@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from hubbub.transports.frames import cut, text_frame
+from hubbub.transports.frames import BATCH_BYTES, BATCH_FRAMES, cut, text_frame
 
 SIZES = st.sampled_from([0, 1, 5, 124, 125, 126, 127, 200, 2047, 2048, 65_535])
 
@@ -50,8 +50,14 @@ def feed(chunks: list[bytes]) -> tuple[list[bytes], bytes | None]:
         buffer += chunk
         if len(buffer) < need:
             continue
-        cut_out, taken, need = cut(buffer)
-        payloads += cut_out
+        taken = -1
+        position = 0
+        while taken != position:  # as long as there is something to cut out, batch by batch
+            position = max(taken, 0)
+            cut_out, taken, need = cut(buffer, position)
+            assert len(cut_out) <= BATCH_FRAMES
+            assert sum(map(len, cut_out[:-1])) <= BATCH_BYTES
+            payloads += cut_out
         buffer = buffer[taken:]
         if need == 0:
             return payloads, buffer + b"".join(chunks[index + 1 :])
@@ -83,6 +89,16 @@ def test_the_rest_goes_on_whole(case: tuple[bytes, list[bytes]]) -> None:
         assert payloads == texts(data[: len(data) - len(rest)])
     else:
         assert payloads == texts(data)
+
+
+@pytest.mark.parametrize("frame", [masked(b"x"), masked(b"x" * 125), masked(b"x" * 2000), masked(b"", Opcode.PONG)])
+def test_many_frames_are_cut_out_in_batches(frame: bytes) -> None:
+    data, position, payloads = frame * 3000, 0, 0
+    while position < len(data):
+        cut_out, taken, _ = cut(data, position)
+        assert 0 < taken - position <= BATCH_BYTES + len(frame)
+        position, payloads = taken, payloads + len(cut_out)
+    assert payloads == 3000 * (frame[0] == 0x81)
 
 
 @pytest.mark.parametrize("opener", [b"\x89", b"\x01", b"\x82", b"\xc1", b"\x88", b"\x00"])

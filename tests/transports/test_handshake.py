@@ -52,6 +52,8 @@ def test_the_subprotocol_is_named_only_if_it_was_offered() -> None:
         (request("/v1/connect?token=url", authorization="Bearer header"), "header"),
         (request(authorization="Basic YTpi"), None),
         (request("/v1/connect?token="), None),
+        (request("/v1/connect?token=a&token=b+c"), "b c"),
+        (request("/v1/connect?xtoken=a&&tokens=b"), None),
     ],
 )
 def test_tokens(data: bytes, token: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,6 +20,11 @@ Peers = Callable[..., Awaitable[Peer]]
 Browse = Callable[..., httpx.AsyncClient]
 Start = Callable[..., Awaitable[Server]]
 Open = Callable[..., Awaitable[Raw]]
+
+UPGRADE = (
+    b"GET /v1/connect HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
 
 OURS = [
     "localhost",
@@ -58,22 +64,28 @@ def test_which_hosts_are_this_machine() -> None:
     assert [host for host in OTHERS if is_local(host)] == []
 
 
-async def test_while_guests_are_let_in_other_hosts_are_refused(server: Server, http: httpx.AsyncClient) -> None:
+async def test_while_guests_are_let_in_other_hosts_are_refused(
+    server: Server, http: httpx.AsyncClient, raw: Open
+) -> None:
     for host in ["evil.example", "evil.example:8000", "192.168.0.1"]:
         for path in ["/", "/v1/groups", "/healthz", "/hubbub.js"]:
             answer = await http.get(path, headers={"Host": host})
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
-        with pytest.raises(InvalidStatus) as refused:
-            await open_peer(server, additional_headers={"Host": host})
-        assert refused.value.response.status_code == 403
+        connection = await raw(server)
+        await connection.send(UPGRADE % host.encode() + b"\r\n")
+        assert (await connection.answer())[0] == 403
     for host in ["localhost:8000", "127.0.0.1"]:
         assert (await http.get("/v1/groups", headers={"Host": host})).status_code == 200
 
 
-async def test_two_hosts_are_one_too_many(server: Server, raw: Open) -> None:
+@pytest.mark.parametrize("hosts", [b"Host: localhost\r\nHost: evil.example\r\n", b""], ids=["two", "none"])
+@pytest.mark.parametrize("request_line", [b"GET /v1/groups HTTP/1.1\r\n", UPGRADE.replace(b"Host: %s\r\n", b"")])
+async def test_a_request_has_exactly_one_host(server: Server, raw: Open, request_line: bytes, hosts: bytes) -> None:
     connection = await raw(server)
-    await connection.send(b"GET /v1/groups HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
-    assert (await connection.answer())[0] == 403
+    await connection.send(request_line + hosts + b"\r\n")  # RFC 9112, section 3.2
+    status, _, body = await connection.answer()
+    assert (status, json.loads(body)["error"]["code"]) == (400, "INVALID_REQUEST")
+    assert b"Host" in body
 
 
 async def test_with_tokens_any_host_will_do(secured: Server, browse: Browse, peers: Peers) -> None:

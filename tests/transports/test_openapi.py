@@ -137,6 +137,8 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
     await ask("GET", "/v1/groups?limit=1", headers=all_of_it)
     await ask("GET", "/v1/groups?limit=1&searchFor=number_of_users", headers=all_of_it)
     await ask("GET", "/v1/groups/h/users?limit=1", headers=all_of_it)
+    monkeypatch.setattr("hubbub.bans.MAX_BANS", 0)
+    await ask("DELETE", "/v1/users/nobody?for=600", headers=all_of_it)
     files = ["/", "/demo/app.js", "/hubbub.js", "/hubbub.global.js", "/hubbub.d.ts"]
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/demo/nothing", "/v1/connect", *files]:
         await ask("GET", path)
@@ -154,6 +156,12 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
                 patch.setattr(secured.node.backend, name, failure)
             for method, path in with_token:
                 await ask(method, path, headers=all_of_it, **(body if method == "POST" else {}))
+    busy = await start(secret=SECRET, http_rate_limit=0.01, http_rate_burst=1)
+    http = browse(busy)
+    await http.get("/v1/groups", headers=bearer("u"))
+    for method, path in with_token:
+        await ask(method, path, headers=bearer("u"), **(body if method == "POST" else {}))
+    http = browse(secured)
     secured.node.draining = True
     await ask("GET", "/readyz")
     secured.node.draining = False

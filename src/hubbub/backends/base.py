@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
+from hubbub.bans import TicketUse
 from hubbub.directory import Query
 from hubbub.history import Replay
 from hubbub.messages import Event, Gap, Message, Notice, Page, Position, Private, Signaled, UserRow
@@ -76,13 +77,17 @@ class Backend(Protocol):
         """Whether the store answers, as far as is known now."""
         ...
 
-    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
+    async def connect(
+        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay:
         """Count a new connection of a user, and return the private messages after `since`, if that is given.
 
-        Where they end, what is delivered begins: see `join`.
+        Where they end, what is delivered begins: see `join`. A `ticket`, if the user came with one, is used up by it.
 
         Raises:
-            CommandError: ``INVALID_REQUEST``, the user has `most` connections already; nothing was counted.
+            CommandError: Nothing was counted: ``FORBIDDEN``, the user is kept out (`disconnect_user`);
+                ``INVALID_REQUEST``, the user has `most` connections already; ``UNAUTHORIZED``, the ticket was used
+                before, or the user was disconnected since it was issued.
         """
         ...
 
@@ -159,8 +164,17 @@ class Backend(Protocol):
         """Whether the user has a connection on any node."""
         ...
 
-    async def disconnect_user(self, user_id: str) -> int:
-        """Close all connections of the user, on every node; return how many were told to go."""
+    async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
+        """Close all connections of the user, on every node; return how many were told to go.
+
+        Tickets that the user has are not taken any more. With `for_seconds`, at most `hubbub.bans.MAX_BAN`, the user
+        cannot connect to any node for so long, counted from now whatever was said before; 0 ends that, None leaves it
+        as it is. A node that could not be told, because its way to the store was interrupted, closes the connections
+        of those who are kept out when it is back.
+
+        Raises:
+            CommandError: ``INVALID_REQUEST``, `hubbub.bans.MAX_BANS` users are kept out already; nothing was done.
+        """
         ...
 
     async def disconnect_connection(self, connection_id: str) -> int:

@@ -11,10 +11,12 @@ from typing import ClassVar
 
 from hubbub.absences import Absences
 from hubbub.backends.base import Receiver
+from hubbub.bans import Bans, TicketUse
+from hubbub.budgets import Budgets
 from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.history import Histories, History, Replay, Window
-from hubbub.keys import Keys
+from hubbub.history import KEY, Histories, History, Replay, Window
+from hubbub.keys import Keys, scope_of
 from hubbub.limits import require_recipients
 from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 from hubbub.roster import Roster, UserQuery
@@ -71,7 +73,9 @@ class MemoryBackend:
         # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
         self._keys = Keys(self._window.age, self._window.keys)
+        self._budgets = Budgets(self._window.user, 2 * self._window.age)
         self._absences = Absences()
+        self._bans = Bans()
         self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -96,21 +100,28 @@ class MemoryBackend:
             self._stayed_away(group, user, now)
         self._histories.sweep(now)
         self._keys.sweep(now)
+        self._bans.sweep(now)
+        self._budgets.sweep(now)
         old = now - self._window.age
         while (name := _first(self._empty, old, self._window.gone)) is not None:
             self._histories.forget(self._groups.pop(name).history)
         while (user_id := _first(self._away, old, self._window.gone)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
 
-    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
+    async def connect(
+        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay:
         """Count the connection."""
-        entry = self._users.get(user.user_id)
+        entry, now = self._users.get(user.user_id), self._now()
+        self._bans.require_free(user.user_id, now)
+        if entry is not None and entry.connections >= most:
+            raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
+        if ticket is not None:
+            self._bans.spend(ticket, user.user_id, now)
         if entry is None:
             entry = self._users[user.user_id] = _User(self._histories.new(self._window.inbox))
         elif not entry.connections:
             del self._away[user.user_id]
-        elif entry.connections >= most:
-            raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         entry.connections += 1
         self._where[user.connection_id] = None
         return entry.inbox.replay(since, 0)
@@ -171,14 +182,14 @@ class MemoryBackend:
         """Do what `publish` does, without a coroutine."""
         group = self._groups.get(message.sender_rid)
         if key is not None:
-            scope = (message.sender, f"group:{message.sender_rid}", key)
+            scope = scope_of(message.sender, f"group:{message.sender_rid}", key)
             if (known := self._keys.get(scope)) is not None:
                 return known
         if least:
             require_recipients(least, 0 if group is None else len(group.roster.rows))
         if group is None:
             return 0
-        group.history.append(message)
+        self._keep(group.history, message, key)
         recipients = self._deliver(message.sender_rid, message)
         if key is not None:
             self._keys.put(scope, recipients)
@@ -187,13 +198,13 @@ class MemoryBackend:
     async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Keep the message and hand it over."""
         user = self._users.get(user_id)
-        scope = (message.sender, f"user:{user_id}", key or "")
+        scope = scope_of(message.sender, f"user:{user_id}", key or "")
         if key is not None and (known := self._keys.get(scope)) is not None:
             return known
         require_recipients(least, 0 if user is None else user.connections)
         if user is None:
             return 0
-        user.inbox.append(message)
+        self._keep(user.inbox, message, key)
         recipients = sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
         if key is not None:
             self._keys.put(scope, recipients)
@@ -207,8 +218,12 @@ class MemoryBackend:
         """Look the user up."""
         return user_id in self._users and user_id not in self._away
 
-    async def disconnect_user(self, user_id: str) -> int:
-        """Tell the nodes."""
+    async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
+        """Keep the user out, then tell the nodes."""
+        now = self._now()
+        if for_seconds is not None:
+            self._bans.put(user_id, for_seconds, now)
+        self._bans.withdraw(user_id, now)
         return sum(receiver.disconnect(user_id, None) for receiver in self._receivers)
 
     async def disconnect_connection(self, connection_id: str) -> int:
@@ -217,7 +232,7 @@ class MemoryBackend:
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask the directory."""
-        return self._directory.page(query, visible)
+        return self._directory.page(query, visible, time.thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask the group."""
@@ -227,6 +242,20 @@ class MemoryBackend:
     async def count(self) -> tuple[int, int]:
         """Return the sizes."""
         return len(self._groups) - len(self._empty), len(self._where)
+
+    def _keep(self, history: History, message: Message | Private, key: str | None) -> None:
+        """Put the message into a history, at its sender's cost; if that cannot pay, raise ``RATE_LIMITED``."""
+        sender, budgets = message.sender, self._budgets
+        if message.sender_cid is None:  # from a server program, which has no budget
+            history.append(message)
+            return
+        if budgets.spent(sender) and (key is not None or history.grows(message)):
+            raise budgets.refusal(self._now())
+        growth = history.append(message)
+        if key is not None:
+            growth += KEY
+        if growth:
+            budgets.charge(sender, growth)
 
     def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
         if user.connection_id in self._sent_off:  # it has not even gone yet

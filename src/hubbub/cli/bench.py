@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -16,9 +18,11 @@ from rich.table import Table
 from hubbub.auth import make_token
 from hubbub.cli import load
 from hubbub.cli.duration import Duration
+from hubbub.cli.exposed import IN_PROCESS_LIST
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
 from hubbub.cli.own_server import own_server
+from hubbub.settings import read_secret
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
@@ -27,6 +31,7 @@ def bench(
     *,
     url: str | None = None,
     secret: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET")] = None,
+    secret_file: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET_FILE")] = None,
     connections: Count = 500,
     groups: Count = 10,
     posters: Count = 10,
@@ -54,7 +59,9 @@ def bench(
 
     Args:
         url: The server. Without it: one of our own, for this run.
-        secret: The server's secret, to make tokens with. Without it people come as guests.
+        secret: The server's secret, to make tokens with. Without it people come as guests. Others on this machine can
+            see flags: use a file or the environment.
+        secret_file: File that holds the server's secret.
         connections: Connections, each of a user of its own.
         groups: Groups over which they are spread.
         posters: Connections that post.
@@ -63,6 +70,10 @@ def bench(
         rate: Posts a second, of all posters together; 0 for as many as go.
         json: Print the report as JSON.
     """
+    if secret is not None and secret != os.environ.get("HUBBUB_SECRET"):
+        print(f"hubbub: {IN_PROCESS_LIST['secret']}", file=sys.stderr)
+    if secret_file is not None:
+        secret = read_secret(secret_file, secret)
     plan = load.Plan(connections=connections, groups=groups, posters=posters, size=size, duration=duration, rate=rate)
     allow_open_files(connections + 100)
     with _progress_bar() as progress:

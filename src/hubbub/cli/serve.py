@@ -16,10 +16,13 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from hubbub.cli import sources
+from hubbub.cli.exposed import warnings
 from hubbub.cli.garbage import collect_seldom
 from hubbub.cli.loop import run
 from hubbub.cli.open_files import allow_open_files
 from hubbub.cli.workers import run_workers
+from hubbub.log_throttle import LogThrottle
 from hubbub.server import Server
 from hubbub.settings import Settings
 
@@ -40,7 +43,7 @@ def serve(
 
         hubbub serve
         hubbub serve --port 9000 --rate-limit 20
-        HUBBUB_SECRET=$(openssl rand -hex 32) hubbub serve --host 0.0.0.0
+        hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
 
     Every option can also be set in the environment (--max-message as HUBBUB_MAX_MESSAGE) and in a TOML file
@@ -52,6 +55,8 @@ def serve(
     """
     settings = settings or Settings()
     set_up_log(settings.log_level)
+    for warning in warnings(sources.origins):
+        log.warning("%s", warning)
     files = allow_open_files(settings.max_connections + SPARE_FILES)
     if files < settings.max_connections + SPARE_FILES:
         log.warning(
@@ -108,6 +113,8 @@ def set_up_log(level: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(LogThrottle())
     # What uvicorn tells at first is what `announce` says better.
     logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
 

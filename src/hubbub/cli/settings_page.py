@@ -29,10 +29,22 @@ on or off has two flags, `--demo` and `--no-demo`, and `true` or `false` elsewhe
 ```toml
 # hubbub.toml
 host = "0.0.0.0"
-secret = "at least 32 bytes; keep this file to yourself (chmod 600)"
+secret_file = "/etc/hubbub.secret"
 origins = ["https://chat.example.com"]
 rate_limit = 20
 ```
+
+Keep the secret out of the settings file, so that the file can be shown, copied and committed: `secret_file` names a
+file that holds nothing else, as Docker and Kubernetes mount their secrets.
+
+```sh
+(umask 077; openssl rand -hex 32 > /etc/hubbub.secret)   # readable by its owner only
+hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
+```
+
+`HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` show in the list of
+processes, and `hubbub` warns of both; of a file with a secret that every user of the machine can read or write, too (except below
+`/run/secrets`, where containers mount theirs). Only one of `secret` and `secret_file` can be set.
 
 In Python the same names are the arguments of `hubbub.settings.Settings`.
 

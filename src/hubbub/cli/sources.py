@@ -46,6 +46,11 @@ class Sources:
                         known[name].append(Token(keyword=name, value=value, source=str(path), index=index))
         self._origins = {name: argument.tokens[0] for name, argument in known.items() if argument.tokens}
 
+    @property
+    def origins(self) -> dict[str, Token]:
+        """Where each setting of this run came from, those that were given."""
+        return self._origins
+
     def note(self, message: str) -> str:
         """Return where the settings that `message` is about came from, to be put behind it; flags need no note."""
         notes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,11 @@ from cyclopts import Parameter
 
 from hubbub.auth import make_token
 from hubbub.claims import is_unicode
+from hubbub.cli import sources
 from hubbub.cli.duration import Duration
+from hubbub.cli.exposed import warnings
 from hubbub.errors import SettingsError
+from hubbub.settings import read_secret
 from hubbub.skapi_tokens import DAY, make_skapi_tokens
 
 HOUR = 3600.0
@@ -24,10 +28,12 @@ def token(
     *,
     ttl: Annotated[Duration | None, Parameter(show_default=lambda _: "1h; 1d with --skapi")] = None,
     groups: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
+    no_private: Annotated[bool, Parameter(negative=())] = False,
     server: Annotated[bool, Parameter(negative=())] = False,
     skapi: Annotated[str | None, Parameter(metavar="SERVICE")] = None,
     name: str | None = None,
     secret: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET")] = None,
+    secret_file: Annotated[str | None, Parameter(env_var="HUBBUB_SECRET_FILE")] = None,
     issuer: Annotated[str | None, Parameter(env_var="HUBBUB_ISSUER")] = None,
     audience: Annotated[str | None, Parameter(env_var="HUBBUB_AUDIENCE")] = None,
     config: Annotated[Path | None, Parameter(env_var="HUBBUB_CONFIG")] = None,
@@ -37,7 +43,8 @@ def token(
     The token goes to stdout with nothing around it. It is signed with the
     server's secret, so make it where the secret is:
 
-        export HUBBUB_SECRET=$(openssl rand -hex 32)
+        (umask 077; openssl rand -hex 32 > hubbub.secret)
+        export HUBBUB_SECRET_FILE=hubbub.secret
         hubbub token alice
         hubbub token alice --ttl 7d
         hubbub token alice --groups "team-*" --groups lobby
@@ -49,20 +56,27 @@ def token(
         user: The user's id, 1 to 256 characters.
         ttl: How long the token is good for: 90s, 15m, 1h, 7d.
         groups: Pattern of the names of groups that the user may join; may be given several times. Without it: all.
+        no_private: The user may post to the joined group only, and send no private messages.
         server: A token for your own server program: may post to any group or user and disconnect people over HTTP.
         skapi: Print the three tokens that skapi.loginWithToken() takes, as JSON, for a page that passes SERVICE to
             "new Skapi(...)". The user's id must be a UUID.
         name: What others see the user called, in pages that use skapi-js.
-        secret: The server's secret. Others on this machine may see flags: prefer the environment or the file.
+        secret: The server's secret. Others on this machine can see flags: use a file or the environment.
+        secret_file: File that holds the server's secret.
         issuer: "iss", if the server asks for one.
         audience: "aud", if the server asks for one.
-        config: Settings file to read secret, issuer and audience from. Without it: hubbub.toml here, if there is one.
+        config: Settings file to read secret, secret_file, issuer and audience from. Without it: hubbub.toml here, if
+            there is one.
     """
     if not user or not is_unicode(user):
         raise SettingsError("a token needs a user id: some text, in UTF-8")
+    for warning in warnings(sources.origins):
+        print(f"hubbub: {warning}", file=sys.stderr)
+    if secret_file is not None:
+        secret = read_secret(secret_file, secret)
     if secret is None:
         raise SettingsError(
-            'a token needs the server\'s secret: set HUBBUB_SECRET, --secret or "secret" in hubbub.toml '
+            "a token needs the server's secret: set HUBBUB_SECRET, or --secret-file (HUBBUB_SECRET_FILE) "
             "(make one with: openssl rand -hex 32)"
         )
     if skapi is None:
@@ -70,12 +84,30 @@ def token(
         ttl = HOUR if ttl is None else ttl
         print(
             make_token(
-                user, secret, ttl=ttl, groups=groups, server=server, issuer=issuer, audience=audience, extra=extra
+                user,
+                secret,
+                ttl=ttl,
+                groups=groups,
+                server=server,
+                private=not no_private,
+                issuer=issuer,
+                audience=audience,
+                extra=extra,
             )
         )
         return
     if server:
         raise SettingsError("--skapi makes tokens for people, and --server one for a program: use one of them")
     ttl = DAY if ttl is None else ttl
-    tokens = make_skapi_tokens(user, secret, skapi, name=name, ttl=ttl, groups=groups, issuer=issuer, audience=audience)
+    tokens = make_skapi_tokens(
+        user,
+        secret,
+        skapi,
+        name=name,
+        ttl=ttl,
+        groups=groups,
+        private=not no_private,
+        issuer=issuer,
+        audience=audience,
+    )
     print(json.dumps(tokens, indent=2))

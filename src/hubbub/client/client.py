@@ -296,9 +296,16 @@ class Client:
                 result = on_event(event)
                 if inspect.isawaitable(result):
                     await result
-            except Exception as error:  # as asyncio does with its own callbacks
+            except (Exception, asyncio.CancelledError) as error:  # as asyncio does with its own callbacks
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise  # we are, not something that the handler waited for
                 text = f"Exception in on_event({event.type!r})"
                 asyncio.get_running_loop().call_exception_handler({"message": text, "exception": error})
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _not_connected() -> CommandError:

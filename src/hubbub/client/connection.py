@@ -14,18 +14,25 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
-from hubbub.client.events import Event
+from hubbub.client.events import UNREADABLE, Event, Problem
 from hubbub.client.rules import ABNORMAL, is_loopback
-from hubbub.client.wire import Command, Reply, encode, read_frame, with_id
-from hubbub.errors import CommandError, ErrorCode
+from hubbub.client.wire import MAX_WEIGHT, Command, Reply, encode, not_understood, read_frame, weigh, with_id
+from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.messages import Gap as Lost
 from hubbub.messages import Restart
 
 SUBPROTOCOL = Subprotocol("hubbub.v1")
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of the largest frame that is read; a page of 1,000 long names has about 4 MiB."""
+MAX_UNREADABLE = 100
+"""Frames of one connection that cannot be read; a server that sends more is given up, and connected to again later."""
+SEND_TIMEOUT = 30.0
+"""Seconds for the system to take what is sent; the library's pings cannot find out that a server does not read."""
 CLOSE_TIMEOUT = 3.0
 """Seconds to wait for the server to say goodbye as well."""
+
+
+OnEvent = Callable[[Event | Lost | Restart, int], None]
 
 
 class End(NamedTuple):
@@ -68,8 +75,8 @@ class Call:
             return
         try:
             answer = msgspec.json.decode(reply.ok, type=self._kind)
-        except msgspec.MsgspecError as error:
-            self.reject(CommandError(ErrorCode.INTERNAL, f"The server's answer is not understood: {error}."))
+        except (ValueError, RecursionError) as error:
+            self.reject(not_understood(error))
             return
         if self._on_answer:
             self._on_answer(answer)
@@ -85,11 +92,14 @@ class Call:
 class Connection:
     """One open WebSocket. `run` must be running for anything to happen."""
 
-    def __init__(self, socket: ClientConnection, on_event: Callable[[Event | Lost | Restart], None]) -> None:
+    def __init__(self, socket: ClientConnection, on_event: OnEvent) -> None:
         self._socket = socket
         self._on_event = on_event
-        self._outbox: asyncio.Queue[Call] = asyncio.Queue()
+        self._outbox: dict[Call, None] = {}  # in order; without those that were given up meanwhile
+        self._filled = asyncio.Event()
         self._sent: dict[int, Call] = {}
+        self._unreadable = 0
+        self._violation = ""  # why we gave up the server, if we did
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     def send(self, call: Call) -> None:
@@ -98,7 +108,11 @@ class Connection:
         When the connection ends, calls without an answer stay as they are, for the next connection: queries and joins
         may be repeated, and posts carry a key.
         """
-        self._outbox.put_nowait(call)
+        if call.future.done():
+            return
+        self._outbox[call] = None
+        call.future.add_done_callback(lambda _: self._outbox.pop(call, None))
+        self._filled.set()
 
     async def ask(self, call: Call, timeout: float) -> Any:
         """Send a call and return its answer.
@@ -116,41 +130,75 @@ class Connection:
         """Send and receive until the connection is over, and return why. When cancelled, say goodbye first."""
         writing = asyncio.ensure_future(self._write())
         try:
-            while True:
+            while not self._violation:
                 self._receive(await self._socket.recv())
         except ConnectionClosed:
             pass
         finally:
             writing.cancel()
-            await self._socket.close()
+            await self._close()
             end = self._over()
         return end
+
+    async def _close(self) -> None:
+        """Say goodbye and wait for the server's, but not for long: it may neither read nor stop sending."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._socket.close(Close.PROTOCOL_ERROR if self._violation else Close.NORMAL)
+        except TimeoutError:
+            self._socket.transport.abort()
 
     async def _write(self) -> None:
         try:
             for number in itertools.count(1):
-                call = await self._outbox.get()
-                if call.future.done():  # given up before it was sent
-                    continue
+                while not self._outbox:
+                    self._filled.clear()
+                    await self._filled.wait()
+                call = next(iter(self._outbox))
+                del self._outbox[call]
                 self._sent[number] = call
                 call.future.add_done_callback(lambda _, number=number: self._sent.pop(number, None))  # type: ignore[misc]
-                await self._socket.send(with_id(number, call.body), text=True)
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await self._socket.send(with_id(number, call.body), text=True)
         except ConnectionClosed:
             pass
+        except TimeoutError:
+            self._violation = "the server does not read"
+            self._socket.transport.abort()
 
-    def _receive(self, text: str | bytes) -> None:
-        frame = read_frame(text)
+    def _receive(self, data: str | bytes) -> None:
+        """Take in a frame. A server that keeps sending what cannot be read is given up; nothing is raised."""
+        frame, weight = _read(data)
         if isinstance(frame, Reply):
             if call := self._sent.pop(frame.id, None):
                 call.settle(frame)
         elif frame is not None:
-            self._on_event(frame)
+            self._on_event(frame, weight)
+            if isinstance(frame, Problem) and frame.code == UNREADABLE:
+                self._unreadable += 1
+                if self._unreadable > MAX_UNREADABLE:
+                    self._violation = f"more than {MAX_UNREADABLE} frames that cannot be read"
 
     def _over(self) -> End:
         end = End(self._socket.close_code or ABNORMAL, self._socket.close_reason or "no reason given")
+        if self._violation:
+            end = End(ABNORMAL, self._violation)
+        elif self._socket.protocol.close_sent and not self._socket.protocol.close_rcvd_then_sent:
+            # Its code is our own, sent back: we, that is the library, closed because of what the server did.
+            end = End(ABNORMAL, self._socket.protocol.close_sent.reason or "closed by this client")
         self._ended.set_result(end)
         self._sent.clear()
         return end
+
+
+def _read(data: str | bytes) -> tuple[Reply | Event | Lost | Restart | None, int]:
+    """Return what a frame says, and about how many bytes that takes."""
+    if isinstance(data, bytes):
+        return Problem(UNREADABLE, "A frame from the server cannot be read: it is binary."), 0
+    weight = weigh(data)
+    if weight > MAX_WEIGHT:
+        return Problem(UNREADABLE, f"A frame from the server cannot be read: it has {len(data)} characters."), 0
+    return read_frame(data), weight
 
 
 def _lost(end: End) -> CommandError:
@@ -170,14 +218,12 @@ class _Opening(connect):
         return exc
 
 
-async def open_connection(
-    url: str, on_event: Callable[[Event | Lost | Restart], None], *, timeout: float, tls: ssl.SSLContext | None
-) -> Connection:
+async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: ssl.SSLContext | None) -> Connection:
     """Open a WebSocket.
 
     Args:
         url: What `rules.socket_url` returned.
-        on_event: Gets every event.
+        on_event: Gets every event, and about how many bytes it takes.
         timeout: Seconds, for all of the opening handshake.
         tls: How certificates are checked; None for the system's way.
 
@@ -210,7 +256,7 @@ def _refusal(status: int, body: bytes) -> CommandError:
     try:
         error = json.loads(body)["error"]
         return CommandError(ErrorCode(error["code"]), str(error["message"]))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         temporary = status >= 500 or status in (408, 429)
         code = ErrorCode.UNAVAILABLE if temporary else ErrorCode.INVALID_REQUEST
         return CommandError(code, f"The connection was refused with HTTP status {status}.")

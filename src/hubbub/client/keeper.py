@@ -74,17 +74,18 @@ class Keeper:
         trouble: Why the last attempt failed or the last connection ended.
     """
 
-    def __init__(self, target: Target, emit: Callable[[Event], None]) -> None:
-        """Tell `emit` every event, those about the connection itself included."""
+    def __init__(self, target: Target, emit: Callable[[Event, int], None]) -> None:
+        """Tell `emit` every event, those about the connection itself included, and about how many bytes it takes."""
         self._target = target
         self._url = socket_url(target.url)
-        self._emit = emit
+        self._weight = 0  # of the event that is being heard
+        self._emit: Callable[[Event], None] = lambda event: emit(event, self._weight)
         self._calls: dict[Call, None] = {}  # not answered yet, in the order in which they were made
         self._connection: Connection | None = None  # identified, and back in its group
         self._ready_at = float("inf")
         self._restart: Restart | None = None  # the server has told us to come back
         self._ticket: str | None = None  # from then on, until it was used
-        self.places = Places(emit)
+        self.places = Places(self._emit)
         self.welcome: Welcome | None = None
         self.trouble = "no answer yet"
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -140,7 +141,7 @@ class Keeper:
             self._restart = None
             self._emit(Reconnecting(end.code, end.reason, delay))
             await asyncio.sleep(delay)
-            attempt += told is None
+            attempt += 1
 
     async def _stay_connected(self) -> End:
         """Connect, identify, go back to the group, and stay until it ends. Return the end; never raise."""
@@ -164,6 +165,9 @@ class Keeper:
             if running and running.done() and error.code == ErrorCode.UNAVAILABLE:
                 return running.result()  # the close code says more than the call that failed with it
             return End(error.code, error.message, error)
+        except Exception as mishap:  # a mistake of this client; the next attempt may do better
+            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": mishap})
+            return End(ErrorCode.INTERNAL, f"The client failed: {mishap!r}.")
         finally:
             self._connection = None
             if running:
@@ -180,9 +184,11 @@ class Keeper:
                 raise
         return await self._identify(connection, await self._target.credentials())
 
-    def _hear(self, event: Event | Lost | Restart) -> None:
+    def _hear(self, event: Event | Lost | Restart, weight: int) -> None:
         if not isinstance(event, Restart):
+            self._weight = weight
             self.places.hear(event)
+            self._weight = 0
             return
         self._restart = event
         if isinstance(event.ticket, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from urllib.parse import urlsplit
 
 from hubbub.errors import CLOSE_RULES, Close, ErrorCode, invalid
@@ -18,7 +19,7 @@ ABNORMAL = 1006
 _FINAL = {int(code) for code, rule in CLOSE_RULES.items() if not rule.come_back}
 _TEMPORARY = {ErrorCode.UNAVAILABLE, ErrorCode.RATE_LIMITED, ErrorCode.INTERNAL}
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_REFRESH_SHARE, _REFRESH_LEAD = 0.8, 60.0
+_REFRESH_SHARE, _REFRESH_LEAD, _REFRESH_CAP = 0.8, 60.0, 2_000_000.0  # timers cannot wait longer than 24 days
 _ENDPOINT = "/v1/connect"
 
 
@@ -48,14 +49,19 @@ def comes_back(code: int | str, *, renewable: bool) -> bool:
 
 
 def retry_delay(code: int | str, attempt: int, random: float, told: float | None = None) -> float:
-    """Return the seconds to wait after an end with `code`.
+    """Return the seconds to wait before retry number `attempt`, counted from 0, after an end with `code`.
 
-    What the server said with its ``restart``, if it did, since it spreads those whom it sends away; nothing when all it
-    takes is a new token; otherwise `backoff`.
+    The first time after a steady connection: what the server said with its ``restart``, if it did, since it spreads the
+    clients that it sends away; or nothing when all it takes is a new token. Otherwise `backoff`, and no less than what
+    the server said: a server that sends clients away again and again is not connected to any faster than one that does
+    not answer.
     """
-    if told is not None:
-        return min(max(told, 0.0), BACKOFF_CAP)
-    return 0.0 if code == Close.TOKEN_EXPIRED and attempt == 0 else backoff(attempt, random)
+    least = min(max(told, 0.0), BACKOFF_CAP) if told is not None and math.isfinite(told) else None
+    if attempt == 0 and least is not None:
+        return least
+    if attempt == 0 and code == Close.TOKEN_EXPIRED:
+        return 0.0
+    return max(backoff(attempt, random), least or 0.0)
 
 
 def refresh_in(expires: float | None, now: float) -> float | None:
@@ -72,7 +78,7 @@ def refresh_in(expires: float | None, now: float) -> float | None:
     if expires is None or expires - now <= 1:
         return None
     left = expires - now
-    return max(left * _REFRESH_SHARE, left - _REFRESH_LEAD)
+    return min(max(left * _REFRESH_SHARE, left - _REFRESH_LEAD), _REFRESH_CAP)
 
 
 def socket_url(url: str) -> str:

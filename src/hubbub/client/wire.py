@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple, TypeAlias, TypedDict, cast
+from typing import Any, NamedTuple, TypeAlias, TypedDict, cast, get_args
 
 import msgspec
 
 from hubbub.client.events import UNREADABLE, Event, Message, Notice, Other, Private, Problem
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Gap as Lost
-from hubbub.messages import Position, Restart
+from hubbub.messages import NoticeCode, Position, Restart
 
 Command: TypeAlias = dict[str, Any]
 """A command as it goes over the wire, without its ``id``."""
@@ -157,50 +157,105 @@ class _Error(msgspec.Struct):
 class _Frame(msgspec.Struct):
     """The outside of any frame; the inside stays as it is until it is known what it is."""
 
-    id: int | None = None
+    id: Any = None
     ok: msgspec.Raw = msgspec.Raw()  # empty when absent
-    error: _Error | None = None
-    type: str | None = None
+    error: msgspec.Raw = msgspec.Raw()
+    type: Any = None
 
 
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {number[:20]} is out of range")
+    return value
+
+
+# Numbers are read by Python: msgspec's own way to read the likes of 1e290 takes 10 µs each, so that one message of
+# 64 KiB would stop the program that receives it for 100 ms.
 _decode_frame = msgspec.json.Decoder(_Frame).decode
-_decode_event = msgspec.json.Decoder(Message | Private | Notice).decode
+_decode_error = msgspec.json.Decoder(_Error).decode
+_decode_event = msgspec.json.Decoder(Message | Private | Notice, float_hook=_finite).decode
 _decode_restart = msgspec.json.Decoder(Restart).decode
 _decode_lost = msgspec.json.Decoder(Lost).decode
-_decode_any = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_any = msgspec.json.Decoder(dict[str, Any], float_hook=_finite).decode
 _KNOWN = {"message", "private", "notice"}
+_OWN = {"success", "reconnect", "close", "error"}
+"""What the client says itself, and no server can say for it."""
+_NOTICE_CODES = frozenset(get_args(NoticeCode))
+
+MAX_WEIGHT = 128 * 1024 * 1024
+"""Bytes that a frame may take once it is decoded, by `weigh`; one of more is not decoded."""
+
+
+def weigh(text: str) -> int:
+    """Return about how many bytes a frame takes once it is decoded: more than it has, for each value is an object."""
+    return len(text) + 64 * (text.count(",") + text.count("[") + text.count("{"))
 
 
 def read_frame(text: str | bytes) -> Reply | Event | Lost | Restart | None:
     """Read one frame from the server.
 
     Returns:
-        A reply; or an event, a `Problem` for what cannot be decoded included; or None for JSON that is no frame of this
-        protocol, which is ignored so that later servers may say more. Nothing is raised.
+        A reply; or an event; or a `Problem` with the code ``UNREADABLE`` for what is not JSON, or for an event of a
+        known type with a field missing or wrong; or None for JSON that is no frame of this protocol, which is ignored
+        so that later servers may say more. Nothing is raised.
     """
     try:
         frame = _decode_frame(text)
-        if frame.error is not None:
-            return _read_error(frame.id, frame.error)
-        if frame.id is not None and bytes(frame.ok):
-            return Reply(frame.id, frame.ok, None)
-        if frame.type is None:
-            return None
-        if frame.type == "gap":
-            return _decode_lost(text)
-        if frame.type == "restart":
-            return _decode_restart(text)
-        return _decode_event(text) if frame.type in _KNOWN else Other(frame.type, _decode_any(text))
-    except msgspec.ValidationError as error:
-        return None if "$.message" not in str(error) else _unreadable(error)
-    except (ValueError, RecursionError) as error:  # not JSON; or JSON that Python has no value for
+    except msgspec.ValidationError:  # JSON, but no object
+        return None
+    except (ValueError, RecursionError) as error:
+        return _unreadable(error)
+    command_id = frame.id if type(frame.id) is int else None
+    if (refusal := bytes(frame.error)) not in (b"", b"null"):
+        return _read_error(command_id, refusal)
+    if command_id is not None and bytes(frame.ok):
+        return Reply(command_id, frame.ok, None)
+    if not isinstance(frame.type, str):
+        return None
+    try:
+        return _read_event(frame.type, text)
+    except (ValueError, RecursionError) as error:  # a field is missing or wrong; or JSON that Python has no value for
         return _unreadable(error)
 
 
-def _read_error(command_id: int | None, error: _Error) -> Reply | Problem:
+def _read_event(kind: str, text: str | bytes) -> Event | Lost | Restart:
+    if kind == "gap":
+        return _decode_lost(text)
+    if kind == "restart":
+        return _decode_restart(text)
+    if kind in _OWN:
+        raise ValueError(f'"{kind}" is not for a server to say')
+    if kind not in _KNOWN:
+        return Other(kind, _decode_any(text))
+    try:
+        event: Event = _decode_event(text)
+    except msgspec.ValidationError:
+        if kind == "notice":
+            data = _decode_any(text)
+            code = data.get("code")
+            if isinstance(code, str) and code not in _NOTICE_CODES:  # a later server has more to say
+                _ = msgspec.convert({**data, "code": "USER_LEFT"}, Notice)
+                return Other(kind, data)
+        raise
+    return event
+
+
+def _read_error(command_id: int | None, text: bytes) -> Reply | Problem:
+    try:
+        error = _decode_error(text)
+    except (ValueError, RecursionError) as mishap:
+        if command_id is None:
+            return _unreadable(mishap)
+        return Reply(command_id, None, not_understood(mishap))
     if command_id is None:  # the server could not tell which command was wrong
         return Problem(error.code, error.message)
     return Reply(command_id, None, CommandError(_error_code(error.code), error.message))
+
+
+def not_understood(error: Exception) -> CommandError:
+    """Return what a call fails with whose answer is not what the protocol says."""
+    return CommandError(ErrorCode.INTERNAL, f"The server's answer is not understood: {error}.")
 
 
 def _error_code(code: str) -> ErrorCode:

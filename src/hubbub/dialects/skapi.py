@@ -171,16 +171,17 @@ class Skapi:
 
 
 def _command(action: _Action) -> Command | None:
+    # The content is copied: as decoded it is a view of the frame, and would keep the token in there in memory.
     match action:
         case _Broadcast(rid, content):
-            return Post(id=_SOME_ID, to=Recipient(group=rid), message=content)
+            return Post(id=_SOME_ID, to=Recipient(group=rid), message=content.copy())
         case _SendMessage(uid, content):
             # Not simply a user: the client takes a group whose name looks like a UUID for one. The node sorts it out.
-            return Post(id=_SOME_ID, to=uid, message=content)
+            return Post(id=_SOME_ID, to=uid, message=content.copy())
         case _JoinRoom(rid):
             return Join(id=_SOME_ID, group=rid)
         case _Rtc(uid, content):
-            return Signal(id=_SOME_ID, connection_id=uid.removeprefix("cid:"), message=content)
+            return Signal(id=_SOME_ID, connection_id=uid.removeprefix("cid:"), message=content.copy())
         case _:
             return None
 

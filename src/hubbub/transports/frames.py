@@ -34,16 +34,27 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + length.to_bytes(8, "big") + payload
 
 
-def cut(data: bytes | bytearray) -> tuple[list[bytes], int, int]:
-    """Cut the leading whole text frames out of `data`.
+BATCH_FRAMES = 16
+"""Most frames that are cut out at once: a read may hold 40,000, and others want their turn."""
+
+BATCH_BYTES = 4096
+"""Bytes after which no further frame is cut out at once."""
+
+
+def cut(data: bytes | bytearray, position: int = 0) -> tuple[list[bytes], int, int]:
+    """Cut whole text frames out of `data`, from `position` on: as many as there are, or a batch.
 
     Returns:
-        The unmasked payloads, how many bytes of `data` they took, and how many bytes the rest must have before looking
-        again makes sense: 0 if the rest begins with something that only the full implementation may judge.
+        The unmasked payloads, where in `data` they end, and how many bytes the rest must have before looking again
+        makes sense: 0 if the rest begins with something that only the full implementation may judge, or if this was a
+        batch. If there are payloads, looking again at once is right as well.
     """
     payloads: list[bytes] = []
-    position, end = 0, len(data)
+    end = len(data)
+    batch = position + BATCH_BYTES
     while position < end:
+        if len(payloads) >= BATCH_FRAMES or position > batch:
+            return payloads, position, 0
         if end - position < 6:  # not even the header and mask of the shortest frame
             return payloads, position, 6 if _may_be_fast(data, position) else 0
         first, second = data[position], data[position + 1]

@@ -22,6 +22,7 @@ from hubbub.transports.http_files import file_routes
 from hubbub.transports.http_guard import Guard
 from hubbub.transports.metrics import metrics_endpoint
 from hubbub.transports.openapi import openapi
+from hubbub.transports.request_rates import RequestRates
 from hubbub.transports.skapi_http import skapi_routes
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -29,13 +30,14 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 def routes(node: Node) -> list[Route]:
     """Return every address that the server of `node` answers to, the WebSocket's among them."""
+    rates = RequestRates(node.settings.http_rate_limit, node.settings.http_rate_burst)
     return [
         Route("/healthz", healthz),
         Route("/readyz", _readyz(node)),
         Route("/metrics", metrics_endpoint(node)),
         Route("/openapi.json", _document(node)),
-        *Api(node).routes(),
-        *skapi_routes(node),
+        *Api(node, rates).routes(),
+        *skapi_routes(node, rates),
         *file_routes(demo=node.settings.demo),
     ]
 

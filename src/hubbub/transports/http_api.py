@@ -12,7 +12,8 @@ from hubbub.identity import Identity
 from hubbub.limits import check_name
 from hubbub.node import Node
 from hubbub.transports.http_errors import HttpError, answer
-from hubbub.transports.http_input import read_groups, read_message, read_nothing, read_users
+from hubbub.transports.http_input import read_ban, read_groups, read_message, read_nothing, read_users
+from hubbub.transports.request_rates import RequestRates
 
 ANYONE = Identity(user_id="")
 """Who asks without a token, while guests are let in: sees everything, as guests do, and has no rights of a server."""
@@ -29,10 +30,12 @@ class Api:
 
     Args:
         node: What they ask.
+        rates: How many requests each user may make.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, rates: RequestRates) -> None:
         self._node = node
+        self._rates = rates
 
     def routes(self) -> list[Route]:
         """Return where each endpoint is."""
@@ -82,12 +85,12 @@ class Api:
         return answer(await done)
 
     async def disconnect_user(self, request: Request) -> Response:
-        """Close all connections of a user."""
+        """Close all connections of a user, and keep the user out for a while, if the query says so."""
         identity = await self._server(request)
-        read_nothing(request.scope["query_string"])
+        for_seconds = read_ban(request.scope["query_string"])
         user_id = request.path_params["user_id"]
         check_name("user_id", user_id, self._node.settings.max_user_id)
-        return answer(Disconnected(await self._node.services.disconnect_user(identity, user_id)))
+        return answer(Disconnected(await self._node.services.disconnect_user(identity, user_id, for_seconds)))
 
     async def disconnect_connection(self, request: Request) -> Response:
         """Close one connection."""
@@ -100,7 +103,12 @@ class Api:
     # --- who asks ---
 
     async def _anyone(self, request: Request) -> Identity:
-        """Return whom the token identifies; without one, anyone, while guests are let in."""
+        """Return whom the token identifies, or without one anyone, while guests are let in; if the rate allows it."""
+        identity = await self._identify(request)
+        self._rates.spend(identity, self._node.now())
+        return identity
+
+    async def _identify(self, request: Request) -> Identity:
         header = request.headers.get("authorization")
         if header is None:
             if self._node.settings.allow_guests:

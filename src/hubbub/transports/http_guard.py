@@ -109,6 +109,7 @@ class Guard:
             answer.add_vary_header("Origin")
             if (allowed := self._allowed(headers.get("origin"))) is not None:
                 answer["Access-Control-Allow-Origin"] = allowed
+                answer["Access-Control-Expose-Headers"] = "Retry-After"
 
     # --- what is remembered ---
 

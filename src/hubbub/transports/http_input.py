@@ -82,6 +82,12 @@ def read_users(query: bytes, group: str) -> Users:
     return _convert({**_read(query, _USERS), "group": group}, Users)
 
 
+def read_ban(query: bytes) -> int | None:
+    """Return for how many seconds a user is to be kept out, or None. Raises `CommandError` ``INVALID_PARAMETER``."""
+    seconds: int | None = _read(query, _BAN).get("for")
+    return seconds
+
+
 def read_nothing(query: bytes) -> None:
     """Refuse every parameter, where there are none. Raises `CommandError` ``INVALID_PARAMETER``."""
     _read(query, {})
@@ -109,7 +115,7 @@ def _text(_name: str, text: str) -> str:
 
 def _json(name: str, text: str, type_: type[T], expected: str) -> T:
     try:
-        return msgspec.json.decode(text, type=type_)
+        return msgspec.json.Decoder(type_, float_hook=float).decode(text)  # see `hubbub.dialects.v1.V1`
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         raise invalid(f'"{name}" must be {expected}.') from None
 
@@ -138,6 +144,7 @@ def _cursor(name: str, text: str) -> Any:
 _PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}
 _GROUPS = {"searchFor": _text, "value": _text, "condition": _text, "range": _text, **_PAGING}
 _USERS = {"user_id": _text, **_PAGING}
+_BAN = {"for": _integer}
 
 
 def _convert(given: dict[str, Any], type_: type[T]) -> T:
@@ -204,7 +211,9 @@ async def read_body(request: Request, limit: int) -> bytes:
 def _parse(body: bytes) -> MessageBody:
     try:
         body.decode()  # the message is passed on as it is, so every byte of it counts
-        return _decode_body(body)
+        found = _decode_body(body)
+        found.message = found.message.copy()  # a view of the body would keep all of it in memory
+        return found
     except UnicodeDecodeError:
         raise invalid("The body is not UTF-8.") from None
     except msgspec.ValidationError as error:

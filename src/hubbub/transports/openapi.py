@@ -12,6 +12,7 @@ from hubbub.messages import Users
 from hubbub.settings import Settings
 from hubbub.transports.openapi_parts import (
     Json,
+    ban_parameter,
     groups_parameters,
     message_body,
     name_parameter,
@@ -25,8 +26,9 @@ from hubbub.transports.openapi_parts import (
     text_schema,
 )
 
-_READ = ("400", "401", "403", "500", "503")
-_POST = ("400", "401", "403", "413", "415", "500", "503")
+_READ = ("400", "401", "403", "429", "500", "503")
+_BAN = ("400", "401", "403", "409", "429", "500", "503")
+_POST = ("400", "401", "403", "413", "415", "429", "500", "503")
 
 
 def openapi(settings: Settings) -> Json:
@@ -108,8 +110,8 @@ def _paths(settings: Settings) -> Json:
         },
         "/v1/users/{user_id}": {
             "delete": {
-                **operation("disconnectUser", "Close a user's connections", "Told to go.", "Disconnected", _READ),
-                "parameters": [user],
+                **operation("disconnectUser", "Close a user's connections", "Told to go.", "Disconnected", _BAN),
+                "parameters": [user, ban_parameter()],
             }
         },
         "/v1/connections/{connection_id}": {

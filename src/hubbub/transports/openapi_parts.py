@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hubbub.bans import MAX_BAN
 from hubbub.limits import MAX_KEY
 from hubbub.messages import GroupRow, Groups, Page, Success, UserRow
 from hubbub.settings import Settings
@@ -19,8 +20,10 @@ _PROBLEMS = {
     "401": "No token, or not a valid one.",
     "403": "The token does not allow this. While guests are let in: the Host is not a loopback address.",
     "404": "There is nothing here.",
+    "409": "Too many users are kept out already; nobody was disconnected.",
     "413": "The body, or the message in it, is too large or nested too deep.",
     "415": "The body is not JSON.",
+    "429": "Too many requests of this user; `Retry-After` says for how many seconds to wait.",
     "426": "Open it as a WebSocket.",
     "500": "The server failed; its log has the details.",
     "503": "The server stops, or what it depends on does not answer; try again.",
@@ -102,6 +105,15 @@ def _fields(command: type[msgspec.Struct]) -> Json:
 def query_parameter(name: str, schema: Json, text: str) -> Json:
     """Return a parameter of the query string, which can be left out."""
     return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def ban_parameter() -> Json:
+    """Return the parameter that keeps a user out."""
+    text = (
+        "Keep the user out of every node for so many seconds, whatever token or name comes; 0 ends that. If left out, "
+        "nothing about it changes."
+    )
+    return query_parameter("for", {"type": "integer", "minimum": 0, "maximum": MAX_BAN}, text)
 
 
 def name_parameter(name: str, text: str, longest: int | None) -> Json:

@@ -1,7 +1,7 @@
 """The HTTP calls of ``skapi-js``: finding the server, listing groups and users, names. Errors in its own shape.
 
 The client reads ``{"code", "message"}`` from an answer of 400 or more, and can read nothing at all that does not allow
-its page's origin. So everything here does, also what is refused and what went wrong: no cookie gives any rights.
+its page's origin. So everything here does, also what is refused and what went wrong: see `_readers`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from hubbub.errors import HTTP_STATUS, CommandError, ErrorCode, invalid
 from hubbub.identity import Identity
 from hubbub.messages import Condition, GroupRow, Groups, Order, Page, Users
 from hubbub.node import Node
-from hubbub.transports.http_errors import INTERNAL
+from hubbub.settings import Settings
+from hubbub.transports.handshake import is_local
+from hubbub.transports.http_errors import INTERNAL, HttpError
 from hubbub.transports.http_input import read_body
+from hubbub.transports.request_rates import RequestRates
 from hubbub.transports.skapi_discovery import discovery, pointer, server_url
 
 CORS = {
@@ -67,9 +70,9 @@ class _WhoIs(msgspec.Struct, rename={"search_for": "searchFor"}):
     condition: Literal["=", "eq"] = "="
 
 
-def skapi_routes(node: Node) -> list[Route]:
+def skapi_routes(node: Node, rates: RequestRates) -> list[Route]:
     """Return every address of the client's HTTP calls."""
-    calls = SkapiCalls(node)
+    calls = SkapiCalls(node, rates)
     files = r"/{region}/{kind}-{version}.json"
     table: dict[str, Call] = {
         "/point_skapi.js": calls.point,
@@ -82,7 +85,10 @@ def skapi_routes(node: Node) -> list[Route]:
         "/skapi/{call:path}": calls.anything_else,
     }
     # Not in the OpenAPI document: they are what one client asks for, not an interface to write against.
-    return [Route(path, _readable(call), methods=_METHODS, include_in_schema=False) for path, call in table.items()]
+    return [
+        Route(path, _readable(node.settings, call), methods=_METHODS, include_in_schema=False)
+        for path, call in table.items()
+    ]
 
 
 class SkapiCalls:
@@ -90,10 +96,12 @@ class SkapiCalls:
 
     Args:
         node: What they ask.
+        rates: How many requests each user may make.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, rates: RequestRates) -> None:
         self._node = node
+        self._rates = rates
 
     async def point(self, request: Request) -> Response:
         """Return the script that points a page here."""
@@ -159,12 +167,15 @@ class SkapiCalls:
         token = request.headers.get("authorization", "")
         if not token:
             raise CommandError(ErrorCode.UNAUTHORIZED, "User login is required.")
-        return await self._node.auth.authenticate(token.strip())
+        identity = await self._node.auth.authenticate(token.strip())
+        self._rates.spend(identity, self._node.now())
+        return identity
 
     async def _read(self, request: Request, type_: type[T]) -> T:
         body = await read_body(request, self._node.settings.max_command)
         try:
-            return msgspec.json.decode(body, type=type_)
+            # Python reads numbers like 1e290 a hundred times as quickly as msgspec does, and a cursor may hold many.
+            return msgspec.json.Decoder(type_, float_hook=float).decode(body)
         except msgspec.ValidationError as error:
             raise invalid(explain(str(error))) from None
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -218,25 +229,43 @@ def _answer(page: Page, service: str) -> dict[str, Any]:
     return {"list": rows, "startKey": page.start_key, "endOfList": page.end_of_list}
 
 
-def _readable(call: Call) -> Callable[[Request], Awaitable[Response]]:
-    """Make an endpoint of a call: answer preflights, and let pages of all origins read whatever comes out."""
+def _readable(settings: Settings, call: Call) -> Callable[[Request], Awaitable[Response]]:
+    """Make an endpoint of a call: answer preflights, and let the pages that may read whatever comes out."""
 
     async def endpoint(request: Request) -> Response:
+        headers = _readers(settings, request.headers.get("origin"))
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers=CORS)
+            return Response(status_code=204, headers=headers)
         try:
             content = await call(request)
             answer = content if isinstance(content, Response) else _json(content)
         except CommandError as error:
             answer = _json({"code": error.code, "message": error.message}, HTTP_STATUS[error.code])
+            if isinstance(error, HttpError):
+                answer.headers.update(error.headers)
         except Exception:
             log.exception("%s %s failed", request.method, request.scope["path"])
             answer = _json({"code": INTERNAL.code, "message": INTERNAL.message}, 500)
-        answer.headers.update(CORS)
+        answer.headers.update(headers)
         return answer
 
     endpoint.__name__ = f"skapi_{call.__name__}"
     return endpoint
+
+
+def _readers(settings: Settings, origin: str | None) -> dict[str, str]:
+    """Return the headers that say which pages may read an answer.
+
+    All may, since no cookie gives any rights. But while guests are let in, the server is one on somebody's own machine,
+    and any page that they visit could learn that it runs there and what it says. So then only pages on this machine
+    may, and those of the origins in the settings.
+    """
+    if not settings.allow_guests or "*" in settings.origins:
+        return CORS
+    host = "" if origin is None else origin.partition("://")[2]  # none in "null", the origin of sandboxed frames
+    if origin is not None and (origin in settings.origins or (host and is_local(host))):
+        return {**CORS, "Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return {"Vary": "Origin"}
 
 
 def _json(content: Any, status: int = 200) -> Response:

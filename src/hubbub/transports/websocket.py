@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
-import struct
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +19,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from hubbub.budget import FRAME
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.dialects.v1 import V1
@@ -31,6 +30,7 @@ from hubbub.session import Session
 from hubbub.transports.backlog import RELAXED
 from hubbub.transports.frames import PING, TEXT, apply_mask, cut, text_frame
 from hubbub.transports.handshake import Handshake, Refused, parse, refusal, response
+from hubbub.transports.reset import reset
 from hubbub.transports.slow_reader import SlowReader
 from hubbub.transports.strict import StrictProtocol
 
@@ -44,11 +44,14 @@ ROUTES: dict[str, Wire] = {
 MAX_HEADER = 14
 """Most bytes in front of a masked frame's payload."""
 
-PIECE = 2048
-"""Bytes that the full implementation gets at a time: a read may hold 40,000 pings, and we may have enough before."""
+PIECE = 512
+"""Bytes that the full implementation gets at a time: a read may hold 40,000 pings, and others want their turn."""
 
 TINY = 1024
 """Bytes of a fragment below which it counts as wasted; the last one of a message does not count."""
+
+EARLY = 8192
+"""Most bytes of frames that a connection may send before its request is answered: thousands may wait at the door."""
 
 LONGEST_WAIT = 5.0
 """Seconds that a newcomer may have to wait at the door; if it would be longer, it is told to try again later."""
@@ -58,15 +61,26 @@ _LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens
 
 _DATA = frozenset((Opcode.TEXT, Opcode.BINARY, Opcode.CONT))
 
-_AT_ONCE = struct.pack("ii", 1, 0)  # linger: on, for no time (RST instead of FIN)
-
 _EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
 
 
 class WebSocketProtocol(asyncio.Protocol):
     """One connection, from the upgrade to the end. The `Link` of its `Session`."""
 
-    __slots__ = ("_buffer", "_fragments", "_need", "_node", "_session", "_slow", "_state", "_transport", "_wslib")
+    __slots__ = (
+        "_asked",
+        "_buffer",
+        "_deaf",
+        "_fragments",
+        "_held",
+        "_need",
+        "_node",
+        "_session",
+        "_slow",
+        "_state",
+        "_transport",
+        "_wslib",
+    )
 
     def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         self._node = node
@@ -78,6 +92,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._fragments: list[bytes] | None = None
         self._buffer: bytearray = _EMPTY
         self._need = 0
+        self._asked = False
+        self._held: bytes | bytearray = _EMPTY
+        self._deaf = False
 
     # --- asyncio.Protocol ---
 
@@ -121,35 +138,75 @@ class WebSocketProtocol(asyncio.Protocol):
         """Take what came: first the upgrade request, then frames."""
         session = self._session
         if session is None:
-            self._upgrade(bytes(data))
+            self._receive_early(bytes(data))
             return
         session.heard = True
         # Nearly every read brings exactly one short text frame, so what `cut` would find is looked for here first; no
         # functions, for the calls would cost more than what they do.
         alone = len(data) > 6 and len(data) + 122 == data[1] < 0xFE and data[0] == TEXT
-        if alone and not self._buffer and self._wslib is None:
+        if alone and not self._buffer and self._wslib is None and (budget := session.budget).left > 0:
+            budget.left -= FRAME
             payload = apply_mask(data[6:], data[2:6])
             if payload.isascii() or _is_utf8(payload):
                 session.receive(payload, self._node.now())
             else:
                 session.close(Close.INVALID_UTF8, self._node.now())
             return
-        if self._wslib is not None:
-            self._receive_by_the_book(data)
-            return
         if self._buffer:
             self._buffer += data
             if len(self._buffer) < self._need:
                 return
             data, self._buffer = self._buffer, _EMPTY
-        payloads, taken, need = cut(data)
+        self._read(data, session)
+
+    def _read(self, data: bytes | bytearray, session: Session) -> None:
+        """Take all frames of `data`, or as many as the budget allows; then wait for a later turn with the rest."""
+        position, end, budgets = 0, len(data), self._node.budgets
+        while position < end and not self._deaf:
+            budget = session.budget
+            if budget.left <= 0 and not budgets.allows(budget):
+                self._pause(data[position:], session)
+                return
+            began = budgets.clock()
+            if self._wslib is None:
+                position = self._read_quickly(data, position, session)
+            else:
+                self._receive_by_the_book(data[position : position + PIECE], session)
+                position += PIECE
+            budget.left -= budgets.clock() - began
+
+    def _read_quickly(self, data: bytes | bytearray, start: int, session: Session) -> int:
+        """Take a batch of frames, and what is left of the last one; return how far that came."""
+        payloads, position, need = cut(data, start)
         now = self._node.now()
         for payload in payloads:
             self._receive_text(payload, session, now)
-        if self._wslib is not None or not need or need > self._node.settings.max_command + MAX_HEADER:
-            self._receive_by_the_book(data[taken:] if taken else data)
-        elif taken < len(data):
-            self._buffer, self._need = bytearray(data[taken:]), need
+        if position > start or self._wslib is not None:  # there may be more to cut out; or the session was closed
+            return position
+        if not need or need > self._node.settings.max_command + MAX_HEADER:
+            self._by_the_book()
+            return position
+        self._buffer, self._need = bytearray(data[position:]), need
+        return len(data)
+
+    def _pause(self, rest: bytes | bytearray, session: Session) -> None:
+        """Read nothing more, and keep the rest of what was read, until the user's budget allows to go on."""
+        self._held = rest
+        session.pause(self._node.now())
+        if self._transport.is_reading():
+            self._transport.pause_reading()
+        self._node.budgets.wait(session.budget, self._go_on)
+
+    def _go_on(self) -> None:
+        session = self._session
+        if session is None or self._transport.is_closing():
+            self._held = _EMPTY
+            return
+        rest, self._held = self._held, _EMPTY
+        self._read(rest, session)
+        if not self._held and not self._deaf and not self._transport.is_closing():
+            session.resume(self._node.now())
+            self._transport.resume_reading()
 
     @staticmethod
     def _receive_text(payload: bytes, session: Session, now: float) -> None:
@@ -159,6 +216,16 @@ class WebSocketProtocol(asyncio.Protocol):
             session.close(Close.INVALID_UTF8, now)
 
     # --- the opening handshake ---
+
+    def _receive_early(self, data: bytes) -> None:
+        """Take the request, and hold the frames that came right behind it until it is answered."""
+        if not self._asked:
+            self._asked = True
+            self._upgrade(data)
+        elif len(self._buffer) + len(data) <= EARLY:
+            self._buffer = self._buffer + data
+        else:  # more than a client sends before it knows whether it is let in
+            reset(self._transport)
 
     def _upgrade(self, request: bytes) -> None:
         try:
@@ -225,6 +292,9 @@ class WebSocketProtocol(asyncio.Protocol):
         node.admit(session)
         if identity is not None:
             session.enter(identity)
+        if self._buffer:
+            early, self._buffer = self._buffer, _EMPTY
+            self.data_received(early)
 
     def _refuse(self, refused: Refused | CommandError) -> None:
         self._node.counters.refused[refused.code] += 1
@@ -241,17 +311,14 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._buffer = _EMPTY
         return self._wslib
 
-    def _receive_by_the_book(self, data: bytes | bytearray) -> None:
+    def _receive_by_the_book(self, data: bytes | bytearray, session: Session) -> None:
         protocol = self._by_the_book()
-        session = self._session
-        assert session is not None
-        for start in range(0, len(data), PIECE):
-            protocol.receive_data(bytes(data[start : start + PIECE]))
-            for frame, answers in protocol.steps():
-                self._take(frame, session)
-                if not self._transport.is_reading():  # it was told that this is too much, and no pong may follow that
-                    return
-                self._send_by_the_book(answers, session)
+        protocol.receive_data(bytes(data))
+        for frame, answers in protocol.steps():
+            self._take(frame, session)
+            if self._deaf or self._transport.is_closing():  # this was too much, and no pong may follow the close
+                return
+            self._send_by_the_book(answers, session)
         if protocol.state is not State.OPEN and not session.closing:
             session.ending(self._node.now())
         self._send_by_the_book(protocol.data_to_send(), session)
@@ -295,8 +362,10 @@ class WebSocketProtocol(asyncio.Protocol):
         if protocol.state is State.OPEN:
             protocol.send_close(code, CLOSE_RULES[code].reason)
         self._send_by_the_book(protocol.data_to_send(), session)
-        if code is Close.FLOODING and not self._transport.is_closing():
-            self._transport.pause_reading()
+        if code is Close.FLOODING:
+            self._deaf = True
+            if self._transport.is_reading():
+                self._transport.pause_reading()
 
     def ping(self) -> None:
         """Send a ping; the pong counts as any other sign of life."""
@@ -305,9 +374,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection without further words, and let the system forget what it has not sent yet."""
-        if not self._transport.is_closing():
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        self._transport.abort()
+        reset(self._transport)
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""

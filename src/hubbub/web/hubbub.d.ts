@@ -310,7 +310,8 @@ export interface ReconnectEvent {
 export interface ErrorEvent {
   type: 'error';
   message: string;
-  code: number | ErrorCode;
+  /** A close code or an error code; `UNREADABLE` for a frame from the server that breaks the protocol and was dropped. */
+  code: number | ErrorCode | 'UNREADABLE';
 }
 
 /** The connection has ended and does not come back by itself. */

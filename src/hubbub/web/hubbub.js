@@ -77,7 +77,9 @@ function pick(what, known, given) {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
 }
 
-const isObject = (value) => typeof value === 'object' && value !== null;
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
+}
 
 /** Command to JSON. What JSON would silently turn into something else (NaN, functions, files) is refused by name. */
 function encode(command) {
@@ -120,28 +122,105 @@ const byteLength = (text) => new TextEncoder().encode(text).length;
 
 // --- replies and events: what a frame from the server means ----------------------------------------------------------
 
+const isText = (value) => typeof value === 'string';
+const isNull = (value) => value === null;
+const isFlag = (value) => typeof value === 'boolean';
+const isRecord = (value) => isObject(value) && !Array.isArray(value);
+const optional = (check) => (value) => value === undefined || check(value);
+const nullable = (check) => (value) => value === null || check(value);
+const isPosition = record({ epoch: isText, seq: Number.isSafeInteger });
+const isAnything = (value) => value !== undefined;
+const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
+const isPage = (row) => record({
+  list: listOf(row), startKey: (key) => key === 'end' || isRecord(key), endOfList: isFlag,
+});
+
+/** The fields of an object that we rely on; others may be there, for later servers may say more. */
+function record(fields) {
+  return (value) => isRecord(value) && misfit(fields, value) === undefined;
+}
+
+/** The name of the first field that is missing or of the wrong type. */
+const misfit = (fields, value) => Object.keys(fields).find((name) => !fields[name](value[name]));
+
+/** What an event must have, by `type`. */
+const EVENTS = {
+  message: {
+    message: isAnything, sender: isText, sender_cid: nullable(isText), sender_rid: isText,
+    code: optional(isNull), seq: Number.isSafeInteger,
+  },
+  private: {
+    message: isAnything, sender: isText, sender_cid: nullable(isText),
+    sender_rid: optional(isNull), code: optional(isNull), seq: optional(Number.isSafeInteger),
+  },
+  notice: {
+    message: isText, sender: isText, sender_cid: isText, sender_rid: isText, code: isText,
+    user_connections: Number.isSafeInteger,
+  },
+  gap: { sender_rid: nullable(isText), position: isPosition },
+  restart: { after: Number.isFinite, ticket: optional(isText), message: optional(isText) },
+};
+
+/** What the client says itself, and no server can say for it. */
+const OWN_EVENTS = ['success', 'reconnect', 'close', 'error'];
+
+const SUCCESS = { message: isText, type: optional((type) => type === 'success') };
+
+/** What the answer to a command must have, by the command's `do`. */
+const ANSWERS = {
+  connect: record({
+    user_id: isText, connection_id: isText, node: isText, ping: Number.isFinite, max_message: Number.isSafeInteger,
+    expires: optional(nullable(Number.isFinite)), inbox: optional(isPosition),
+    replayed: optional(Number.isSafeInteger), gap: optional(isFlag),
+  }),
+  join: record({
+    ...SUCCESS, position: optional(nullable(isPosition)), replayed: optional(Number.isSafeInteger), gap: optional(isFlag),
+  }),
+  leave: record({ message: isText }),
+  post: record({ ...SUCCESS, recipients: Number.isSafeInteger }),
+  groups: isPage(record({
+    group: isText, number_of_users: Number.isSafeInteger, number_of_connections: Number.isSafeInteger,
+  })),
+  users: isPage(record({ user_id: isText, connection_id: isText })),
+};
+
+const UNREADABLE = 'UNREADABLE'; // the code of an error event that stands in place of a frame from the server
+const unreadable = (why) =>
+  ({ event: { type: 'error', code: UNREADABLE, message: `A frame from the server cannot be read: ${why}.` } });
+const notUnderstood = (why) => new HubbubError('INTERNAL', `The server's answer is not understood: ${why}.`);
+
 /**
- * Read one frame.
+ * Read one frame. Whatever it is, nothing is thrown.
  *
  * @param {string} text
  * @returns {{id: number, result: object} | {id: number, error: HubbubError} | {event: object} | null} null for what is
- *   no frame of this protocol; it is ignored, so that later servers may say more.
+ *   no frame of this protocol; it is ignored, so that later servers may say more. An event with the code `UNREADABLE`
+ *   for what is not JSON, or an event of a known type with a field missing or wrong.
  */
 function readFrame(text) {
+  if (typeof text !== 'string') return unreadable('it is binary');
   let frame;
   try {
     frame = JSON.parse(text);
-  } catch {
-    return null;
+  } catch (error) {
+    return unreadable(error.message);
   }
-  if (!isObject(frame)) return null;
-  if (isObject(frame.error)) {
-    const { code, message } = frame.error;
-    if (Number.isInteger(frame.id)) return { id: frame.id, error: new HubbubError(code, message) };
-    return { event: { type: 'error', code, message } }; // the server could not tell which command was wrong
-  }
-  if (Number.isInteger(frame.id) && 'ok' in frame) return { id: frame.id, result: frame.ok };
-  return typeof frame.type === 'string' ? { event: frame } : null;
+  if (!isRecord(frame)) return null;
+  const { id, error, type } = frame;
+  if (error !== undefined && error !== null) return readError(id, error);
+  if (Number.isSafeInteger(id) && 'ok' in frame) return { id, result: frame.ok };
+  if (typeof type !== 'string') return null;
+  if (OWN_EVENTS.includes(type)) return unreadable(`"${type}" is not for a server to say`);
+  const wrong = Object.hasOwn(EVENTS, type) ? misfit(EVENTS[type], frame) : undefined;
+  return wrong === undefined ? { event: frame } : unreadable(`in "${type}", "${wrong}" is missing or wrong`);
+}
+
+function readError(id, error) {
+  const { code, message } = error;
+  const fits = isText(code) && isText(message);
+  if (Number.isSafeInteger(id)) return { id, error: fits ? new HubbubError(code, message) : notUnderstood('"error"') };
+  // Without an id the server could not tell which command was wrong.
+  return fits ? { event: { type: 'error', code, message } } : unreadable('"error" is wrong');
 }
 
 // --- reconnecting ----------------------------------------------------------------------------------------------------
@@ -161,12 +240,24 @@ function backoff(attempt, random) {
 }
 
 /**
- * Seconds to wait before connecting again after an end with `code`: what the server said with its `restart`, if it did,
- * since it spreads those whom it sends away; nothing when all it takes is a new token; otherwise `backoff`.
+ * Seconds to wait before connecting again after an end with `code`. The first time after a steady connection: what the
+ * server said with its `restart`, if it did, since it spreads the clients that it sends away; or nothing when all it
+ * takes is a new token. Otherwise `backoff`, and no less than what the server said: a server that sends clients away
+ * again and again is not connected to any faster than one that does not answer.
  */
 function retryDelay(code, attempt, random, told = null) {
-  if (typeof told === 'number') return Math.min(Math.max(told, 0), BACKOFF_CAP);
-  return code === TOKEN_EXPIRED && attempt === 0 ? 0 : backoff(attempt, random);
+  const least = Number.isFinite(told) ? Math.min(Math.max(told, 0), BACKOFF_CAP) : null;
+  if (attempt === 0 && least !== null) return least;
+  if (attempt === 0 && code === TOKEN_EXPIRED) return 0;
+  return Math.max(backoff(attempt, random), least ?? 0);
+}
+
+const PING_FLOOR = 1;
+const PING_CAP = 300;
+
+/** Seconds between looks at whether the server is silent: its `ping`, within limits that keep probes rare but coming. */
+function watchInterval(ping) {
+  return Math.min(Math.max(ping, PING_FLOOR), PING_CAP);
 }
 
 /**
@@ -417,9 +508,10 @@ class Connection {
   #socket;
   #lastId = 0;
   #calls = new Map();
+  #unreadable = 0;
 
   constructor(WebSocket, url, onEvent) {
-    this.#socket = new WebSocket(url, SUBPROTOCOL);
+    this.#socket = new WebSocket(url, SUBPROTOCOL, { maxPayload: MAX_FRAME }); // the package "ws" takes the third
     this.#socket.onopen = () => this.opened.resolve();
     this.#socket.onmessage = ({ data }) => this.#receive(data, onEvent);
     this.#socket.onclose = ({ code, reason }) => this.#over(code, String(reason));
@@ -427,12 +519,16 @@ class Connection {
   }
 
   /**
-   * Send an encoded command; `call` is settled by the reply, which its `heard`, if any, is told before anything that
-   * came behind it. When the connection ends first, `call` is rejected, unless it is marked `again`: then its owner
+   * Send an encoded command; `call` is settled by the reply, which must be one that `fits`. Its `heard`, if any, is told
+   * of it before anything that came behind it. When the connection ends first, `call` is rejected, unless it is marked `again`: then its owner
    * sends it anew.
    */
-  request(body, call = deferred()) {
+  request(body, call) {
     if (this.end) return Promise.reject(unavailable(lostText(this.end)));
+    if (this.#socket.bufferedAmount > MAX_UNSENT) {
+      call.reject(unavailable('The server does not read: what was said before still waits to be sent.'));
+      return call.promise;
+    }
     const id = (this.#lastId += 1);
     this.#calls.set(id, call);
     call.forget = () => this.#calls.delete(id);
@@ -453,18 +549,26 @@ class Connection {
     this.#over(1006, reason);
   }
 
+  /** Take in a frame. A server that keeps sending what cannot be read is given up; nothing is thrown. */
   #receive(data, onEvent) {
     this.heard = true;
+    if (data.length > MAX_FRAME) return this.drop(`a frame of more than ${MAX_FRAME} characters`);
     const frame = readFrame(data);
     if (!frame) return;
-    if (frame.event) return onEvent(frame.event);
-    const call = this.#calls.get(frame.id);
-    this.#calls.delete(frame.id);
-    if (frame.error) call?.reject(frame.error);
-    else if (call) {
-      call.heard?.(frame.result);
-      call.resolve(frame.result);
-    }
+    if (frame.event?.code === UNREADABLE && (this.#unreadable += 1) > MAX_UNREADABLE) {
+      this.drop(`more than ${MAX_UNREADABLE} frames that cannot be read`);
+    } else if (frame.event) onEvent(frame.event);
+    else this.#answer(frame);
+  }
+
+  #answer({ id, result, error }) {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (!call) return;
+    if (error) return call.reject(error);
+    if (!call.fits(result)) return call.reject(notUnderstood('a field is missing or wrong'));
+    call.heard?.(result);
+    call.resolve(result);
   }
 
   #over(code, reason) {
@@ -479,6 +583,9 @@ class Connection {
 }
 
 const CLOSE_TIMEOUT_MS = 3_000;
+const MAX_FRAME = 16 * 1024 * 1024; // of a frame from the server; a page of 1,000 long names has about 4 MiB
+const MAX_UNSENT = 16 * 1024 * 1024; // bytes that wait because the server does not read
+const MAX_UNREADABLE = 100; // frames of one connection
 
 const lostText = ({ code, reason }) =>
   `The connection was lost before the answer came (${reason ? `${code}: ${reason}` : code}).`;
@@ -489,6 +596,9 @@ function deferred() {
   it.promise.catch(() => {}); // whoever waits for it sees the error; nobody has to
   return it;
 }
+
+/** A call of `command`, to be settled by its answer. */
+const callOf = (command, more) => Object.assign(deferred(), { command, fits: ANSWERS[command.do], ...more });
 
 /** The same promise, but rejected with UNAVAILABLE when it takes longer than `ms`. */
 function within(ms, promise, what) {
@@ -507,8 +617,8 @@ function randomName() {
 
 async function findWebSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
-  const name = 'ws'; // in a variable, so that bundlers for browsers do not look for it
-  const found = await import(name).catch((error) => {
+  const name = globalThis.process?.versions?.node && 'ws'; // no constant: bundlers would look for the package
+  const found = await import(/* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ name).catch((error) => {
     const text = 'There is no WebSocket here: npm install ws, or pass new Hubbub(url, { WebSocket }).';
     throw new HubbubError('INVALID_REQUEST', text, { cause: error });
   });
@@ -607,7 +717,7 @@ class Hubbub {
 
   /** Send a command now or when connected, and wait for its reply. */
   async #call(command, heard) {
-    const call = Object.assign(deferred(), { command, body: encode(command), again: true, heard });
+    const call = callOf(command, { body: encode(command), again: true, heard });
     if (!this.#run) throw notConnected();
     if (this.#calls.size >= MAX_CALLS) {
       throw new HubbubError('RATE_LIMITED', `More than ${MAX_CALLS} calls wait for their answers.`);
@@ -662,10 +772,8 @@ class Hubbub {
         return;
       }
       if (Date.now() - run.since >= STEADY_MS) attempt = 0;
-      const told = this.#restart?.after;
+      const delay = 1000 * retryDelay(code, attempt, Math.random(), this.#restart?.after);
       this.#restart = null;
-      const delay = 1000 * retryDelay(code, attempt, Math.random(), told);
-      if (told !== undefined) attempt -= 1; // that was no failure
       this.#emit({ type: 'reconnect', message: 'Reconnecting to WebSocket server...', code, reason, delay });
       if (!run.over) await this.#wait(delay);
     }
@@ -687,7 +795,9 @@ class Hubbub {
     } catch (error) {
       if (connection?.end) return connection.end;
       connection?.drop('refused');
-      return { code: error.code, reason: error.message, error };
+      if (error instanceof HubbubError) return { code: error.code, reason: error.message, error };
+      report(error); // a mistake of this client; the next attempt may do better
+      return { code: 'INTERNAL', reason: `The client failed: ${error}` };
     } finally {
       if (this.#run === run) this.#connection = null;
     }
@@ -718,7 +828,7 @@ class Hubbub {
     try {
       return await within(this.#timeout, this.#identify(connection, credentials), 'connect');
     } catch (error) {
-      if (!credentials.ticket || error.code !== 'UNAUTHORIZED') throw error;
+      if (credentials.ticket === undefined || error.code !== 'UNAUTHORIZED') throw error;
     }
     return within(this.#timeout, this.#identify(connection, await this.#credentials()), 'connect');
   }
@@ -730,15 +840,16 @@ class Hubbub {
   }
 
   #identify(connection, credentials) {
-    const call = Object.assign(deferred(), { heard: (welcome) => this.#places.welcomed(welcome) });
-    return connection.request(encode(commands.connect(credentials, this.#places.inbox)), call);
+    const command = commands.connect(credentials, this.#places.inbox);
+    const call = callOf(command, { heard: (welcome) => this.#places.welcomed(welcome) });
+    return connection.request(encode(command), call);
   }
 
   async #rejoin(connection) {
     const { group, position: since } = this.#places;
     if (group === null) return;
     const command = commands.join({ group, since });
-    const call = Object.assign(deferred(), { heard: (reply) => this.#places.joined(command, reply) });
+    const call = callOf(command, { heard: (reply) => this.#places.joined(command, reply) });
     try {
       await within(this.#timeout, connection.request(encode(command), call), 'join');
     } catch (error) {
@@ -752,7 +863,7 @@ class Hubbub {
     run.since = Date.now();
     this.#connection = connection;
     this.#welcome = welcome;
-    this.#watch(connection, welcome.ping * 1000);
+    this.#watch(connection, watchInterval(welcome.ping) * 1000);
     this.#renewToken(connection, welcome.expires);
     run.connected.resolve();
     for (const call of this.#calls) this.#send(call);
@@ -789,7 +900,8 @@ class Hubbub {
   }
 
   #probe(connection) {
-    const answered = connection.request(encode(commands.users({}, { limit: 1 }))).catch(() => {});
+    const command = commands.users({}, { limit: 1 });
+    const answered = connection.request(encode(command), callOf(command)).catch(() => {});
     within(this.#timeout, answered, 'probe').catch(() => connection.drop('the server is silent'));
   }
 
@@ -828,11 +940,20 @@ class Hubbub {
   /** Tell the page. What goes wrong there, at once or in a promise, is reported and changes nothing here. */
   #emit(event) {
     const callback = this.#callback;
-    if (callback) (async () => callback(event))().catch(globalThis.reportError ?? console.error);
+    if (callback) (async () => callback(event))().catch(report);
+  }
+}
+
+/** Say what went wrong in the page's own code; not even an error that cannot be shown does harm. */
+function report(error) {
+  try {
+    (globalThis.reportError ?? console.error)(error);
+  } catch {
+    console.error('Hubbub: a callback failed with something that cannot be shown.');
   }
 }
 
 // --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------
 // Pages need the first two. The rest is for the tests, and may change.
 export { Hubbub, HubbubError };
-export { Pages, Places, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, retryDelay, socketUrl, withId };
+export { ANSWERS, Pages, Places, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, retryDelay, socketUrl, watchInterval, withId };

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
+from time import thread_time
 from typing import Any, ClassVar
 
+from hubbub import budgets
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, keys
 from hubbub.backends.valkey.address import Address
@@ -18,12 +20,14 @@ from hubbub.backends.valkey.connection import RefusedError, unavailable
 from hubbub.backends.valkey.crossing import cross
 from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
 from hubbub.backends.valkey.hearing import Hearing, group_replay, user_replay
+from hubbub.backends.valkey.heartbeat import Heartbeats, Lease
 from hubbub.backends.valkey.link import Opener
 from hubbub.backends.valkey.places import Place, Places
-from hubbub.backends.valkey.presence import Presence
+from hubbub.backends.valkey.presence import NO_TICKET, Presence
 from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.backends.valkey.servers import open_first, open_primary
 from hubbub.backends.valkey.streams import since as position_of
+from hubbub.bans import MAX_BANS, TICKET_LIFE, TicketUse, kept_out, ticket_is_dead, too_many_bans
 from hubbub.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.history import Replay, Window
@@ -52,6 +56,8 @@ class ValkeyBackend:
         self._places: Places = {}
         self._address = address
         self._cluster = Cluster(address, self.hear)
+        self._heartbeat_cluster = Cluster(address, _ignore)
+        self._heartbeats = Heartbeats(self._heartbeat_cluster.close)
         self._buckets: list[Presence] = []
         self._hearings: dict[bytes, Hearing] = {}  # by what their channels begin with
         self._receivers: list[Receiver] = []
@@ -66,6 +72,7 @@ class ValkeyBackend:
         """Connect; a cluster has more buckets than a single server."""
         if not self._buckets:
             self._buckets = await self._find_buckets()
+        self._heartbeats.start()
         try:
             await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
         except BaseException:
@@ -81,6 +88,7 @@ class ValkeyBackend:
 
     async def vanish(self) -> None:
         """Disconnect without a word, as a kill does."""
+        await self._heartbeats.stop()
         for bucket in self._buckets:
             await bucket.link.close()
         await self._cluster.close()
@@ -97,13 +105,20 @@ class ValkeyBackend:
 
     # --- connections and groups ---
 
-    async def connect(self, user: UserRow, most: int, since: Position | None = None) -> Replay:
-        """Count the connection."""
+    async def connect(
+        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay:
+        """Count the connection: bans, numbers and tickets are looked at in the same script."""
         home = self._of(user.user_id)
         home.link.require_ready()
+        home.wrong.require_user(user.user_id)
         place = Place(user, home.number)
-        found = await home.enter(place, most, position_of(since))
-        if not found:
+        found = await home.enter(place, most, position_of(since), ticket or NO_TICKET)
+        if isinstance(found, bytes):
+            raise ticket_is_dead()
+        if isinstance(found, int):
+            if found < 0:
+                raise kept_out(-found / 1000)
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         self._places[user.connection_id] = place
         replay = user_replay(found)
@@ -143,12 +158,14 @@ class ValkeyBackend:
         """Leave the group before and enter the new one: in one script, if both lie in one bucket."""
         place, bucket = self._places[user.connection_id], self._of(group)
         bucket.link.require_ready()
+        bucket.wrong.require_group(group)
+        self._escape(place)
         old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
         position, number = position_of(since), min(history, self._window.messages)
         bucket.expect(group)
         try:
             if before is None or before is bucket:
-                found = await bucket.move(place, old or "", group, since=position, number=number)
+                found = await bucket.move(place, old or "", group, since=position, number=number, charged=user.user_id)
             else:
                 before.link.require_ready()
                 found = await cross(place, before, bucket, group, position, number)
@@ -165,6 +182,7 @@ class ValkeyBackend:
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
         place = self._places[user.connection_id]
+        self._escape(place)
         if place.group is None or place.bucket is None:
             return
         bucket, group = self._buckets[place.bucket], place.group
@@ -172,6 +190,15 @@ class ValkeyBackend:
         await bucket.leave(place.row, group)
         place.put(None, None)
         self._left(bucket, group)
+
+    def _escape(self, place: Place) -> None:
+        """Let a connection out of a group that the store cannot take it out of, because one of its keys is wrong."""
+        if place.group is not None and place.bucket is not None:
+            bucket, group = self._buckets[place.bucket], place.group
+            if group in bucket.wrong.groups:
+                bucket.abandon(place.row, group)
+                place.put(None, None)
+                self._left(bucket, group)
 
     def _left(self, bucket: Presence, group: str) -> None:
         bucket.release(group)
@@ -181,20 +208,30 @@ class ValkeyBackend:
 
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes, in one script."""
-        return await self._post("post", message.sender_rid, envelope.pack_message(message), message.sender, key, least)
+        return await self._post("post", message.sender_rid, envelope.pack_message(message), message, key, least)
 
     async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes where the user is, in one script."""
-        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message.sender, key, least)
+        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message, key, least)
 
-    async def _post(self, script: str, to: str, message: bytes, sender: str, key: str | None, least: int) -> int:
-        link = self._of(to).link
+    async def _post(
+        self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
+    ) -> int:
+        bucket = self._of(to)
+        link, wrong = bucket.link, bucket.wrong
         link.require_ready()
-        scope = b"" if key is None else keys.post_key(sender, f"{script}:{to}", key)
-        recipients: int = await link.run(script, keys.encode(to), message, scope, least)
+        if script == "post":
+            wrong.require_group(to)
+        else:
+            wrong.require_user(to)
+        scope = b"" if key is None else keys.post_key(message.sender, f"{script}:{to}", key)
+        charged = "" if message.sender_cid is None else message.sender  # server programs have no budget
+        recipients = await link.run(script, keys.encode(to), packed, scope, least, keys.encode(charged))
+        if type(recipients) is list:
+            raise budgets.refusal(self._window.user, recipients[0] / 1000)
         if recipients < 0:
             require_recipients(least, -1 - recipients)
-        return recipients
+        return int(recipients)
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""
@@ -204,9 +241,16 @@ class ValkeyBackend:
         """Look the user up."""
         return bool(await self._nodes_of(user_id))
 
-    async def disconnect_user(self, user_id: str) -> int:
-        """Tell the nodes where the user is."""
-        return await self._tell_user(user_id, b"X" + envelope.pack_order(user_id, None))
+    async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
+        """Keep the user out and tell the nodes where the user is, in one script: nobody can slip in between."""
+        link = self._of(user_id).link
+        link.require_ready()
+        span: int | bytes = b"" if for_seconds is None else int(for_seconds * 1000)
+        order = envelope.pack_order(user_id, None)
+        told: int = await link.run("disconnect", keys.encode(user_id), order, span, MAX_BANS, int(TICKET_LIFE * 1000))
+        if told < 0:
+            raise too_many_bans()
+        return told
 
     async def disconnect_connection(self, connection_id: str) -> int:
         """Tell the node where the connection is."""
@@ -217,7 +261,7 @@ class ValkeyBackend:
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask for one row more than the page takes; for as many more as a page may pass over, if some are hidden."""
         rows = await find_groups(self._buckets, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
-        return listing_page(query, iter(rows), visible)
+        return listing_page(query, iter(rows), visible, thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask for one row more than the page takes."""
@@ -248,18 +292,28 @@ class ValkeyBackend:
         asked.abort("it has answered")
         if not asked.clustered:
             find = partial(open_primary, self._address, self.hear)
-            return [self._bucket(0, keys.bucket_prefix(self._address.database), find, shared=False)]
+            lease = Lease(
+                keys.bucket_prefix(self._address.database), partial(open_primary, self._address, _ignore), shared=False
+            )
+            return [self._bucket(0, find, lease, shared=False)]
         prefixes = [keys.bucket_prefix(self._address.database, number, BUCKETS) for number in range(BUCKETS)]
         return [
-            self._bucket(number, prefix, partial(self._cluster.open, keys.slot_of(prefix)), shared=True)
-            for number, prefix in enumerate(prefixes)
+            self._bucket(
+                number,
+                partial(self._cluster.open, slot),
+                Lease(prefix, partial(self._heartbeat_cluster.open, slot), shared=True),
+                shared=True,
+            )
+            for number, prefix, slot in ((n, prefix, keys.slot_of(prefix)) for n, prefix in enumerate(prefixes))
         ]
 
-    def _bucket(self, number: int, prefix: str, find: Opener, *, shared: bool) -> Presence:
-        hearing = self._hearings[keys.encode(prefix)] = Hearing(self._receivers)
+    def _bucket(self, number: int, find: Opener, lease: Lease, *, shared: bool) -> Presence:
+        hearing = self._hearings[keys.encode(lease.shard)] = Hearing(self._receivers)
+        self._heartbeats.leases.append(lease)
         return Presence(
-            self._node, number, prefix, find, self._places, self._epoch, self._scripts, hearing, shared=shared
-        )
+            self._node, number, lease.shard, find, self._places, self._epoch, self._scripts, hearing, lease,
+            self._window, shared=shared,
+        )  # fmt: skip
 
     def _of(self, name: str) -> Presence:
         """Return the bucket of a group or a user."""
@@ -273,9 +327,6 @@ class ValkeyBackend:
         bucket = self._of(user_id)
         bucket.link.require_ready()
         return Counter(await bucket.link.command(b"HVALS", keys.encode(f"{bucket.prefix}u:{user_id}")))
-
-    async def _tell_user(self, user_id: str, payload: bytes) -> int:
-        return await self._tell(self._of(user_id), await self._nodes_of(user_id), payload)
 
     async def _tell_connection(self, connection_id: str, payload: bytes) -> int:
         """Ask all buckets, for the id does not say which user it is of."""
@@ -300,3 +351,7 @@ class ValkeyBackend:
             )
             told += connections if heard else 0
         return told
+
+
+def _ignore(channel: bytes, payload: bytes) -> None:
+    """Hear nothing: the connections for heartbeats have no subscriptions."""

@@ -39,6 +39,13 @@ class RefusedError(Exception):
     """The store has answered with an error."""
 
 
+class WrongTypeError(CommandError):
+    """A command has met a key of the wrong type; nothing else is wrong with the store. See `wrong_keys`."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, "A key in the store has the wrong type; the server's log names it.")
+
+
 class StoreConnection(asyncio.Protocol):
     """An open connection. Make one with `open_connection`.
 

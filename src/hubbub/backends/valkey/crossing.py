@@ -25,7 +25,7 @@ async def cross(place: Place, before: Presence, bucket: Presence, group: str, si
     await before.leave(place.row, old)
     place.put(None, None)
     try:
-        return await bucket.move(place, "", group, since=since, number=number)
+        return await bucket.move(place, "", group, since=since, number=number, charged=place.user.user_id)
     except BaseException:
         await _go_back(place, before, old)
         raise

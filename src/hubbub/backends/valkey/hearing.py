@@ -27,11 +27,13 @@ class Hearing:
     Attributes:
         groups: How far the groups were heard.
         users: How far the inboxes were heard.
+        wrong: Keys that were wrong, and of which another node has put its part right.
     """
 
     def __init__(self, receivers: list[Receiver]) -> None:
         self.groups = Streams()
         self.users = Streams()
+        self.wrong: set[bytes] = set()
         self._receivers = receivers
         self._held: list[tuple[bytes, bytes]] | None = None  # what came while the bucket is made to agree
 
@@ -63,6 +65,9 @@ class Hearing:
                 private.seq = int(number)
                 self._deliver_to_user(user_id, private)
             return
+        if kind == b"W":
+            self.wrong.add(body)
+            return
         for receiver in self._receivers:
             if kind == b"S":
                 receiver.deliver_to_connection(*envelope.unpack_signal(body))
@@ -76,6 +81,11 @@ class Hearing:
     def _deliver_to_user(self, user_id: str, event: Private | Gap) -> None:
         for receiver in self._receivers:
             receiver.deliver_to_user(user_id, event)
+
+    def disconnect(self, user_id: str) -> None:
+        """Close the connections of a user here, as an order from another node would."""
+        for receiver in self._receivers:
+            receiver.disconnect(user_id, None)
 
     # --- what was said while the store, or the way to it, was away ---
 

@@ -8,13 +8,19 @@ key                 type        what
 ==================  ==========  ====================================================================================
 ``names``           sorted set  the groups, all with score 0, so ordered by name, byte by byte
 ``sizes``           sorted set  the same as ten digits of the number of users, then the name; all with score 0
-``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections, ``b`` bytes of ``h:``
-``h:<group>``       list        the last messages; the last one has the number ``s``
+``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections; of ``h:``: ``b`` bytes,
+                                ``k`` number of the last entry, ``o`` what ``s`` was at time ``t``, milliseconds
+``h:<group>``       list        the last messages; the last one has the number ``k``: if that is not ``s``, a node that
+                                keeps nothing gave numbers since, and the list is of no use
 ``m:<group>``       sorted set  the members as `row`, all with score 0
 ``u:<user>``        hash        the user's connections: connection id -> node
-``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq, ``b`` bytes of ``i:``
-``i:<user>``        list        the last private messages; the last one has the number ``s``
-``k:<key>``         string      the result of the post with this key
+``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq; ``b``, ``k``, ``o`` and ``t`` of ``i:``, as above
+``i:<user>``        list        the last private messages; the last one has the number ``k``
+``k:<key>``         string      the result of the post with this key: see `post_key`
+``b:<user>``        string      bytes that are kept because of the user, see ``over_budget`` in ``common.lua``
+``bans``            sorted set  the users who are kept out, by when that is over, milliseconds
+``d:<user>``        string      the user was disconnected: no ticket is taken until this has ended
+``t:<ticket>``      string      the ticket was used
 ``a:<group>``       sorted set  who was sent away from the group and is expected back, as rows, all with score 0
 ``absences``        sorted set  the same of all groups, by when that is over, milliseconds
 ``w``               hash        all connections: connection id -> node
@@ -26,6 +32,7 @@ key                 type        what
 ``dead``            sorted set  lives that were declared dead, by when
 ``run``             string      the run id of the server that was here last
 ``run:epoch``       string      what has been part of all epochs since then
+``window``          string      how much the node keeps that came last: see ``revive.lua``
 ==================  ==========  ====================================================================================
 
 A *life* of a node is one connection to the store: its id is the node's, a dot and a number. What an earlier life left
@@ -36,6 +43,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from functools import cache
+from hashlib import blake2b
 from itertools import count
 from zlib import crc32
 
@@ -119,8 +127,11 @@ def group_channel(prefix: str, group: str) -> bytes:
 
 
 def post_key(sender: str, recipient: str, key: str) -> bytes:
-    """Return the name under which a post is remembered: others may use the same key for something else."""
-    return b"\0\xff".join(map(encode, (sender, recipient, key)))
+    """Return 16 bytes under which a post is remembered: others may use the same key for something else.
+
+    A digest (BLAKE2b), because names and key can have more than a kilobyte, which would be kept for each post.
+    """
+    return blake2b(b"\0\xff".join(map(encode, (sender, recipient, key))), digest_size=16).digest()
 
 
 def node_channel(prefix: str, node: str) -> bytes:

@@ -12,6 +12,7 @@ from hubbub.backends.valkey.connection import (
     Argument,
     RefusedError,
     StoreConnection,
+    WrongTypeError,
     unavailable,
 )
 from hubbub.backends.valkey.scripts import Script
@@ -43,6 +44,10 @@ class Owner(Protocol):
 
     async def revive(self) -> None:
         """Make the store agree with this node. Called for each new connection, before anybody else may use it."""
+        ...
+
+    def suspect(self, arguments: tuple[Argument, ...]) -> None:
+        """Note that a command, with these arguments, has met a key of the wrong type."""
         ...
 
     async def beat(self) -> None:
@@ -114,6 +119,9 @@ class Link:
             return await connection.call(*arguments)
         except RefusedError as error:
             text = str(error)
+            if text.startswith("WRONGTYPE"):  # of one key; all others are as they should be
+                self._owner.suspect(arguments)
+                raise WrongTypeError from None
             if text.startswith(_ELSEWHERE):
                 self._leave(text)
             elif not text.startswith("OOM"):  # then it is full, and nothing else is wrong
@@ -203,11 +211,23 @@ class Link:
             self._left.set_result(reason)
 
     async def _watch(self, connection: StoreConnection) -> None:
-        """Give the connection up when a reply is overdue."""
+        """Give the connection up when a reply is overdue.
+
+        Time during which this loop was busy does not count: the reply may be here, and nobody has read it yet.
+        """
         loop = asyncio.get_running_loop()
+        oldest, waited, looked = None, 0.0, loop.time()
         while not connection.lost.done():
-            since = connection.waits_since()
-            if since is not None and loop.time() - since > PATIENCE:
+            now, since = loop.time(), connection.waits_since()
+            elapsed, looked = min(now - looked, 2 * WATCH), now
+            if since is None:
+                waited = 0.0
+            elif since != oldest:
+                waited = min(now - since, elapsed)
+            else:
+                waited += elapsed
+            oldest = since
+            if waited > PATIENCE:
                 connection.abort(f"no answer for {PATIENCE:g} s")
             await asyncio.sleep(WATCH)
 

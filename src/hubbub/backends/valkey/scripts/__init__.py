@@ -9,11 +9,28 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
-from hubbub.history import OVERHEAD, Window
+from hubbub.history import GROUP, KEY, OVERHEAD, Window
 
-NAMES = ("beat", "bury", "enter", "exit", "later", "leave", "move", "page", "post", "revive", "send_off", "whisper")
+PARTS = {
+    "bans": (),
+    "beat": ("lease", "members"),
+    "bury": ("members",),
+    "disconnect": (),
+    "enter": ("lease", "replay"),
+    "exit": ("lease", "members"),
+    "later": ("replay",),
+    "leave": ("lease", "members"),
+    "mend": ("lease", "members"),
+    "move": ("lease", "keep", "replay", "members"),
+    "page": (),
+    "post": ("keep",),
+    "revive": (),
+    "send_off": ("lease",),
+    "whisper": ("keep",),
+}
+"""The scripts, each with what is put between ``common.lua`` and it: a function costs time in every run, used or not."""
 
-FREEING = {"beat", "bury", "exit", "leave", "revive"}
+FREEING = {"beat", "bury", "disconnect", "exit", "leave", "revive"}
 """Those that run even when the store has no memory left, for they give some back, or must run before others can."""
 
 
@@ -28,11 +45,15 @@ def load_scripts(window: Window) -> dict[str, Script]:
     """Return all scripts, by name, for a store that keeps as much as `window` says (its ``total`` does not count)."""
     here = files(__name__)
     settings = (
-        f"local MOST, BYTES, AGE, INBOX, OVERHEAD = "
-        f"{window.messages}, {window.bytes}, {max(1, round(window.age * 1000))}, {window.inbox}, {OVERHEAD}\n"
+        f"local MOST, BYTES, AGE, INBOX = "
+        f"{window.messages}, {window.bytes}, {max(1, round(window.age * 1000))}, {window.inbox}\n"
+        f"local USER, OVERHEAD, KEY, GROUP = {window.user}, {OVERHEAD}, {KEY}, {GROUP}\n"
     ).encode()
     common = settings + here.joinpath("common.lua").read_bytes()
-    sources = {name: _head(name) + common + here.joinpath(f"{name}.lua").read_bytes() for name in NAMES}
+    sources = {
+        name: _head(name) + common + b"".join(here.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
+        for name, parts in PARTS.items()
+    }
     return {
         name: Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
         for name, source in sources.items()

@@ -22,4 +22,9 @@ for _, entry in ipairs(redis.call('ZRANGE', P .. 'absences', '-inf', time, 'BYSC
     notices = notices + announce('D', group, row, connections(group, row))
   end
 end
+-- A wrong key of the shard's own must be known to all nodes, so that each puts its part right when it is gone.
+for key, kind in pairs({names = 'zset', sizes = 'zset', w = 'hash', dead = 'zset', ['n:' .. ARGV[1]] = 'hash'}) do
+  local found = redis.call('TYPE', P .. key).ok
+  if found ~= kind and found ~= 'none' then return {err = 'WRONGTYPE of ' .. key} end
+end
 return {redis.call('ZRANGE', P .. 'lives', '-inf', time - ARGV[2], 'BYSCORE'), notices}

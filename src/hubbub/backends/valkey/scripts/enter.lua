@@ -1,10 +1,21 @@
 -- Count a new connection. ARGV: life, row, user, connection, node, most connections of a user (0 for any number), an
--- epoch in case the user has no inbox, and the position in the inbox (see `replay`).
--- Returns what `replay` does, or 0 if the user has as many connections already.
+-- epoch in case the user has no inbox, the position in the inbox (see `replay`), the id of the ticket that is used ('' for
+-- none) and the milliseconds for which that has to be remembered.
+-- Returns what `replay` does; 0 if the user has as many connections already; a negative number if the user is kept out
+-- for so many milliseconds; 'T' if the ticket was used before, or the user has been disconnected since it was issued.
 if not lives(ARGV[1]) then return STALE end
+local banned = redis.call('ZSCORE', P .. 'bans', ARGV[3])
+if banned then
+  local left = banned - now()
+  if left > 0 then return -left end
+end
 local user, most = P .. 'u:' .. ARGV[3], tonumber(ARGV[6])
 if most > 0 and redis.call('HLEN', user) >= most and redis.call('HEXISTS', user, ARGV[4]) == 0 then
   return 0
+end
+if ARGV[10] ~= '' then
+  if redis.call('EXISTS', P .. 'd:' .. ARGV[3]) == 1 then return 'T' end
+  if not redis.call('SET', P .. 't:' .. ARGV[10], '', 'NX', 'PX', ARGV[11]) then return 'T' end
 end
 redis.call('HSET', user, ARGV[4], ARGV[5])
 redis.call('HSET', P .. 'w', ARGV[4], ARGV[5])

@@ -10,10 +10,11 @@ for i = 4, #ARGV, 2 do
   end
   for _, member in ipairs(members) do
     local group = string.sub(member, digits + 1)
-    local numbers = redis.call('HMGET', P .. 'g:' .. group, 'u', 'c')
+    -- If it is a wrong key, or a wrong key has just been deleted, the page goes on: see wrong_keys.py.
+    local numbers = redis.pcall('HMGET', P .. 'g:' .. group, 'u', 'c')
     found[#found + 1] = group
-    found[#found + 1] = tonumber(numbers[1])
-    found[#found + 1] = tonumber(numbers[2])
+    found[#found + 1] = tonumber(digits > 0 and string.sub(member, 1, digits) or numbers[1] or 0)
+    found[#found + 1] = tonumber(numbers[2] or 0)
   end
 end
 return found

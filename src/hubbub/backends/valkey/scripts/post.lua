@@ -1,15 +1,16 @@
 -- Give a message its place, keep it, and send it to the nodes. ARGV: group, the message, its key ('' for none), the least
--- number of connections that must be there. Returns how many there are; what was returned the first time, if the key was
--- used before; -1 and less: there are too few, and nothing was sent. A group without members keeps its history
--- for the window; one that does not exist has nobody to hear.
+-- number of connections that must be there, who is charged ('' for nobody). Returns how many there are; what was returned the first time, if
+-- the key was used before; -1 and less: there are too few, and nothing was sent; a `refusal`. A group without members keeps
+-- its history for the window; one that does not exist has nobody to hear.
 local key, scope = P .. 'g:' .. ARGV[1], P .. 'k:' .. ARGV[3]
 local known = ARGV[3] ~= '' and redis.call('GET', scope)
 if known then return tonumber(known) end
-local members = tonumber(redis.call('HGET', key, 'c') or 0)
+local found = redis.call('HMGET', key, 's', 'b', 'k', 't', 'o', 'c')
+local members = tonumber(found[6] or 0)
 if members < tonumber(ARGV[4]) then return -1 - members end
-if redis.call('EXISTS', key) == 0 then return 0 end
-local seq = redis.call('HINCRBY', key, 's', 1)
-keep(P .. 'h:' .. ARGV[1], key, ARGV[2], MOST)
+if not found[1] then return 0 end
+local seq = keep(P .. 'h:' .. ARGV[1], key, found, ARGV[2], MOST, ARGV[5], ARGV[3] ~= '' and KEY or 0)
+if not seq then return refusal(ARGV[5]) end
 redis.call('SPUBLISH', P .. 'c:' .. ARGV[1], 'M' .. seq .. ' ' .. ARGV[2])
 if ARGV[3] ~= '' then redis.call('SET', scope, members, 'PX', AGE) end
 return members

@@ -1,7 +1,8 @@
--- Begin a new life of a node. ARGV: the node, the new life, an epoch that was never used, and the lives before that may
--- have left something.
+-- Begin a new life of a node. ARGV: the node, the new life, an epoch that was never used, how much this node keeps,
+-- and the lives before that may have left something.
 -- Everything that earlier lives have put here is the new one's from now on, unless they were declared dead. Returns what
--- that is, field after value, and before it how the store knows the node: 1, a life before was declared dead, so that
+-- that is, field after value, and before it what the node keeps that came before this one ('' if none did), and how
+-- the store knows the node: 1, a life before was declared dead, so that
 -- its members were announced as gone; 2, it was alive; 0, it does not (any more).
 -- After a restart of the store, or when another server has taken over, the last messages may be missing in it, and new
 -- ones get their numbers. So each run of the store is an epoch of its own, part of all others.
@@ -24,9 +25,10 @@ for _, other in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE'))
   end
 end
 redis.call('ZADD', P .. 'lives', now(), life)
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   if redis.call('ZSCORE', P .. 'dead', ARGV[i]) then known = 1 end
 end
 local found = redis.call('HGETALL', P .. 'n:' .. life)
+table.insert(found, 1, redis.call('SET', P .. 'window', ARGV[4], 'GET') or '')
 table.insert(found, 1, known)
 return found

@@ -1,0 +1,24 @@
+-- Disconnect a user. ARGV: user, the order for the nodes where the user is, milliseconds for which to keep the user out
+-- ('' to change nothing about that, 0 to end it), the most users that are kept out at the same time, milliseconds after
+-- which every ticket has ended. Returns how many connections were told; -1 if there are too many bans: then nothing was done.
+local user, bans = ARGV[1], P .. 'bans'
+if ARGV[3] ~= '' then
+  local time, span = now(), tonumber(ARGV[3])
+  redis.call('ZREMRANGEBYSCORE', bans, '-inf', time)
+  if span == 0 then
+    redis.call('ZREM', bans, user)
+  else
+    if redis.call('ZCARD', bans) >= tonumber(ARGV[4]) and not redis.call('ZSCORE', bans, user) then return -1 end
+    redis.call('ZADD', bans, time + span, user)
+    redis.call('PEXPIREAT', bans, redis.call('ZRANGE', bans, -1, -1, 'WITHSCORES')[2])
+  end
+end
+redis.call('SET', P .. 'd:' .. user, '', 'PX', ARGV[5])
+local heard, told = {}, 0
+for _, node in ipairs(redis.call('HVALS', P .. 'u:' .. user)) do
+  if heard[node] == nil then
+    heard[node] = redis.call('SPUBLISH', P .. 'o:' .. node, 'X' .. ARGV[2])
+  end
+  if heard[node] > 0 then told = told + 1 end
+end
+return told

@@ -1,0 +1,111 @@
+-- Who is in which group, on which node; how that changes, and who is told.
+
+-- What is done with the numbers of a group or user that is gone: they stay for the window, if anything is kept at all.
+local function expire(key, most)
+  if most > 0 then redis.call('PEXPIRE', key, AGE) else redis.call('DEL', key) end
+end
+
+-- The bounds between which all rows of the user of `row` lie.
+local function span(row)
+  local _, last = string.find(row, '\0\0', 1, true)
+  return '[' .. string.sub(row, 1, last), '(' .. string.sub(row, 1, last - 1) .. '\1'
+end
+
+-- The number of connections that the user of `row` has in `group`.
+local function connections(group, row)
+  return redis.call('ZLEXCOUNT', P .. 'm:' .. group, span(row))
+end
+
+local function size_key(users, group)
+  return string.format('%010d', users) .. group
+end
+
+-- Change the number of users of a group by `change`, and its place in the order with it.
+local function resize(group, change)
+  local users = redis.call('HINCRBY', P .. 'g:' .. group, 'u', change)
+  redis.call('ZREM', P .. 'sizes', size_key(users - change, group))
+  redis.call('ZADD', P .. 'sizes', 0, size_key(users, group))
+end
+
+-- Make `row` a member. Returns how many connections the user now has there, or nil if it was one already.
+local function put_in(life, row, group, epoch)
+  if redis.call('ZADD', P .. 'm:' .. group, 0, row) == 0 then
+    return nil
+  end
+  local key = P .. 'g:' .. group
+  if redis.call('HINCRBY', key, 'c', 1) == 1 then
+    if redis.call('HSETNX', key, 'e', epoch) == 1 then
+      redis.call('HSET', key, 's', 0)
+      redis.call('DEL', P .. 'h:' .. group)
+    end
+    redis.call('HSET', key, 'u', 0)
+    redis.call('PERSIST', key)
+    redis.call('ZADD', P .. 'names', 0, group)
+  end
+  local number = connections(group, row)
+  if number == 1 then
+    resize(group, 1)
+  end
+  redis.call('HSET', P .. 'n:' .. life, 'm' .. row, group)
+  return number
+end
+
+-- End the membership. Returns how many connections the user has left there, or nil if it was no member.
+local function take_out(life, row, group)
+  local there = redis.call('ZREM', P .. 'm:' .. group, row) -- first: if it fails, it can be tried again
+  redis.call('HDEL', P .. 'n:' .. life, 'm' .. row)
+  if there == 0 then return nil end
+  local key = P .. 'g:' .. group
+  local number = connections(group, row)
+  if redis.call('HINCRBY', key, 'c', -1) == 0 then
+    redis.call('ZREM', P .. 'sizes', size_key(redis.call('HGET', key, 'u'), group))
+    redis.call('ZREM', P .. 'names', group)
+    expire(key, MOST)
+  elseif number == 0 then
+    resize(group, -1)
+  end
+  return number
+end
+
+-- Absences: see hubbub/absences.py. An entry of `absences` is the length of the group's name, a space, the name and the row.
+local function end_absence(group, row)
+  redis.call('ZREM', P .. 'a:' .. group, row)
+  redis.call('ZREM', P .. 'absences', #group .. ' ' .. group .. row)
+end
+
+-- Whether `row`, which has come to `group`, is the return of its user. If so, one absence is over.
+local function returns(group, row)
+  local first, last = span(row)
+  local absent = redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
+  if absent then end_absence(group, absent) end
+  return absent
+end
+
+-- Whether `row`, which is going, was sent off, so that nobody is to hear of it. After this it is not any more.
+local function was_sent_off(life, row)
+  return redis.call('HDEL', P .. 'n:' .. life, 'q' .. row) == 1
+end
+
+-- Tell the group that `row` came or went; `code` is J (joined), L (left), D (disconnected) or '' for silence. Returns the
+-- number of notices: none if nothing was changed (`number` is nil) or nobody is left to hear it.
+local function announce(code, group, row, number)
+  if not number or code == '' or redis.call('EXISTS', P .. 'm:' .. group) == 0 then
+    return 0
+  end
+  redis.call('SPUBLISH', P .. 'c:' .. group, code .. number .. ' ' .. row)
+  return 1
+end
+
+-- Forget a connection: it is gone. Its membership has been ended before.
+local function forget(life, row)
+  local first, last = string.find(row, '\0\0', 1, true)
+  local user = string.gsub(string.sub(row, 1, first - 1), '%z\255', '\0')
+  local connection = string.sub(row, last + 1)
+  redis.call('HDEL', P .. 'u:' .. user, connection)
+  redis.call('HDEL', P .. 'w', connection)
+  redis.call('HDEL', P .. 'n:' .. life, 'u' .. row)
+  if redis.call('EXISTS', P .. 'u:' .. user) == 0 then
+    expire(P .. 'j:' .. user, INBOX)
+  end
+end
+

@@ -1,0 +1,138 @@
+"""Keys in the store that have the wrong type, because something else wrote them: named once, kept away from, mended.
+
+Nothing here deletes such a key, for it may be somebody's. The groups and users whose key it is are refused until it is
+gone; everything else goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hubbub.backends.valkey import keys
+from hubbub.backends.valkey.connection import Argument, unavailable
+
+TYPES = {
+    b"g": b"hash", b"h": b"list", b"m": b"zset", b"a": b"zset", b"u": b"hash", b"j": b"hash", b"i": b"list",
+    b"k": b"string", b"b": b"string", b"n": b"hash",
+}  # fmt: skip
+"""The types of the keys that belong to a group, a user or a life, by their first letter: see `keys`."""
+
+SHARD = {
+    b"names": b"zset", b"sizes": b"zset", b"absences": b"zset", b"w": b"hash", b"secret": b"string", b"lives": b"zset",
+    b"pulse": b"string", b"dead": b"zset", b"run": b"string", b"run:epoch": b"string", b"window": b"string",
+}  # fmt: skip
+"""The types of the keys that a shard has once."""
+
+MOST_SUSPECTS = 100
+"""Failed commands that are looked into between two heartbeats."""
+
+MOST_KNOWN = 1000
+"""Wrong keys that are remembered, and named in the log."""
+
+LONGEST_NAME = 2048
+"""Bytes up to which an argument may be a name."""
+
+log = logging.getLogger("hubbub.valkey")
+
+Command = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class WrongKeys:
+    """The wrong keys of one shard.
+
+    Args:
+        prefix: What all keys of the shard begin with.
+        command: Runs a command in the store.
+
+    Attributes:
+        groups: The groups that are refused.
+        users: The users that are refused.
+    """
+
+    def __init__(self, prefix: str, command: Command) -> None:
+        self.groups: set[str] = set()
+        self.users: set[str] = set()
+        self._prefix = keys.encode(prefix)
+        self._command = command
+        self._suspects: deque[tuple[Argument, ...]] = deque(maxlen=MOST_SUSPECTS)
+        self._known: set[bytes] = set()  # without the prefix
+
+    def suspect(self, arguments: tuple[Argument, ...]) -> None:
+        """Note that a command has met a wrong key; which one, `look` finds out."""
+        self._suspects.append(arguments)
+
+    def require_group(self, group: str) -> None:
+        """Raise ``UNAVAILABLE`` if a key of the group is wrong."""
+        if group in self.groups:
+            raise unavailable("a key of this group has the wrong type; the log names it")
+
+    def require_user(self, user_id: str) -> None:
+        """Raise ``UNAVAILABLE`` if a key of the user is wrong."""
+        if user_id in self.users:
+            raise unavailable("a key of this user has the wrong type; the log names it")
+
+    async def look(self) -> set[bytes]:
+        """Find out which keys are wrong, and name new ones in the log. Return those that are right again, or gone."""
+        if not self._suspects and not self._known:
+            return set()
+        suspects = [self._names(arguments) for arguments in self._suspects]
+        self._suspects.clear()
+        names = set(self._known).union(*suspects, SHARD if suspects else ())
+        types = {name: await self._command(b"TYPE", self._prefix + name) for name in names}
+        wrong = {name for name, found in types.items() if found not in (b"none", expected(name))}
+        for name in wrong:
+            self._add(name, types[name])
+        right = self._known - wrong
+        self._known &= wrong
+        if not wrong & SHARD.keys():
+            for name in set().union(*(each for each in suspects if not each & wrong)):
+                # What was wrong is gone already; nobody knows which of its keys it was.
+                if name not in SHARD and types[name] != b"none":
+                    right.add((b"g:" if name[:1] in b"ghma" else b"u:" if name[:1] in b"uji" else name[:2]) + name[2:])
+        return right
+
+    def release(self) -> None:
+        """Refuse only those whose keys are wrong still: the others have been mended."""
+        named = [(name[:1], keys.decode(name[2:])) for name in self._known if name not in SHARD]
+        self.groups = {name for letter, name in named if letter in b"ghma"}
+        self.users = {name for letter, name in named if letter in b"uji"}
+
+    def _add(self, name: bytes, found: bytes) -> None:
+        if name in self._known or len(self._known) >= MOST_KNOWN:
+            return
+        self._known.add(name)
+        log.error(
+            "the key %r in the store is a %s and should be a %s: what needs it fails until the key is deleted",
+            (self._prefix + name)[:300], found.decode(), expected(name).decode(),
+        )  # fmt: skip
+        if name not in SHARD:
+            letter, rest = name[:1], keys.decode(name[2:])
+            if letter in b"ghma":
+                self.groups.add(rest)
+            elif letter in b"uji":
+                self.users.add(rest)
+
+    def _names(self, arguments: tuple[Argument, ...]) -> set[bytes]:
+        """Return the keys, without the prefix, that a command may have touched, judged by its arguments."""
+        found = set()
+        for argument in arguments:
+            text = keys.encode(argument) if isinstance(argument, str) else argument
+            if not isinstance(text, bytes) or not 0 < len(text) <= LONGEST_NAME:
+                continue
+            if b"\0\0" in text:  # the row of a connection
+                text = keys.encode(keys.parse_row(text).user_id)
+            if text.startswith(self._prefix):
+                own = text[len(self._prefix) :]
+                if own in SHARD or (own[:1] in TYPES and own[1:2] == b":"):
+                    found.add(own)
+            else:
+                found |= {letter + b":" + text for letter in TYPES}
+        return found
+
+
+def expected(name: bytes) -> bytes:
+    """Return the type of a key that is named without its prefix."""
+    return SHARD.get(name) or TYPES[name[:1]]

@@ -1,0 +1,50 @@
+"""How many commands a connection may send, and how many frames it may waste. Pure: time is passed in."""
+
+from __future__ import annotations
+
+PATIENCE = 5
+"""How many frames a connection may waste for each command that it may send (`Rate.waste`)."""
+
+
+class Rate:
+    """The rate of one connection.
+
+    Args:
+        limit: Commands a second in the long run; 0 for no limit.
+        burst: Commands at once.
+        now: Seconds.
+    """
+
+    __slots__ = ("_burst", "_level", "_limit", "_refilled", "_wasted", "_wasted_at")
+
+    def __init__(self, limit: float, burst: int, now: float) -> None:
+        self._limit = limit
+        self._burst = burst
+        self._level = float(burst)
+        self._refilled = now
+        self._wasted = 0.0
+        self._wasted_at = now
+
+    def take(self, now: float) -> bool:
+        """Take a token out of the bucket, which fills at the limit, up to the burst; return whether there was one."""
+        if not self._limit:
+            return True
+        level = min(self._burst, self._level + (now - self._refilled) * self._limit)
+        self._refilled = now
+        self._level = level - 1 if level >= 1 else level
+        return level >= 1
+
+    def waste(self, now: float) -> bool:
+        """Count a frame that costs time and does nothing; return whether these are too many by now.
+
+        A few are normal; `PATIENCE` times as many as commands are allowed, at once or in the long run, are too many.
+        """
+        if not self._limit:
+            return False
+        forgotten = (now - self._wasted_at) * PATIENCE * self._limit
+        self._wasted = max(0.0, self._wasted - forgotten) + 1
+        self._wasted_at = now
+        if self._wasted <= PATIENCE * self._burst:
+            return False
+        self._wasted = 0.0
+        return True

@@ -1,0 +1,57 @@
+/**
+ * Hubbub for React 18 and later.
+ *
+ * ```jsx
+ * function Chat() {
+ *   const connection = useHubbub({ url: 'http://127.0.0.1:8000', guest: 'alice' });
+ *   const { messages, members, post, joined } = useRealtimeGroup(connection, 'HelloWorld', { history: 20 });
+ *   …
+ * }
+ * ```
+ */
+import type { GapEvent, Hubbub, HubbubError, HubbubEvent, HubbubOptions, Json, MessageEvent, PostOptions, PostResult, ErrorEvent } from './hubbub.js';
+
+export interface Connection {
+  /** The client, for everything that the hooks do not do; null before the first effect, and on the server. */
+  readonly hub: Hubbub | null;
+  readonly state: 'closed' | 'connecting' | 'connected' | 'reconnecting';
+  /** Our user id, once connected for the first time. */
+  readonly user_id: string | null;
+  /** Why the connection was refused or ended; null while it works or is being made. */
+  readonly error: HubbubError | ErrorEvent | null;
+  /** Call `listener` with every event, until the returned function is called. For use in an effect. */
+  readonly listen: (listener: (event: HubbubEvent) => void) => () => void;
+}
+
+/**
+ * Connect while the component is mounted. Renders nothing on a server: the connection is made in an effect.
+ *
+ * @param options  Those of `new Hubbub`, and `url`, the server; by default the page's own origin. Another `url`, `guest`
+ *   or token string makes a new connection; a token function may change with every render.
+ */
+export function useHubbub(options: HubbubOptions & { url?: string }): Connection;
+
+export interface RealtimeGroup {
+  /** What was posted to the group since it was joined, the oldest first; a gap stands where messages are missing. */
+  readonly messages: readonly (MessageEvent | GapEvent)[];
+  /** The user ids in the group, sorted, our own included. */
+  readonly members: readonly string[];
+  readonly joined: boolean;
+  /** Why the group could not be joined. */
+  readonly error: HubbubError | null;
+  /** Post to the group; resolves and rejects like `postRealtime`. */
+  readonly post: (message: Json | object, options?: PostOptions) => Promise<PostResult>;
+}
+
+/**
+ * Be a member of `group` while the component is mounted; null leaves. A connection is in one group at a time, so use this
+ * hook once for each connection.
+ *
+ * @param options.history  How many earlier messages to get. Default: 0.
+ * @param options.limit  Most messages to keep; beyond that the oldest are dropped. Default: 500.
+ */
+export function useRealtimeGroup(
+  connection: Connection,
+  group: string | null,
+  options?: { history?: number; limit?: number },
+): RealtimeGroup;

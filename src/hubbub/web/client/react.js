@@ -1,0 +1,155 @@
+// Hubbub for React 18 and later: two hooks around hubbub.js. No build step, no JSX. The types are in react.d.ts.
+
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { Hubbub } from './hubbub.js';
+
+const CLOSED = { hub: null, state: 'closed', user_id: null, error: null, listen: () => () => {} };
+
+/**
+ * Connect while the component is mounted, and connect anew when `url`, `guest` or a token that is a string changes.
+ * See react.d.ts.
+ */
+export function useHubbub(options) {
+  const [connection, setConnection] = useState(CLOSED);
+  const latest = useRef(options); // so that a token function that closes over new state is the one that is called
+  useEffect(() => {
+    latest.current = options;
+  });
+  const { url, guest, token } = options;
+  const tokenKey = typeof token === 'function' ? 'function' : token;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: these three decide who connects where
+  useEffect(() => {
+    const { url: server, ...rest } = latest.current;
+    const renewable = typeof rest.token === 'function' && { token: () => latest.current.token() };
+    const listeners = new Set();
+    const listen = (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    };
+    let hub;
+    let unmounted = false;
+    const show = (error = null) => {
+      if (!unmounted) setConnection({ hub, state: hub.state, user_id: hub.user_id, error, listen });
+    };
+    const hear = (event) => {
+      for (const listener of [...listeners]) listener(event);
+      if (event.type === 'error') show(event);
+      else if (event.type === 'success' || event.type === 'reconnect') show();
+      else if (event.type === 'close') setTimeout(() => setConnection((now) => (now.hub === hub ? { ...now, state: hub.state } : now)));
+    };
+    try {
+      hub = new Hubbub(server, { ...rest, ...renewable });
+    } catch (error) {
+      setConnection({ ...CLOSED, error });
+      return undefined;
+    }
+    hub.connectRealtime(hear).then(() => show(), show);
+    show();
+    return () => {
+      unmounted = true;
+      setConnection(CLOSED);
+      hub.closeRealtime();
+    };
+  }, [url, guest, tokenKey]);
+  return connection;
+}
+
+const NOT_JOINED = { group: null, messages: [], members: [], joined: false, error: null };
+
+/** Join `group` while the component is mounted: its messages, its members, and a function to post. See react.d.ts. */
+export function useRealtimeGroup(connection, group, { history = 0, limit = 500 } = {}) {
+  const { hub, listen, user_id } = connection;
+  const [shown, setShown] = useState(NOT_JOINED);
+  const identified = user_id !== null; // from the first connection on; after that the client rejoins by itself
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another history or limit is for the next group
+  useEffect(() => {
+    if (!hub || !identified || !group) return undefined;
+    let left = false;
+    const update = (change) => {
+      if (!left) setShown((before) => ({ ...before, ...change(before) }));
+    };
+    const members = trackMembers(hub, group, (list) => update(() => ({ members: list })));
+    const stop = listen((event) => {
+      const about = event.type === 'gap' ? event.group : event.sender_rid;
+      if (event.type === 'success') members.list();
+      else if (about !== group) return;
+      else if (event.type === 'notice') members.note(event);
+      else update(({ messages }) => ({ messages: [...messages, event].slice(-limit) }));
+    });
+    setShown({ ...NOT_JOINED, group });
+    hub.joinRealtime({ group, history }).then(
+      () => {
+        update(() => ({ joined: true }));
+        members.list();
+      },
+      (error) => update(() => ({ error })),
+    );
+    return () => {
+      left = true;
+      stop();
+      members.stop();
+      setShown(NOT_JOINED);
+      if (hub.state !== 'closed') hub.joinRealtime(null).catch(() => {}); // not connected any more: nothing to leave
+    };
+  }, [hub, identified, group]);
+
+  const post = useCallback(
+    async (message, options) => {
+      if (!hub || !group) throw new Error('Not in a group. Wait until "joined" is true before calling post().');
+      return hub.postRealtime(message, { group }, options);
+    },
+    [hub, group],
+  );
+  return { ...(shown.group === group ? shown : NOT_JOINED), post };
+}
+
+/**
+ * Keep the sorted user ids of a group: listed once after each (re)connect, then changed by notices. A notice that
+ * arrives during the listing is applied to its result again, which changes nothing if the result has it already.
+ */
+function trackMembers(hub, group, show) {
+  const members = new Set();
+  let pending = null; // notices since the listing began
+  let stopped = false;
+  const apply = ({ code, sender, user_connections }) => {
+    if (code === 'USER_JOINED') members.add(sender);
+    else if (user_connections === 0) members.delete(sender);
+  };
+  const publish = () => show([...members].sort());
+
+  async function list() {
+    const notices = [];
+    pending = notices;
+    try {
+      const found = [];
+      for (let end = false; !end; ) {
+        const page = await hub.getRealtimeUsers({ group }, { limit: 1000, fetchMore: found.length > 0 });
+        if (stopped || pending !== notices) return; // a later listing has begun
+        found.push(...page.list);
+        end = page.endOfList;
+      }
+      members.clear();
+      for (const { user_id } of found) members.add(user_id);
+      for (const notice of notices) apply(notice);
+      publish();
+    } catch {
+      // The connection was lost or the group left: the next "success" lists again.
+    } finally {
+      if (pending === notices) pending = null;
+    }
+  }
+
+  return {
+    list,
+    note(notice) {
+      pending?.push(notice);
+      apply(notice);
+      publish();
+    },
+    stop() {
+      stopped = true;
+    },
+  };
+}

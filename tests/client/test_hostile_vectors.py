@@ -1,0 +1,85 @@
+"""Frames and answers that break the protocol: one outcome each, the same in both clients (``tests/vectors``)."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.client.connection import Call
+from hubbub.client.events import UNREADABLE, Problem
+from hubbub.client.results import Joined, Page, Sent
+from hubbub.client.rules import BACKOFF_CAP, backoff, retry_delay
+from hubbub.client.wire import Reply, read_frame, weigh
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.messages import GroupRow, UserRow, Welcome
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+KINDS: dict[str, Any] = {
+    "connect": Welcome,
+    "join": Joined,
+    "post": Sent,
+    "groups": Page[GroupRow],
+    "users": Page[UserRow],
+}
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((VECTORS / name).read_text())
+    return found
+
+
+def outcome(frame: str) -> str:
+    read = read_frame(frame)
+    if isinstance(read, Problem) and read.code == UNREADABLE:
+        return "unreadable"
+    if isinstance(read, Reply):
+        return "failed" if read.error else "reply"
+    return "ignored" if read is None else "event"
+
+
+@pytest.mark.parametrize("row", rows("hostile_frames.json"), ids=lambda row: row["frame"])
+def test_a_frame_has_one_outcome(row: dict[str, Any]) -> None:
+    assert outcome(row["frame"]) == row["outcome"]
+
+
+@pytest.mark.parametrize("row", rows("hostile_replies.json"), ids=str)
+async def test_an_answer_is_understood_or_fails_the_call(row: dict[str, Any]) -> None:
+    call = Call({"do": row["do"]}, KINDS[row["do"]])
+    call.settle(Reply(1, msgspec.Raw(json.dumps(row["ok"]).encode()), None))
+    error = call.future.exception()
+    assert (error is None) == row["fits"]
+    if isinstance(error, CommandError):
+        assert error.code == ErrorCode.INTERNAL
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+NAMES = st.sampled_from(["id", "ok", "error", "type", "message", "seq", "sender_rid", "position", "after", "ticket"])
+TYPES = st.sampled_from(["message", "private", "notice", "gap", "restart", "later"])
+
+
+@given(st.dictionaries(NAMES, json_values | TYPES) | json_values | st.text())
+def test_nothing_is_raised_whatever_comes(frame: Any) -> None:
+    text = frame if isinstance(frame, str) else json.dumps(frame)
+    assert outcome(text) in {"unreadable", "ignored", "event", "reply", "failed"}
+    assert weigh(text) >= len(text)
+
+
+@given(st.floats() | st.none(), st.floats(0, 1), st.integers(1, 10_000), st.sampled_from([1001, 1006, 4002, 4999]))
+def test_nothing_that_a_server_says_makes_a_retry_sooner(
+    told: float | None, random: float, attempt: int, code: int
+) -> None:
+    delay = retry_delay(code, attempt, random, told)
+    assert math.isfinite(delay)
+    assert backoff(attempt, random) <= delay <= BACKOFF_CAP
+    assert 0 <= retry_delay(code, 0, random, told) <= BACKOFF_CAP

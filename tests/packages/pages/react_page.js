@@ -1,0 +1,31 @@
+// The hooks in a page, without JSX so that every tool can build it. The buttons change what the hooks are given.
+import { createElement as h, StrictMode, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+import { useHubbub, useRealtimeGroup } from 'hubbub-client/react';
+
+const server = new URLSearchParams(location.search).get('server');
+
+function Chat() {
+  const [group, setGroup] = useState('one');
+  const [guest, setGuest] = useState('ada');
+  const connection = useHubbub({ url: server, guest });
+  const { messages, members, post, joined, error } = useRealtimeGroup(connection, group, { history: 5, limit: 3 });
+  const text = (each) => (each.type === 'message' ? `${each.sender}: ${each.message}` : 'gap');
+  return h('main', null,
+    h('output', { id: 'state' }, connection.state),
+    h('output', { id: 'error' }, String(connection.error?.message ?? error?.message ?? '')),
+    h('output', { id: 'joined' }, joined ? `joined ${group}` : 'not joined'),
+    h('output', { id: 'members' }, members.join(' ')),
+    h('ol', null, messages.map((each) => h('li', { key: each.seq ?? 'gap' }, text(each)))),
+    h('button', { onClick: () => post('hello') }, 'post'),
+    h('button', { onClick: () => setGroup('two') }, 'two'),
+    h('button', { onClick: () => setGroup(null) }, 'leave'),
+    h('button', { onClick: () => setGuest('bea') }, 'rename'));
+}
+
+function Page() {
+  const [mounted, setMounted] = useState(true);
+  return h(StrictMode, null, mounted && h(Chat), h('button', { onClick: () => setMounted(false) }, 'unmount'));
+}
+
+createRoot(document.getElementById('root')).render(h(Page));
