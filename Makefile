@@ -63,7 +63,7 @@ docs: $(VENV)/documented
 	@if command -v npm >/dev/null; then cd tests/docs && { cmp -s package-lock.json node_modules/.installed || \
 	  { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }; \
 	else echo "no npm here: the pages will load Mermaid from unpkg.com"; fi
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@said=$$(NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 	@echo "site/index.html"
 
 # make asyncapi    write docs/reference/asyncapi.yaml anew, from the structs of the wire protocol

@@ -116,7 +116,7 @@ async def test_built_pages_work(
         page = project / "main.js"
         page.write_text(page.read_text().replace("'hubbub-client'", "'./hubbub.js'"))
     with served(build(project, "main.js")) as origin:
-        server = await start(origins=[origin])
+        server = await start(origins=(origin,))
         person = await come(browser, f"{origin}/?server={server.url}", "builder")
         await expect(person.page.locator("#root")).to_have_text("builder: hello from a bundle")
         assert person.complaints == []

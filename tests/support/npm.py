@@ -81,10 +81,11 @@ def esbuild(project: Path, entry: str) -> Path:
     """Build with esbuild into one module for browsers."""
     options = ("--bundle", "--format=esm", "--target=es2022", "--minify", "--define:process.env.NODE_ENV='production'")
     run("node_modules/.bin/esbuild", entry, *options, "--outfile=dist/bundle.js", cwd=project)
-    return _page(project)
+    return page_of_bundle(project)
 
 
-def _page(project: Path) -> Path:
+def page_of_bundle(project: Path) -> Path:
+    """Make the page for dist/bundle.js; return the folder to serve."""
     page = re.sub(r"\./main\.js", "./bundle.js", (project / "index.html").read_text())
     (project / "dist/index.html").write_text(page)
     return project / "dist"
