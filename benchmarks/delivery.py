@@ -1,7 +1,7 @@
 """Put "nothing lost without a word" to the proof: ``benchmarks/delivery.py WHAT [valkey]``, WHAT a scenario below.
 
 Servers are processes of their own, clients are the Python client, and what they heard is judged afterwards by
-``tests/histories.py``, which asks no server. A run in which no fault took place fails.
+``tests/support/delivery_check.py``, which asks no server. A run in which no fault took place fails.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from delivery_rolling import rolling
 from delivery_stores import stores
 from load_server import Target, serving
 
-from network import FAULTS, Proxy
-from store import Store
+from support.faulty_proxy import FAULTS, FaultyProxy
+from support.store import Store
 
 
 # How long a client waits before it comes back grows when it is cut again and again, as here. So that there is something
@@ -36,7 +36,7 @@ def soon(*_: object) -> float:
     return random.uniform(0, 0.1)
 
 
-quick = mock.patch("hubbub.client.keeper.retry_delay", soon)
+quick = mock.patch("hubbub.client.reconnecting.retry_delay", soon)
 
 
 @contextmanager
@@ -50,10 +50,10 @@ def cluster(number: int, shared: bool) -> Iterator[list[Target]]:
 
 
 @asynccontextmanager
-async def network(*targets: Target) -> AsyncIterator[list[Proxy]]:
+async def network(*targets: Target) -> AsyncIterator[list[FaultyProxy]]:
     """A way to each server that can fail."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(Proxy("127.0.0.1", target.port)) for target in targets]
+        yield [await stack.enter_async_context(FaultyProxy("127.0.0.1", target.port)) for target in targets]
 
 
 @quick

@@ -12,7 +12,7 @@ from pathlib import Path
 from delivery_judge import LIMITS, Listener, Posts, begin
 from load_server import Target, serving
 
-from store import Store
+from support.store import Store
 
 OFF = ("--history-messages", "0", "--inbox-messages", "0")
 SHAPES = {"5 groups of 20": (5, 20, 400), "100 groups of 2": (100, 2, 1500)}

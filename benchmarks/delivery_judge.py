@@ -15,9 +15,9 @@ from typing import Any
 sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent / "abuse")]
 
 import hubbub
-from histories import Verdict, judge
-from hubbub.auth import make_token
+from hubbub.auth.authenticator import make_token
 from hubbub.client import Client, Connected, Event, Gap, Message, Notice, Reconnecting
+from support.delivery_check import Verdict, judge
 
 LIMITS = ("--rate-limit", "0", "--shutdown-timeout", "0", "--drain-spread", "0", "--log-level", "error")
 NEVER = 1_000_000

@@ -15,7 +15,7 @@ from delivery_judge import LIMITS, Listener, Posts, begin, report, until, verdic
 from load_server import Target, serving
 
 from hubbub.messages import Position
-from store import Store
+from support.store import Store
 
 CROWDS = 2
 """Processes that the clients are in: as many as this machine has cores."""

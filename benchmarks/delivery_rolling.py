@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, ExitStack
 from delivery_judge import Listener, Posts, begin, level, report, until, verdict
 from load_server import serving
 
-from network import Proxy
-from store import Store
+from support.faulty_proxy import FaultyProxy
+from support.store import Store
 
 SECRET = "0123456789abcdef0123456789abcdef"
 LIMIT = 3.0
@@ -26,7 +26,7 @@ async def rolling(shared: bool, rounds: int = 10, clients: int = 300) -> None:
         options = ("--rate-limit", "0", "--log-level", "error", "--secret", SECRET, "--backend", store.url())
         nodes = [running.enter_context(serving(*options)) for _ in range(3)]
         async with AsyncExitStack() as network:
-            ways = [await network.enter_async_context(Proxy("127.0.0.1", node.port)) for node in nodes]
+            ways = [await network.enter_async_context(FaultyProxy("127.0.0.1", node.port)) for node in nodes]
             listeners = [
                 Listener(ways[number % 3].url, f"u{number}", f"g{number % 10}", SECRET) for number in range(clients)
             ]

@@ -13,8 +13,8 @@ from delivery_judge import LIMITS, Listener, Posts, begin, level, report, verdic
 from load_server import serving
 
 import hubbub
-from network import Proxy
-from store import Store
+from support.faulty_proxy import FaultyProxy
+from support.store import Store
 
 
 async def stores(shared: bool, rounds: int = 4) -> None:
@@ -22,7 +22,7 @@ async def stores(shared: bool, rounds: int = 4) -> None:
     times: Counter[str] = Counter()
     worst: dict[str, float] = {}
     with Store() as store, ExitStack() as running:
-        async with Proxy("127.0.0.1", store.port) as link:
+        async with FaultyProxy("127.0.0.1", store.port) as link:
             options = (*LIMITS, "--backend")
             ways = [store.url(), store.url().replace(str(store.port), link.url.rpartition(":")[2])]
             # In threads: the way to the store is a part of this program.
@@ -59,14 +59,14 @@ async def answered(listener: Listener) -> None:
             await asyncio.sleep(0.01)
 
 
-async def empty(store: Store, _link: Proxy) -> int:
+async def empty(store: Store, _link: FaultyProxy) -> int:
     """Kill the store, and start it with nothing."""
     store.kill()
     await store_lost(store, keep=False)
     return 1
 
 
-async def tail(store: Store, _link: Proxy) -> int:
+async def tail(store: Store, _link: FaultyProxy) -> int:
     """Let it come back without its last messages, as a replica would that takes over too late."""
     await store.run("SAVE")
     await asyncio.sleep(0.3)
@@ -83,7 +83,7 @@ async def store_lost(store: Store, *, keep: bool) -> None:
     store.start()
 
 
-async def frozen(store: Store, _link: Proxy) -> int:
+async def frozen(store: Store, _link: FaultyProxy) -> int:
     """Stop it for longer than the nodes wait."""
     store.signal(signal.SIGSTOP)
     await asyncio.sleep(2.0)
@@ -91,12 +91,12 @@ async def frozen(store: Store, _link: Proxy) -> int:
     return 1
 
 
-async def killed(store: Store, _link: Proxy) -> int:
+async def killed(store: Store, _link: FaultyProxy) -> int:
     """Let the store cut the connections that listen; return how many it were."""
     return cast(int, await store.run("CLIENT", "KILL", "TYPE", "pubsub"))
 
 
-async def overflow(store: Store, _link: Proxy) -> int:
+async def overflow(store: Store, _link: FaultyProxy) -> int:
     """Let the store cut who does not take what is published in time: its bound is one byte for a moment."""
     before = await connections(store)
     await store.run("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1 0 0")
@@ -111,7 +111,7 @@ async def connections(store: Store) -> int:
     return int(info.partition(b"client_output_buffer_limit_disconnections:")[2].split()[0])
 
 
-async def link_down(_store: Store, link: Proxy) -> int:
+async def link_down(_store: Store, link: FaultyProxy) -> int:
     """Cut one node off the store, for longer than it waits."""
     before = link.faults["blackhole"]
     link.strike("blackhole")

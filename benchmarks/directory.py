@@ -15,8 +15,8 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 
-from hubbub.directory import Directory, parse_query
-from hubbub.identity import Identity
+from hubbub.auth.identity import Identity
+from hubbub.groups.directory import Directory, parse_query
 from hubbub.messages import Groups, Page
 
 FEW = 1_000

@@ -20,13 +20,13 @@ TIMEOUT = 180
 """Seconds for the tests of one mutant. One that hangs them has been noticed."""
 
 CONTRACT = "tests/backends/test_contract.py"
-FAULTS = "tests/backends/test_valkey_faults.py"
+FAULTS = "tests/backends/valkey/test_faults.py"
 SEAM = "tests/backends/test_seam.py"
-HISTORY = "tests/test_history.py"
-RESUME = "tests/test_resume.py"
+HISTORY = "tests/groups/test_history.py"
+RESUME = "tests/system/test_resume.py"
 ABSENCES = "tests/backends/test_absences_contract.py"
-DRAIN = "tests/backends/test_valkey_drain.py"
-TAIL = "tests/backends/test_valkey_tail.py"
+DRAIN = "tests/backends/valkey/test_drain.py"
+TAIL = "tests/backends/valkey/test_tail.py"
 ENDED = "tests/abuse/test_ended_rights.py"
 BANS = "tests/backends/test_bans_contract.py"
 KEPT_OUT = "tests/abuse/test_kept_out.py"
@@ -64,7 +64,7 @@ MUTANTS = [
            "if listening < least:", "if listening < 0:", CONTRACT),
     Mutant("the answer is read before the group is heard", "commands.py",
            "        frames, gap = self._frames(session, replay)\n",
-           "        self._hub.leave(session)\n        import asyncio\n        await asyncio.sleep(0)\n"
+           "        self._fanout.leave(session)\n        import asyncio\n        await asyncio.sleep(0)\n"
            "        self._stay(session, group)\n        frames, gap = self._frames(session, replay)\n", SEAM),
     Mutant("the group is heard before the history is read", "commands.py",
            "        try:\n            replay = await self._backend.join",
@@ -83,7 +83,7 @@ MUTANTS = [
     Mutant("each attempt of a post is another post", "client/client.py",
            "if key is None:\n", "if False:\n", "tests/client"),
     Mutant("the browser client hears doubles", "web/hubbub.js",
-           "if (seq <= last.seq) return;", "", "tests/test_web_client.py"),
+           "if (seq <= last.seq) return;", "", "tests/system/test_web_client.py"),
     Mutant("a store that lost its tail goes on in the same epoch", "backends/valkey/scripts/revive.lua",
            "if redis.call('GET', P .. 'run') ~= run then", "if redis.call('EXISTS', P .. 'run') == 0 then", TAIL),
     Mutant("what came while the store was away is not asked for", "backends/valkey/presence.py",
@@ -98,7 +98,7 @@ MUTANTS = [
            "for group, user in self._absences.over(now):\n            self._stayed_away(group, user, now)\n",
            "self._absences.over(now)\n", ABSENCES),
     Mutant("a ticket outlives its token", "tickets.py",
-           'min(claims["exp"], identity.expires or 0)', 'claims["exp"]', "tests/test_tickets.py"),
+           'min(claims["exp"], identity.expires or 0)', 'claims["exp"]', "tests/auth/test_tickets.py"),
     Mutant("newcomers come in as fast as they like", "admission.py",
            "(SLOWER if busy else FASTER)", "FASTER", "tests/test_admission.py"),
     Mutant("who is closed goes on hearing", "session.py",

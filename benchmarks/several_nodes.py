@@ -29,11 +29,11 @@ from store_modes import cluster_failover, cluster_pages, faults, memory, model, 
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.scripts import load_scripts
-from hubbub.directory import parse_query
 from hubbub.errors import CommandError
-from hubbub.history import Window
+from hubbub.groups.directory import parse_query
+from hubbub.groups.history import Window
 from hubbub.messages import Groups
-from store import Store
+from support.store import Store
 
 
 class NodeProcess:
@@ -60,7 +60,7 @@ async def start_node(backend: str) -> NodeProcess:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hubbub.cli", "serve", "--config", os.devnull, "--port", "0", "--rate-limit", "0",
         "--log-level", "error", "--backend", backend, "--max-connections-per-user", "5000", "--shutdown-timeout", "0",
-        "--drain-spread", "0", "--absence", "0",  # so that who goes is announced at once
+        "--drain-spread", "0", "--restart-grace", "0",  # so that who goes is announced at once
         stdout=asyncio.subprocess.PIPE,
     )
     # fmt: on
@@ -198,7 +198,7 @@ async def kill(rounds: int = 20, members: int = 1000, groups: int = 20, number: 
 
 
 async def sigterm() -> None:
-    """End one of three nodes as an operator does."""
+    """FakeLink one of three nodes as an operator does."""
     await kill(rounds=5, number=signal.SIGTERM)
 
 

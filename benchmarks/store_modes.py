@@ -8,16 +8,17 @@ import statistics
 import time
 from contextlib import suppress
 
-import store_faults
 from backends.test_valkey_model import World
-from cluster import ClusterStore
+
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.cluster import BUCKETS
-from hubbub.directory import parse_query
 from hubbub.errors import CommandError
+from hubbub.groups.directory import parse_query
 from hubbub.messages import Groups, Message, UserRow
-from store import Store
+from support import store_faults
+from support.cluster import ClusterStore
+from support.store import Store
 
 
 def summary(values: list[float], unit: str = "ms", factor: float = 1000) -> str:

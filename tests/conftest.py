@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from helpers import SECRET, Peer, Raw, open_peer, open_raw
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
 
 @pytest.fixture

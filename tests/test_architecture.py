@@ -7,106 +7,36 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "src" / "hubbub"
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "hubbub"
 
-# From the ground up. A module may import those above its line, never those below.
-ORDER = [
-    "errors",
-    "log_throttle",
-    "settings",
-    "messages",
-    "patterns",
-    "identity",
-    "limits",
-    "rate",
-    "budget",
-    "waiting",
-    "query",
-    "directory",
-    "cursors",
-    "roster",
-    "history",
-    "keys",
-    "budgets",
-    "absences",
-    "bans",
-    "admission",
-    "hub",
-    "dialects.base",
-    "dialects.v1",
-    "dialects.skapi",
-    "session",
-    "backends.base",
-    "backends.memory",
-    "backends.valkey.address",
-    "backends.valkey.keys",
-    "backends.valkey.streams",
-    "backends.valkey.scripts",
-    "backends.valkey.connection",
-    "backends.valkey.servers",
-    "backends.valkey.cluster",
-    "backends.valkey.link",
-    "backends.valkey.heartbeat",
-    "backends.valkey.listing",
-    "backends.valkey.envelope",
-    "backends.valkey.places",
-    "backends.valkey.hearing",
-    "backends.valkey.wrong_keys",
-    "backends.valkey.presence",
-    "backends.valkey.crossing",
-    "backends.valkey.finding",
-    "backends.valkey.backend",
-    "claims",
-    "jwks",
-    "auth",
-    "tickets",
-    "skapi_tokens",
-    "counters",
-    "services",
-    "commands",
-    "node",
-    "transports",
-    "server",
-    "client",
-    "cli",
-    "__main__",
-]
+LAYOUT = (ROOT / "docs" / "design.md").read_text().split("```")[1].splitlines()
 
-# No loop, socket or clock of their own: time, scheduling and writing are passed in.
-PURE = [
-    "errors",
-    "messages",
-    "patterns",
-    "identity",
-    "limits",
-    "rate",
-    "budget",
-    "waiting",
-    "query",
-    "directory",
-    "cursors",
-    "roster",
-    "history",
-    "keys",
-    "budgets",
-    "absences",
-    "bans",
-    "admission",
-    "hub",
-    "dialects",
-    "session",
-]
+
+def layout() -> dict[str, str]:
+    """Return the modules in the order of docs/design.md, each with the heading that it stands under."""
+    heading, found = "", {}
+    for line in LAYOUT:
+        if line.startswith("# "):
+            heading = line
+        elif line.strip():
+            found[line.split()[0].removesuffix(".py").replace("/", ".")] = heading
+    return found
+
+
+ORDER = list(layout())
+PURE = [name for name, heading in layout().items() if heading.endswith("(pure)")]
 IMPURE_MODULES = {"asyncio", "socket", "time", "threading", "selectors", "ssl", "uvloop", "uvicorn", "starlette"}
 
 
 def modules() -> dict[str, Path]:
+    """Return our modules; the ``__init__.py`` of a package only if it imports something of ours."""
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
-        name = (
-            ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
-        )
-        if name:
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        if path.name != "__init__.py" or ours(path):
             found[name] = path
+    del found["__init__"]  # the public names, imported when first used
     return found
 
 
@@ -121,34 +51,36 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def rank(name: str) -> int | None:
-    """Return the line in `ORDER` of a module or of the package that it is in."""
-    while name:
-        if name in ORDER:
-            return ORDER.index(name)
-        name = name.rpartition(".")[0]
-    return None
+def ours(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports."""
+    found = set()
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "hubbub" and len(parts) > 1:
+            file = SOURCE.joinpath(*parts[1:])
+            if file.with_suffix(".py").is_file():
+                found.add(".".join(parts[1:]))
+            elif (file / "__init__.py").is_file():
+                found.add(".".join([*parts[1:], "__init__"]))
+    return found
 
 
-def test_every_module_has_its_place() -> None:
-    packages = {name for name in modules() if any(other.startswith(f"{name}.") for other in ORDER)}
-    assert [name for name in modules() if rank(name) is None and name not in packages] == []
+def test_the_layout_names_every_module_once() -> None:
+    assert set(ORDER) == set(modules())
+    assert len([line for line in LAYOUT if line.strip() and not line.startswith("#")]) == len(ORDER)
 
 
 @pytest.mark.parametrize("name", modules())
-def test_imports_point_down(name: str) -> None:
-    own = rank(name)
-    for imported in imports(modules()[name]):
-        if imported.startswith("hubbub."):
-            other = rank(imported.removeprefix("hubbub."))
-            assert own is None or other is None or other <= own, f"{name} must not import {imported}"
+def test_no_import_points_down(name: str) -> None:
+    for other in ours(modules()[name]) & set(ORDER) - {name}:
+        assert ORDER.index(other) < ORDER.index(name), f"{name} must not import {other}: see docs/design.md"
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if name.split(".")[0] in PURE])
+@pytest.mark.parametrize("name", PURE)
 def test_pure_modules_do_no_io(name: str) -> None:
     assert {imported.split(".")[0] for imported in imports(modules()[name])} & IMPURE_MODULES == set()
 
 
 def test_one_place_runs_the_websocket_library() -> None:
     servers = {name for name, path in modules().items() if "websockets.server" in imports(path)}
-    assert servers == {"transports.strict"}
+    assert servers == {"transports.websocket.strict"}

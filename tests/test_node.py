@@ -1,6 +1,6 @@
 """The operations, as a state machine of connections that join, leave, switch, post and drop, against a model.
 
-The model knows nothing of hub, backend or directory: it keeps plain dictionaries and writes down, frame by frame, what
+The model knows nothing of fan-out, backend or directory: it keeps plain dictionaries and records, frame by frame, what
 each connection has to hear.
 """
 
@@ -13,19 +13,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ends import End, turn
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.memory import MemoryBackend
-from hubbub.hub import SHARED_FROM
+from hubbub.fanout import SHARED_FROM
 from hubbub.messages import notice
 from hubbub.node import Node
 from hubbub.settings import Settings
+from support.fake_link import FakeLink, turn
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 GROUPS = st.sampled_from(["a", "b", "ü-\U0001f600"])
 
 
-class Person(End):
+class Person(FakeLink):
     """An end with what the model knows of it."""
 
     def __init__(self, number: int, node: Node) -> None:
@@ -144,7 +144,7 @@ class NodeMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.ends)
     @rule(data=st.data(), user=USERS, exactly=st.booleans())
-    def whisper(self, data: st.DataObject, user: str, exactly: bool) -> None:
+    def post_to_user(self, data: st.DataObject, user: str, exactly: bool) -> None:
         end = data.draw(st.sampled_from(self.ends))
         end.say(id=5, do="post", to={"user_id": user} if exactly else user, message=1)
         own = [other for other in self.ends if other.user == user]
@@ -207,9 +207,9 @@ class NodeMachine(RuleBasedStateMachine):
         for end in list(self.ends):
             end.session.lost()
         self.tick()
-        hub, backend = self.node.hub, self.node.backend
+        fanout, backend = self.node.fanout, self.node.backend
         assert isinstance(backend, MemoryBackend)
-        assert (hub.connections, hub.users, hub.groups, self.node.sessions) == ({}, {}, {}, {})
+        assert (fanout.connections, fanout.users, fanout.groups, self.node.sessions) == ({}, {}, {}, {})
         assert self.loop.run_until_complete(backend.count()) == (0, 0)
         self.loop.close()
 
@@ -224,13 +224,13 @@ TestNode = NodeMachine.TestCase
 
 async def test_what_comes_after_a_flush_does_so_while_a_large_group_has_something_to_hear() -> None:
     node = Node(Settings(), MemoryBackend(), Authenticator(Settings()))
-    ends = [End(f"c{number}", node) for number in range(SHARED_FROM + 1)]
+    ends = [FakeLink(f"c{number}", node) for number in range(SHARED_FROM + 1)]
     for end in ends:
-        node.hub.join(end.session, "a")
+        node.fanout.join(end.session, "a")
     await turn(node)
     sizes = []
-    node.hub.publish("a", notice("USER_LEFT", "a", ends[0].session.row, 0))
+    node.fanout.publish("a", notice("USER_LEFT", "a", ends[0].session.row, 0))
     node.after_tick(lambda: sizes.append(len(ends[1].written)))
-    assert node.hub.crowded
+    assert node.fanout.crowded
     await turn(node)
     assert sizes == [len(ends[1].written)] != [0]

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from helpers import PATIENCE, SECRET, Raw, open_peer, token
 from hubbub.errors import Close, SettingsError
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import PATIENCE, SECRET, Raw, open_peer, token
 
 
 async def test_it_answers_as_soon_as_it_is_entered() -> None:
@@ -75,7 +75,7 @@ async def test_stopping_tells_everybody_to_come_back_and_leaves_nothing() -> Non
         node = server.node
         server.stop()
         assert {await peer.closed() for peer in peers} == {Close.GOING_AWAY}
-    assert (node.sessions, node.hub.connections, node.hub.groups, node.tasks) == ({}, {}, {}, set())
+    assert (node.sessions, node.fanout.connections, node.fanout.groups, node.tasks) == ({}, {}, {}, set())
     assert await node.backend.count() == (0, 0)
     async with asyncio.timeout(PATIENCE):
         while asyncio.all_tasks() - tasks:
@@ -152,8 +152,8 @@ async def test_too_many_for_the_open_files_are_refused(raw: Callable[..., Awaita
     """At the limit all others go on; those just above it hear why when they ask, or in a second; the rest at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hubbub.server._most_connections", lambda: 3)
-        patch.setattr("hubbub.transports.http_protocol.SPARE_CONNECTIONS", 2)
-        patch.setattr("hubbub.transports.http_protocol.REFUSAL_TIMEOUT", 0.1)
+        patch.setattr("hubbub.transports.http.protocol.SPARE_CONNECTIONS", 2)
+        patch.setattr("hubbub.transports.http.protocol.REFUSAL_TIMEOUT", 0.1)
         async with Server(Settings(port=0)) as server:
             ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
             inside = [await raw(server) for _ in range(3)]

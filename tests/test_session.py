@@ -8,20 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from ends import End, turn
-from hubbub.auth import Authenticator, make_token
+from hubbub.auth.authenticator import Authenticator, make_token
+from hubbub.auth.identity import Identity
 from hubbub.backends.memory import MemoryBackend
+from hubbub.command_queue import MAX_WAITING
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
-from hubbub.history import Replay
-from hubbub.identity import Identity
+from hubbub.groups.history import Replay
 from hubbub.messages import Position, Private, UserRow
 from hubbub.node import Node
-from hubbub.rate import PATIENCE
+from hubbub.rate_limit import PATIENCE
 from hubbub.session import CLOSE_TIMEOUT, SLOW_TIMEOUT
 from hubbub.settings import Settings
-from hubbub.waiting import MAX_WAITING
+from support.fake_link import FakeLink, turn
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -32,13 +32,13 @@ def make(backend: MemoryBackend | None = None, wall: float = 1000.0, **options: 
     return Node(settings, backend, Authenticator(settings, now=lambda: wall), wall=lambda: wall)
 
 
-def enter(node: Node, guest: str = "ada") -> End:
-    end = End(f"c{len(node.sessions)}", node)
+def enter(node: Node, guest: str = "ada") -> FakeLink:
+    end = FakeLink(f"c{len(node.sessions)}", node)
     end.say(id=0, do="connect", guest=guest)
     return end
 
 
-async def frames(end: End) -> list[dict[str, Any]]:
+async def frames(end: FakeLink) -> list[dict[str, Any]]:
     """Return what the end hears in this tick."""
     before = len(end.heard())
     await turn(end.node)
@@ -46,14 +46,14 @@ async def frames(end: End) -> list[dict[str, Any]]:
 
 
 async def test_nothing_but_connect_before_it_is_known_who_asks() -> None:
-    end = End("c", make())
+    end = FakeLink("c", make())
     for command in ("join", "groups"):
         end.say(id=1, do=command, group="g")
     assert [frame["error"]["code"] for frame in await frames(end)] == ["UNAUTHORIZED"] * 2
 
 
 async def test_unidentified_connections_are_closed() -> None:
-    end = End("c", make(identify_timeout=5))
+    end = FakeLink("c", make(identify_timeout=5))
     end.session.tick(end.born + 4.9)
     assert end.closed == []
     end.session.tick(end.born + 5)
@@ -71,9 +71,9 @@ async def test_who_reads_too_slowly_has_less_time_to_answer_the_close() -> None:
 
 async def test_who_stops_saying_that_it_is_still_here_is_closed() -> None:
     node = make()
-    ends = [End(f"c{number}", node, Wire(Skapi(), bytes)) for number in range(3)]
+    ends = [FakeLink(f"c{number}", node, Wire(Skapi(), bytes)) for number in range(3)]
     for end in ends:
-        end.session.enter(Identity("ada"))
+        end.session.adopt(Identity("ada"))
     now, (steady, forgotten, program) = ends[0].born, ends
     steady.say(action="keepAlive")
     forgotten.say(action="keepAlive")
@@ -89,7 +89,7 @@ async def test_who_stops_saying_that_it_is_still_here_is_closed() -> None:
 
 
 async def test_who_does_not_answer_the_close_is_cut() -> None:
-    end = End("c", make(identify_timeout=5))
+    end = FakeLink("c", make(identify_timeout=5))
     end.session.tick(end.born + 5)
     end.session.tick(end.born + 5 + CLOSE_TIMEOUT - 0.1)
     assert not end.aborted
@@ -116,7 +116,7 @@ async def test_the_idle_are_pinged_and_the_dead_are_closed() -> None:
 
 async def test_a_connection_ends_with_its_token() -> None:
     node = make(secret=SECRET)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(id=1, do="connect", token=make_token("ada", SECRET, ttl=20, now=1000.0))
     assert (await frames(end))[0]["ok"]["expires"] == 1020.0
     now = node.now()
@@ -128,7 +128,7 @@ async def test_a_connection_ends_with_its_token() -> None:
 
 async def test_a_new_token_prolongs_the_connection() -> None:
     node = make(secret=SECRET)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(id=1, do="connect", token=make_token("ada", SECRET, ttl=20, now=1000.0))
     end.say(id=2, do="connect", token=make_token("ada", SECRET, ttl=90, now=1000.0))
     end.session.tick(node.now() + 21)
@@ -140,7 +140,7 @@ async def test_a_new_token_prolongs_the_connection() -> None:
 
 async def test_a_new_token_must_belong_to_the_same_user() -> None:
     node = make(secret=SECRET)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(id=1, do="connect", token=make_token("ada", SECRET, now=1000.0))
     end.say(id=2, do="connect", token=make_token("bob", SECRET, now=1000.0))
     assert (await frames(end))[1]["error"]["code"] == "FORBIDDEN"
@@ -149,7 +149,7 @@ async def test_a_new_token_must_belong_to_the_same_user() -> None:
 
 async def test_a_new_token_that_lost_the_group_takes_the_connection_out_of_it() -> None:
     node = make(secret=SECRET)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(do="connect", token=make_token("ada", SECRET, groups=["team-*"], now=1000.0))
     end.say(do="join", group="team-1")
     assert end.session.group == "team-1"
@@ -160,7 +160,7 @@ async def test_a_new_token_that_lost_the_group_takes_the_connection_out_of_it() 
 
 async def test_rights_decide_what_is_joined_and_seen() -> None:
     node = make(secret=SECRET)
-    everyone, some = End("c1", node), End("c2", node)
+    everyone, some = FakeLink("c1", node), FakeLink("c2", node)
     everyone.say(do="connect", token=make_token("ada", SECRET, now=1000.0))
     everyone.say(do="join", group="private")
     some.say(do="connect", token=make_token("bob", SECRET, groups=["team-*"], now=1000.0))
@@ -292,7 +292,7 @@ async def settle(node: Node) -> None:
 async def test_with_a_backend_that_waits_commands_keep_their_order() -> None:
     backend = Slow()
     node = make(backend)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(id=0, do="connect", guest="ada")
     end.say(id=1, do="join", group="g")
     end.say(id=2, do="post", to="g", message="hi")
@@ -309,7 +309,7 @@ async def test_with_a_backend_that_waits_commands_keep_their_order() -> None:
 async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     backend = Slow()
     node = make(backend, rate_limit=0)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(id=0, do="connect", guest="ada")
     await settle(node)
     end.say(id=1, do="join", group="g")
@@ -325,7 +325,7 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
 async def test_nothing_is_written_to_who_is_gone_even_while_its_command_waits() -> None:
     backend = Slow()
     node = make(backend)
-    ada, bob = End("ada", node), End("bob", node)
+    ada, bob = FakeLink("ada", node), FakeLink("bob", node)
     for end in (ada, bob):
         end.say(id=0, do="connect", guest="ada")
     await settle(node)
@@ -333,7 +333,7 @@ async def test_nothing_is_written_to_who_is_gone_even_while_its_command_waits() 
     await asyncio.sleep(0)
     written = ada.written
     ada.session.lost()  # from here on the transport refuses every write, and with it all that stand behind it
-    assert await backend.whisper("ada", Private(msgspec.Raw(b"1"), "eve", None)) == 1
+    assert await backend.post_to_user("ada", Private(msgspec.Raw(b"1"), "eve", None)) == 1
     await turn(node)
     assert (ada.written, bob.heard()[-1]["type"]) == (written, "private")
     backend.gate.set()
@@ -344,7 +344,7 @@ async def test_nothing_is_written_to_who_is_gone_even_while_its_command_waits() 
 async def test_a_connection_lost_while_it_joins_leaves_no_ghost(caplog: pytest.LogCaptureFixture) -> None:
     backend = Slow()
     node = make(backend)
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(id=0, do="connect", guest="ada")
     await settle(node)
     end.say(id=1, do="join", group="g")
@@ -354,5 +354,5 @@ async def test_a_connection_lost_while_it_joins_leaves_no_ghost(caplog: pytest.L
     backend.gate.set()
     await settle(node)
     assert await backend.count() == (0, 0)
-    assert (node.sessions, node.hub.connections, node.hub.groups) == ({}, {}, {})
+    assert (node.sessions, node.fanout.connections, node.fanout.groups) == ({}, {}, {})
     assert caplog.text == ""

@@ -68,7 +68,7 @@ class Server:
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
     def kill(self) -> None:
-        """End it at once."""
+        """FakeLink it at once."""
         self.process.kill()
         self.process.wait()
 

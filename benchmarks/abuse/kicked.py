@@ -18,7 +18,7 @@ import urllib.request
 
 from load_server import Socket, Target, serving
 
-from hubbub.auth import make_token
+from hubbub.auth.authenticator import make_token
 
 SECRET = "a secret for this attack, of 32 bytes or more"
 

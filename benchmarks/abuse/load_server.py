@@ -222,7 +222,7 @@ class Socket:
             return None
 
     def cut(self) -> None:
-        """End the connection without another word."""
+        """FakeLink the connection without another word."""
         self.socket.close()
 
     def _more(self) -> None:

@@ -51,7 +51,7 @@ class Observer:
         return done[0]
 
     def end(self) -> None:
-        """End the process."""
+        """FakeLink the process."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -13,8 +13,8 @@ import json
 import statistics
 import time
 
-from hubbub.directory import Directory, parse_query
-from hubbub.identity import Identity
+from hubbub.auth.identity import Identity
+from hubbub.groups.directory import Directory, parse_query
 from hubbub.messages import Groups
 
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from attack import Server
 
-from store import Store
+from support.store import Store
 
 NESTED = "[" + ",".join(["[]"] * 21_000) + "]"
 """64 KiB of JSON that costs as much to check as any."""

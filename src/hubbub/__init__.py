@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hubbub.auth import make_token
+    from hubbub.auth.authenticator import make_token
     from hubbub.client import Client, connect
     from hubbub.errors import CommandError, ErrorCode, HubbubError
     from hubbub.server import Server
@@ -33,7 +33,7 @@ _HOMES = {
     "Server": "hubbub.server",
     "Settings": "hubbub.settings",
     "connect": "hubbub.client",
-    "make_token": "hubbub.auth",
+    "make_token": "hubbub.auth.authenticator",
 }
 
 

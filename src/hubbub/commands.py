@@ -1,4 +1,4 @@
-"""What each command of a connection does: where hub and backend meet."""
+"""What each command of a connection does: where fan-out and backend meet."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 from uuid import UUID
 
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
+from hubbub.auth.bans import TicketUse
+from hubbub.auth.identity import Identity
+from hubbub.auth.tickets import Tickets
 from hubbub.backends.base import Backend, ImmediateBackend
-from hubbub.bans import TicketUse
-from hubbub.budget import DELIVERY
 from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
-from hubbub.history import Replay
-from hubbub.hub import Hub
-from hubbub.identity import Identity
+from hubbub.fanout import Fanout
+from hubbub.groups.history import Replay
 from hubbub.limits import check_key, check_message, check_name, check_recipient
 from hubbub.messages import (
     LEFT,
@@ -41,9 +41,9 @@ from hubbub.messages import (
     sent,
 )
 from hubbub.services import Services
-from hubbub.session import NEVER, Enter, Replayed, Session
+from hubbub.session import NEVER, AdoptIdentity, Replayed, Session
 from hubbub.settings import Settings
-from hubbub.tickets import Tickets
+from hubbub.time_budget import DELIVERY
 
 _NOWHERE = Position("", 0)
 
@@ -56,7 +56,7 @@ class Commands:
         settings: The limits.
         backend: What is shared with other nodes.
         auth: Tells who a token belongs to.
-        hub: Who is here.
+        fanout: Who is here.
         services: What the commands have in common with the HTTP API.
         counters: Where posts are counted.
         tickets: Tells who a ticket belongs to.
@@ -74,7 +74,7 @@ class Commands:
         settings: Settings,
         backend: Backend,
         auth: Authenticator,
-        hub: Hub,
+        fanout: Fanout,
         services: Services,
         counters: Counters,
         tickets: Tickets,
@@ -86,7 +86,7 @@ class Commands:
         self._settings = settings
         self._backend = backend
         self._auth = auth
-        self._hub = hub
+        self._fanout = fanout
         self._services = services
         self._counters = counters
         self._tickets = tickets
@@ -95,7 +95,7 @@ class Commands:
         self.entering: dict[Session, str] = {}
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
-            Enter: self._enter,
+            AdoptIdentity: self._adopt_identity,
             Connect: self._connect,
             Join: self._join,
             Leave: self._leave,
@@ -182,7 +182,7 @@ class Commands:
         assert command.guest is not None
         return self._auth.guest(command.guest), None
 
-    async def _enter(self, session: Session, command: Enter) -> None:
+    async def _adopt_identity(self, session: Session, command: AdoptIdentity) -> None:
         try:
             await self._take_in(session, command.identity)
         except CommandError as error:
@@ -231,7 +231,7 @@ class Commands:
     def _let_in(self, session: Session) -> bool:
         """Let the session hear what is for its user, unless it is being closed, perhaps by a kick."""
         if not session.closing:
-            self._hub.add(session)
+            self._fanout.add(session)
         return not session.closing
 
     async def _put_out(self, session: Session) -> None:
@@ -239,7 +239,7 @@ class Commands:
 
         If the store cannot be told now, the connection ends: it would stay listed where it may not be.
         """
-        self._hub.leave(session)
+        self._fanout.leave(session)
         try:
             await self._backend.leave(session.row)
         except CommandError:
@@ -261,7 +261,7 @@ class Commands:
             raise invalid(f'"history" must be 0 or more, not {command.history}.')
         before = session.group
         if before != group or command.since is not None:
-            self._hub.leave(session)  # what is delivered from here on is not for it, or part of what is replayed
+            self._fanout.leave(session)  # what is delivered from here on is not for it, or part of what is replayed
         try:
             replay = await self._backend.join(session.row, group, command.since, command.history)
         except CommandError:
@@ -274,7 +274,7 @@ class Commands:
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
         before = session.group
-        self._hub.leave(session)
+        self._fanout.leave(session)
         try:
             await self._backend.leave(session.row)
         except CommandError:
@@ -285,7 +285,7 @@ class Commands:
     def _stay(self, session: Session, group: str | None) -> None:
         """Let the session hear `group`, unless it is being closed or does already."""
         if group is not None and session.group != group and not session.closing:
-            self._hub.join(session, group)
+            self._fanout.join(session, group)
 
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
@@ -299,7 +299,7 @@ class Commands:
             return await self._services.publish(message, command.key, command.min_recipients or 0)
         assert user_id is not None
         private = Private(command.message, session.user_id, session.connection_id)
-        return sent(await self._backend.whisper(user_id, private, command.key, command.min_recipients or 0))
+        return sent(await self._backend.post_to_user(user_id, private, command.key, command.min_recipients or 0))
 
     async def _signal(self, session: Session, command: Signal) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)

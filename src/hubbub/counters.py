@@ -1,7 +1,7 @@
 """What a node has done since it started, as plain integers that are added to where things happen.
 
-Nothing here knows of Prometheus: `hubbub.transports.metrics` reads these numbers when somebody asks for them, so that
-counting costs one addition and nothing else.
+Nothing here knows of Prometheus: `hubbub.transports.http.metrics` reads these numbers when somebody asks for them,
+so that counting costs one addition and nothing else.
 """
 
 from __future__ import annotations

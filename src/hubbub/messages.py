@@ -44,7 +44,7 @@ class Connect(Command, tag="connect"):
 
 
 class Join(Command, tag="join"):
-    """Enter a group, leaving the one before; ``null`` and ``""`` only leave.
+    """AdoptIdentity a group, leaving the one before; ``null`` and ``""`` only leave.
 
     `since` is where one stopped listening; `history` how many messages to hear that were there before.
     """
@@ -240,7 +240,8 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
 class Restart(msgspec.Struct, tag_field="type", tag="restart"):
     """The server stops: the connection is closed next, and is to come back after so many seconds, to any node.
 
-    Said to one connection. With its `ticket`, if it has one, it need not prove again who it is; see `hubbub.tickets`.
+    Said to one connection. With its `ticket`, if it has one, it need not prove its identity again; see
+    `hubbub.auth.tickets`.
     """
 
     after: float

@@ -13,20 +13,20 @@ from typing import Any
 from msgspec import UNSET
 
 from hubbub.admission import Admission
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
+from hubbub.auth.identity import Identity
+from hubbub.auth.tickets import Tickets
 from hubbub.backends.base import Backend
-from hubbub.budget import Budgets
 from hubbub.commands import Commands
 from hubbub.counters import Counters
-from hubbub.cursors import Cursors
 from hubbub.errors import Close, CommandError
-from hubbub.hub import Hub
-from hubbub.identity import Identity
+from hubbub.fanout import Fanout
+from hubbub.groups.cursors import Cursors
 from hubbub.messages import Command, Connect, Gap, Notice, Private, Restart
 from hubbub.services import Services
 from hubbub.session import Session, run_now
 from hubbub.settings import Settings, secret_bytes
-from hubbub.tickets import Tickets
+from hubbub.time_budget import Budgets
 
 TICK = 0.25
 """Seconds between two looks at the sessions' deadlines."""
@@ -44,7 +44,7 @@ log = logging.getLogger("hubbub.node")
 
 
 class Node:
-    """What a process has: hub, backend, sessions. `services` is what can be asked without being connected.
+    """What a process has: fan-out, backend, sessions. `services` is what can be asked without being connected.
 
     Args:
         settings: The limits.
@@ -67,11 +67,11 @@ class Node:
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
         self.budgets = Budgets(self._later, self.now, time.perf_counter)
-        self.hub = Hub(self.after_tick)
-        self.send = self.hub.send
-        self.silence = self.hub.silence
-        self.deliver = self.hub.publish
-        self.deliver_to_connection = self.hub.signal
+        self.fanout = Fanout(self.after_tick)
+        self.send = self.fanout.send
+        self.silence = self.fanout.silence
+        self.deliver = self.fanout.publish
+        self.deliver_to_connection = self.fanout.signal
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
         self.tickets = Tickets(settings.leeway, wall, issuer=settings.issuer, audience=settings.audience)
@@ -80,7 +80,7 @@ class Node:
             settings,
             backend,
             auth,
-            self.hub,
+            self.fanout,
             self.services,
             self.counters,
             self.tickets,
@@ -134,7 +134,7 @@ class Node:
             await self._send_away(sessions[step::steps], after)
 
     async def _send_away(self, sessions: list[Session], after: float) -> None:
-        if self.settings.absence:
+        if self.settings.restart_grace:
             with suppress(CommandError):  # the store is away: then others hear that they go and come
                 await self.backend.send_off([session.row for session in sessions if session.identity is not None])
         for session in sessions:
@@ -163,7 +163,7 @@ class Node:
     def after_tick(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the sockets have been looked at once more, or twice; in the order of the calls.
 
-        This is when the hub writes. What comes in during a look shares its writes. While a large group has something
+        The fan-out writes then. What comes in during a look shares its writes. While a large group has something
         to hear, a second look spares more writes than it costs: with 20 groups of 100 a third of all work. An idle node
         is slowed down by some microseconds.
         """
@@ -171,7 +171,7 @@ class Node:
 
     def _look(self, callback: Callable[[], object]) -> None:
         # Only the flush ends the crowding, so no callback is overtaken by one that came later.
-        if self.hub.crowded:
+        if self.fanout.crowded:
             self.loop.call_soon(self.loop.call_soon, callback)
         else:
             self.loop.call_soon(callback)
@@ -209,7 +209,7 @@ class Node:
 
     def lost(self, session: Session) -> None:
         """Write nothing to the session any more, whatever it still waits for: its transport would refuse, and raise."""
-        self.hub.remove(session)
+        self.fanout.remove(session)
 
     def ended(self, session: Session) -> None:
         """Take a lost session out of everything else; its group hears of it."""
@@ -217,7 +217,7 @@ class Node:
         if session.identity is None:
             return
         self.budgets.leave(session.budget)
-        work = self.backend.disconnect(session.row)
+        work = self.backend.remove_connection(session.row)
         if self.backend.immediate:
             run_now(work)
         else:
@@ -225,35 +225,35 @@ class Node:
 
     def who_is(self, user_id: str) -> Identity | None:
         """Return the identity of a user who is connected to this node."""
-        connection = next(iter(self.hub.users.get(user_id, {}).values()), None)
+        connection = next(iter(self.fanout.users.get(user_id, {}).values()), None)
         return None if connection is None else self.sessions[connection.connection_id].identity
 
-    # --- what the backend asks (`hubbub.backends.base.Receiver`); it delivers straight to the hub ---
+    # --- what the backend asks (`hubbub.backends.base.Receiver`); it delivers straight to the fan-out ---
 
     def announce(self, group: str, event: Notice) -> int:
         """Hand a notice to the members of the group here, except the one that it is about."""
-        own = self.hub.connections.get(event.sender_cid)
+        own = self.fanout.connections.get(event.sender_cid)
         if own is None or own.group != group:
-            return self.hub.publish(group, event)
-        self.hub.leave(own)
-        members = self.hub.publish(group, event)
-        self.hub.join(own, group)
+            return self.fanout.publish(group, event)
+        self.fanout.leave(own)
+        members = self.fanout.publish(group, event)
+        self.fanout.join(own, group)
         return members
 
     def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
         """Hand a private message, or that there is a gap in them, to the user's connections here."""
-        recipients = self.hub.whisper(user_id, event)
+        recipients = self.fanout.post_to_user(user_id, event)
         if isinstance(event, Private):
             self.counters.privates += recipients
         return recipients
 
-    def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
+    def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's connections here, or one connection; from now on they hear nothing more."""
         found: list[Session] = []
         if user_id is not None:
-            found = [self.sessions[each] for each in self.hub.users.get(user_id, ())]
+            found = [self.sessions[each] for each in self.fanout.users.get(user_id, ())]
             found += [session for session, who in self.entering.items() if who == user_id and not session.closing]
-        elif connection_id is not None and connection_id in self.hub.connections:
+        elif connection_id is not None and connection_id in self.fanout.connections:
             found = [self.sessions[connection_id]]
         for session in found:
             session.close(Close.DISCONNECTED, self.now())

@@ -13,19 +13,19 @@ from typing import Any, Self, cast
 
 import uvicorn
 
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError, SettingsError
-from hubbub.history import Window
+from hubbub.groups.history import Window
 from hubbub.node import Node
 from hubbub.settings import Settings
-from hubbub.transports.held_bytes import HttpMemory
-from hubbub.transports.http import create_app
-from hubbub.transports.http_protocol import HttpProtocol
-from hubbub.transports.websocket import WebSocketProtocol
+from hubbub.transports.http.app import create_app
+from hubbub.transports.http.held_bytes import HttpMemory
+from hubbub.transports.http.protocol import HttpProtocol
+from hubbub.transports.websocket.protocol import WebSocketProtocol
 
 if sys.platform != "win32":
     import resource
@@ -53,8 +53,8 @@ def window(settings: Settings) -> Window:
         settings.inbox_messages,
         settings.history_total,
         settings.history_keys,
-        settings.history_gone,
-        settings.absence,
+        settings.history_idle_groups,
+        settings.restart_grace,
         settings.history_user,
     )
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from hubbub.auth.bans import MAX_BAN
+from hubbub.auth.identity import Identity
 from hubbub.backends.base import Backend
-from hubbub.bans import MAX_BAN
 from hubbub.counters import Counters
-from hubbub.cursors import FIELD as SEALED
-from hubbub.cursors import Cursors
-from hubbub.directory import parse_query
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.identity import Identity
+from hubbub.groups.cursors import FIELD as SEALED
+from hubbub.groups.cursors import Cursors
+from hubbub.groups.directory import parse_query
+from hubbub.groups.roster import parse_user_query
 from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import Groups, Message, Page, Private, Success, Users, sent
-from hubbub.roster import parse_user_query
 from hubbub.settings import Settings
 
 
@@ -79,7 +79,7 @@ class Services:
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
         private = Private(message, identity.user_id, None)
-        return sent(await self._backend.whisper(user_id, private, key, min_recipients or 0))
+        return sent(await self._backend.post_to_user(user_id, private, key, min_recipients or 0))
 
     async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
         """Close every connection of a user with 4003; return how many. `identity` needs the server role.

@@ -19,15 +19,15 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
-from hubbub.budget import Budgets
+from hubbub.auth.identity import Identity
+from hubbub.command_queue import Held, Waiting
 from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import Close, CommandError, ErrorCode
-from hubbub.hub import Connection
-from hubbub.identity import Identity
+from hubbub.fanout import Connection
 from hubbub.messages import Command, Connect, Post, Reply, UserRow
-from hubbub.rate import Rate
+from hubbub.rate_limit import Rate
 from hubbub.settings import Settings
-from hubbub.waiting import Held, Waiting
+from hubbub.time_budget import Budgets
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that the other side has to answer a close frame before the connection is cut."""
@@ -86,11 +86,11 @@ class Operations(Protocol):
         ...
 
     def silence(self, session: Session) -> None:
-        """Take the session out of the hub, because its close frame is next; what was queued before still leaves."""
+        """Take the session out of the fan-out, because its close frame is next; what was queued before still leaves."""
         ...
 
     def lost(self, session: Session) -> None:
-        """Take the session out of the hub: nothing may be written to it from now on."""
+        """Take the session out of the fan-out: nothing may be written to it from now on."""
         ...
 
     def ended(self, session: Session) -> None:
@@ -114,13 +114,13 @@ class Link(Protocol):
         ...
 
 
-class Enter(Command):
+class AdoptIdentity(Command):
     """A command of the transport itself: take on an identity that the opening handshake has proved."""
 
     identity: Identity
 
 
-_OPENING = (Connect, Enter)
+_OPENING = (Connect, AdoptIdentity)
 
 
 class Session(Connection):
@@ -170,9 +170,9 @@ class Session(Connection):
         if not self.closing:
             self.deadline = min(expires, now + self._node.settings.ping_interval)
 
-    def enter(self, identity: Identity) -> None:
+    def adopt(self, identity: Identity) -> None:
         """Let the node take the connection in as `identity`."""
-        self._run(Enter(identity=identity), 0)
+        self._run(AdoptIdentity(identity=identity), 0)
 
     def receive(self, payload: bytes, now: float) -> None:
         """Take one frame from the client: valid UTF-8, not longer than a command may be."""

@@ -98,7 +98,7 @@ class Settings:
     """Most bytes kept because of one user; what would add to them is refused until some are gone. 0 for no limit."""
     history_keys: int = 100_000
     """Keys of posts that are remembered at least; up to twice as many take about 300 bytes each."""
-    history_gone: int = 10_000
+    history_idle_groups: int = 10_000
     """Most groups without members, and most users without connections, that are remembered."""
     inbox_messages: int = 100
     """Most private messages of one user that are kept for a connection that comes back; 0 keeps none."""
@@ -114,7 +114,7 @@ class Settings:
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one silent for two intervals is closed with 4006."""
-    absence: float = 5.0
+    restart_grace: float = 5.0
     """Seconds for which others hear nothing of a connection that was told to leave because the server stops; if its
     user is back by then, they never do. The legacy client comes back after 3; with 0 they hear it at once."""
     drain_spread: float = 2.0
@@ -143,14 +143,22 @@ class Settings:
             "history_total",
             "history_user",
             "history_keys",
-            "history_gone",
+            "history_idle_groups",
             "inbox_messages",
         ):
             self._at_least(name, 0)
         self._at_least("history_age", 1)
         for name in ("identify_timeout", "ping_interval"):
             self._at_least(name, 0.1)
-        for name in ("port", "leeway", "rate_limit", "http_rate_limit", "drain_spread", "shutdown_timeout", "absence"):
+        for name in (
+            "port",
+            "leeway",
+            "rate_limit",
+            "http_rate_limit",
+            "drain_spread",
+            "shutdown_timeout",
+            "restart_grace",
+        ):
             self._at_least(name, 0)
         if self.port > 65_535:
             raise SettingsError(f"port must be at most 65535, not {self.port}")

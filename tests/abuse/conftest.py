@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from abuse_attacker import Attacker
-from helpers import Peer
 from hubbub.server import Server
+from support.attacker import Attacker
+from support.clients import Peer
 
 
 @pytest.fixture

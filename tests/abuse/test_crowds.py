@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from websockets.server import ServerProtocol
 
-from abuse_attacker import REQUEST
 from hubbub.errors import Close
 from hubbub.server import Server
 from hubbub.session import Session
-from hubbub.transports import http_protocol
-from hubbub.transports.websocket import WebSocketProtocol
+from hubbub.transports.http import protocol as http_protocol
+from hubbub.transports.websocket.protocol import WebSocketProtocol
+from support.attacker import REQUEST
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -71,7 +71,7 @@ async def test_all_are_cut_and_all_come_back(server: Server, attack: Make) -> No
             while len(server.node.sessions) > 200:
                 await asyncio.sleep(0.01)
         assert await server.node.backend.count() == (10, 200)
-        assert len(server.node.hub.connections) == 200
+        assert len(server.node.fanout.connections) == 200
 
 
 @contextmanager

@@ -11,18 +11,18 @@ import msgspec
 import pytest
 from websockets.frames import Opcode
 
-from abuse_attacker import text
-from ends import End, turn
-from helpers import SECRET, Peer, server_bearer, token
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.errors import Close, CommandError, ErrorCode
-from hubbub.history import Replay
-from hubbub.hub import SHARED_FROM
+from hubbub.fanout import SHARED_FROM
+from hubbub.groups.history import Replay
 from hubbub.messages import Message, Position, UserRow
 from hubbub.node import Node
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.attacker import text
+from support.clients import SECRET, Peer, server_bearer, token
+from support.fake_link import FakeLink, turn
 
 Make = Callable[..., Awaitable[Any]]
 
@@ -32,15 +32,15 @@ def node(backend: MemoryBackend | None = None, **options: Any) -> Node:
     return Node(settings, backend or MemoryBackend(), Authenticator(settings))
 
 
-def enter(where: Node, user: str, group: str | None = None) -> End:
-    end = End(f"{user}-{len(where.sessions)}", where)
+def enter(where: Node, user: str, group: str | None = None) -> FakeLink:
+    end = FakeLink(f"{user}-{len(where.sessions)}", where)
     end.say(id=1, do="connect", guest=user)
     if group:
         end.say(id=2, do="join", group=group)
     return end
 
 
-def messages(end: End) -> list[Any]:
+def messages(end: FakeLink) -> list[Any]:
     return [frame["message"] for frame in end.heard() if frame.get("type") in {"message", "private"}]
 
 
@@ -153,7 +153,7 @@ async def test_a_kick_finds_who_is_just_being_let_in() -> None:
     await settle(where)
     assert end.closed == [Close.DISCONNECTED]
     assert end.heard() == []
-    assert not where.hub.connections
+    assert not where.fanout.connections
     end.session.lost()
     await settle(where)
     assert await backend.count() == (0, 0)
@@ -173,14 +173,14 @@ async def test_a_kick_while_joining_ends_in_silence() -> None:
     backend.answers.set()
     await settle(where)
     assert len(end.heard()) == before
-    assert not where.hub.groups
+    assert not where.fanout.groups
     assert messages(ada) == []  # what waited is not done any more
 
 
 async def test_a_renewed_token_that_does_not_allow_the_group() -> None:
     backend = _Waiting()
     where = node(backend, secret=SECRET, guests=True)
-    end = End("c", where)
+    end = FakeLink("c", where)
     end.say(id=1, do="connect", token=token("eve"))
     end.say(id=2, do="join", group="hall")
     await settle(where)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from websockets.frames import Frame, Opcode
 
-from abuse_attacker import Attacker, text
 from hubbub import session
 from hubbub.errors import Close
 from hubbub.server import Server
+from support.attacker import Attacker, text
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -96,7 +96,7 @@ async def test_names_of_groups_leave_nothing_behind(start: Start, attack: Make) 
     while not last.startswith(b'{"id":2002'):
         last = (await flooder.frame())[1]
     assert await server.node.backend.count() == (1, 1)
-    assert len(server.node.hub.groups) == 1
+    assert len(server.node.fanout.groups) == 1
 
 
 async def test_who_respects_the_limit_is_not_cut(start: Start, attack: Make) -> None:

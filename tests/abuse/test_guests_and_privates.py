@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 import hubbub
-from helpers import PATIENCE, SECRET, Peer, server_bearer, token
 from hubbub.server import Server
+from support.clients import PATIENCE, SECRET, Peer, server_bearer, token
 
 Make = Callable[..., Awaitable[Any]]
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from helpers import SECRET, Peer, bearer, token
+from hubbub.auth.identity import Identity
 from hubbub.backends.memory import MemoryBackend
 from hubbub.counters import Counters
-from hubbub.cursors import Cursors
-from hubbub.identity import Identity
+from hubbub.groups.cursors import Cursors
 from hubbub.messages import Groups, UserRow
 from hubbub.server import Server
 from hubbub.services import Services
 from hubbub.settings import Settings
+from support.clients import SECRET, Peer, bearer, token
 
 Make = Callable[..., Awaitable[Any]]
 
@@ -50,7 +50,7 @@ async def test_a_page_for_a_thousand_patterns_costs_the_loop_milliseconds() -> N
 async def test_cursors_tell_nothing_and_work_at_every_entrance(
     order: str, entrance: str, start: Make, peers: Make, browse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.directory.MOST_HIDDEN", 3)
+    monkeypatch.setattr("hubbub.groups.directory.MOST_HIDDEN", 3)
     server: Server = await start(secret=SECRET, guests=False)
     for number in range(20):
         await peers(server, token=token(f"u{number}"), group=f"secret-{number:02}" if number % 5 else f"mine-{number}")

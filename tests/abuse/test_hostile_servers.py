@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import hubbub
-from helpers import PATIENCE
-from hostile_server import LOOPS, PINGS, hostile_server
 from hubbub.client import Client, Closed, Event, Notice, Problem, Reconnecting
+from hubbub.client.event_queue import MAX_BYTES
 from hubbub.client.events import LOST, UNREADABLE
-from hubbub.client.feed import MAX_BYTES
 from hubbub.errors import CommandError, ErrorCode
-from test_web_client import JS, NODE, needs_node, packages  # noqa: F401
+from support.clients import PATIENCE
+from support.hostile_server import LOOPS, PINGS, hostile_server
+from system.test_web_client import JS, NODE, needs_node, packages  # noqa: F401
 
 SECONDS = 3.0
 MOST = 15

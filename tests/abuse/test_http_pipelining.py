@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from helpers import PATIENCE, Peer, Raw
 from hubbub.server import Server
-from hubbub.transports import http_protocol, unread_answers
-from hubbub.transports.http_protocol import HttpProtocol
+from hubbub.transports.http import protocol as http_protocol
+from hubbub.transports.http import unread_answers
+from hubbub.transports.http.protocol import HttpProtocol
+from support.clients import PATIENCE, Peer, Raw
 
 Open = Callable[..., Awaitable[Raw]]
 Start = Callable[..., Awaitable[Server]]
@@ -139,7 +140,7 @@ async def mutes(server: Server) -> AsyncIterator[list[socket.socket]]:
 async def test_clients_that_never_read_are_cut(
     server: Server, mutes: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.transports.backlog.STALLED_AFTER", 0.3)
+    monkeypatch.setattr("hubbub.transports.websocket.backlog.STALLED_AFTER", 0.3)
     monkeypatch.setattr(unread_answers, "LOOK", 0.05)
     await until(lambda: any(connection._unread for connection in connections(server)))
     await until(lambda: not connections(server))
@@ -164,7 +165,7 @@ async def waiting(server: Server, client: socket.socket, request: bytes) -> Http
 
 
 async def test_a_client_that_writes_and_reads_no_more_is_cut(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.transports.backlog.STALLED_AFTER", 0.3)
+    monkeypatch.setattr("hubbub.transports.websocket.backlog.STALLED_AFTER", 0.3)
     monkeypatch.setattr(unread_answers, "LOOK", 0.05)
     with await ask(server, b"") as client:
         await waiting(server, client, FILE)
@@ -173,7 +174,7 @@ async def test_a_client_that_writes_and_reads_no_more_is_cut(server: Server, mon
 
 
 async def test_reading_most_of_the_last_answer_does_not_help(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.transports.backlog.STALLED_AFTER", 0.3)
+    monkeypatch.setattr("hubbub.transports.websocket.backlog.STALLED_AFTER", 0.3)
     monkeypatch.setattr(unread_answers, "LOOK", 0.05)
     with await ask(server, b"") as client:
         connection = await waiting(server, client, FILE[:-2] + b"Connection: close\r\n\r\n")

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from helpers import SECRET, bearer, server_bearer, token
 from hubbub.server import Server
+from support.clients import SECRET, bearer, server_bearer, token
 
 Start = Callable[..., Awaitable[Server]]
 Browse = Callable[..., httpx.AsyncClient]

@@ -10,18 +10,18 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from ends import End, turn
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
+from hubbub.auth.identity import Identity
 from hubbub.backends.memory import MemoryBackend
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.dialects.v1 import V1
-from hubbub.history import CHARACTER, OVERHEAD, Histories, Window
-from hubbub.identity import Identity
+from hubbub.groups.history import CHARACTER, OVERHEAD, Histories, Window
 from hubbub.messages import Message, Post, Signal
 from hubbub.node import Node
 from hubbub.settings import Settings
-from hubbub.transports.http_input import _parse
+from hubbub.transports.http.input import _parse
+from support.fake_link import FakeLink, turn
 
 AROUND = "A" * 120_000
 """What a client adds to a frame in vain."""
@@ -47,7 +47,7 @@ def make(**options: object) -> Node:
 
 async def test_a_history_does_not_keep_the_frames() -> None:
     node = make()
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(do="connect", guest="ada")
     end.say(do="join", group="g")
     frames = [b'{"do":"post","to":"g","message":%d,"x":"%s"}' % (n, AROUND.encode()) for n in range(2)]
@@ -63,7 +63,7 @@ async def test_a_history_does_not_keep_the_frames() -> None:
 
 async def test_an_inbox_does_not_keep_the_frames() -> None:
     node = make()
-    end = End("c", node)
+    end = FakeLink("c", node)
     end.say(do="connect", guest="ada")
     frame = b'{"do":"post","to":{"user_id":"ada"},"message":1,"x":"%s"}' % AROUND.encode()
     size = grown(lambda: [end.session.receive(bytes(bytearray(frame)), end.born) for _ in range(100)])
@@ -83,8 +83,8 @@ async def test_no_token_outlives_a_frame_of_the_legacy_client(action: str) -> No
 
 async def test_no_token_is_in_the_history_after_a_legacy_post() -> None:
     node = make()
-    end = End("c", node, Wire(Skapi(), bytes))
-    end.session.enter(Identity("ada"))
+    end = FakeLink("c", node, Wire(Skapi(), bytes))
+    end.session.adopt(Identity("ada"))
     end.say(action="joinRoom", rid="g", token="t")
     frame = b'{"action":"broadcast","rid":"g","content":1,"token":"%s"}' % AROUND.encode()
     size = grown(lambda: [end.session.receive(bytes(bytearray(frame)), end.born) for _ in range(50)])

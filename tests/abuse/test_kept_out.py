@@ -10,13 +10,13 @@ import pytest
 from websockets.asyncio.client import connect
 
 import hubbub
-from helpers import PATIENCE, SECRET, Peer, server_bearer, token
-from hubbub.bans import MAX_BAN
+from hubbub.auth.bans import MAX_BAN
+from hubbub.auth.identity import Identity
 from hubbub.errors import Close, CommandError, ErrorCode
-from hubbub.identity import Identity
 from hubbub.server import Server
-from network import Proxy
-from store import Store, free_port
+from support.clients import PATIENCE, SECRET, Peer, server_bearer, token
+from support.faulty_proxy import FaultyProxy
+from support.store import Store, free_port
 
 Make = Callable[..., Awaitable[Any]]
 
@@ -65,7 +65,7 @@ async def test_no_entrance_lets_in_who_is_kept_out(nodes: tuple[Server, Server],
                     await socket.wait_closed()
                 assert socket.close_code == Close.DISCONNECTED
         await peers(server, token=token("ada"))
-        assert list(server.node.hub.users) == ["ada"]
+        assert list(server.node.fanout.users) == ["ada"]
     await ban(browse, first, "eve", 0)
     await peers(second, token=token("eve"))
 
@@ -97,7 +97,7 @@ async def test_a_node_that_was_cut_off_meanwhile_puts_them_out_when_it_is_back(
     start: Make, peers: Make, browse: Any
 ) -> None:
     with Store() as store:
-        async with Proxy("127.0.0.1", store.port) as way:
+        async with FaultyProxy("127.0.0.1", store.port) as way:
             cut = await start(backend=way.url.replace("http", "valkey") + "/0", secret=SECRET)
             other = await start(backend=store.url(), secret=SECRET)
             eve: Peer = await peers(cut, token=token("eve"), group="hall")

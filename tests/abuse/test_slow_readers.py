@@ -12,7 +12,7 @@ from websockets.frames import Opcode
 
 from hubbub.errors import Close
 from hubbub.server import Server
-from hubbub.transports import backlog, slow_reader
+from hubbub.transports.websocket import backlog, slow_reader
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from cluster import ClusterStore
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.history import Window
-from listener import ADA, ADA2, BOB, EVE, Listener
-from store import Store
+from hubbub.groups.history import Window
+from support.cluster import ClusterStore
+from support.listener import ADA, ADA2, BOB, EVE, Listener
+from support.store import Store
 
 WINDOW = Window(absence=0.4)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from hubbub.backends.base import Backend
+from hubbub.groups.roster import parse_user_query
 from hubbub.messages import UserRow, Users
-from hubbub.roster import parse_user_query
-from listener import ADA, ADA2, BOB, EVE, Listener
+from support.listener import ADA, ADA2, BOB, EVE, Listener
 
 PATIENCE = 10.0
 AGAIN = UserRow("ada", "9")
@@ -34,12 +34,12 @@ async def together(backend: Backend, node: Listener, *rows: UserRow) -> None:
 async def test_who_is_sent_off_and_comes_back_goes_and_comes_unheard(backend: Backend, node: Listener) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA])
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "g")
     await backend.join(EVE, "g")
     assert await node.notices() == [("g", "USER_JOINED", "4", 1)]
-    await backend.disconnect(AGAIN)  # what comes after it is heard again, at once
+    await backend.remove_connection(AGAIN)  # what comes after it is heard again, at once
     assert await node.notices() == [("g", "USER_DISCONNECTED", "9", 0)]
 
 
@@ -48,15 +48,15 @@ async def test_who_comes_back_before_it_has_gone_is_unheard_too(backend: Backend
     await backend.send_off([ADA])
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "g")
-    await backend.disconnect(ADA)
-    await backend.disconnect(BOB)
+    await backend.remove_connection(ADA)
+    await backend.remove_connection(BOB)
     assert await node.notices() == [("g", "USER_DISCONNECTED", "3", 0)]
 
 
 async def test_who_stays_away_has_gone(backend: Backend, node: Listener) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA])
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     assert await node.notices() == []
     assert await heard(node) == [("g", "USER_DISCONNECTED", "1", 0)]
     await backend.connect(AGAIN, 10)
@@ -67,8 +67,8 @@ async def test_who_stays_away_has_gone(backend: Backend, node: Listener) -> None
 async def test_one_return_makes_up_for_one_absence(backend: Backend, node: Listener) -> None:
     await together(backend, node, ADA, ADA2, BOB)
     await backend.send_off([ADA, ADA2])
-    await backend.disconnect(ADA)
-    await backend.disconnect(ADA2)
+    await backend.remove_connection(ADA)
+    await backend.remove_connection(ADA2)
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "g")
     (notice,) = await heard(node)
@@ -83,7 +83,7 @@ async def test_only_the_group_that_was_left_takes_a_return_for_one(backend: Back
     await backend.join(EVE, "other")
     await node.notices()
     await backend.send_off([ADA])
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "other")
     assert await node.notices() == [("other", "USER_JOINED", "9", 1)]
@@ -97,7 +97,7 @@ async def test_who_leaves_by_itself_is_not_absent(backend: Backend, node: Listen
     await backend.join(ADA2, "other")
     notices = await node.notices()
     assert notices == [("g", "USER_LEFT", "1", 1), ("g", "USER_LEFT", "2", 0), ("other", "USER_JOINED", "2", 1)]
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "g")
     assert await node.notices() == [("g", "USER_JOINED", "9", 1)]
@@ -124,9 +124,9 @@ async def test_numbers_say_who_is_there_now(backend: Backend, node: Listener) ->
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA, BOB])
     assert await backend.count() == (1, 4)
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     assert await backend.count() == (1, 3)
-    await backend.disconnect(BOB)
+    await backend.remove_connection(BOB)
     assert await backend.count() == (0, 2)
 
 

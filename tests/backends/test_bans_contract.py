@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from hubbub.auth.bans import TICKET_LIFE, TicketUse
 from hubbub.backends.base import Backend
-from hubbub.bans import TICKET_LIFE, TicketUse
 from hubbub.errors import CommandError
 from hubbub.messages import UserRow
-from listener import ADA, ADA2, BOB, Listener
+from support.listener import ADA, ADA2, BOB, Listener
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_tickets_are_dead_after_a_kick(backend: Backend, second: Backend) 
 
 
 async def test_there_are_at_most_so_many(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.bans.MAX_BANS", 1)
+    monkeypatch.setattr("hubbub.auth.bans.MAX_BANS", 1)
     monkeypatch.setattr("hubbub.backends.valkey.backend.MAX_BANS", 1)
     await backend.connect(ADA, 10)
     refused: list[str] = []

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from backends.test_valkey_model import Deaf
+from backends.valkey.test_model import Deaf
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.directory import parse_query
 from hubbub.errors import CommandError
-from hubbub.history import KEY, OVERHEAD, Window
+from hubbub.groups.directory import parse_query
+from hubbub.groups.history import KEY, OVERHEAD, Window
 from hubbub.messages import Groups, Message, Private, UserRow
-from store import Store
+from support.store import Store
 
 USER = 100_000
 WINDOW = Window(user=USER, bytes=30_000, messages=50, inbox=10)
@@ -65,10 +65,10 @@ async def test_messages_in_many_groups(limited: Backend) -> None:
 async def test_private_messages_to_many_users(limited: Backend) -> None:
     async def post(number: int) -> None:
         await limited.connect(UserRow(f"user{number}", f"c{number}"), 10)
-        await limited.whisper(f"user{number}", Private(LARGE, "eve", "3"))
+        await limited.post_to_user(f"user{number}", Private(LARGE, "eve", "3"))
 
     assert 0.8 * USER < await until_refused(post) * (len(LARGE) + OVERHEAD) <= USER * 1.1
-    await limited.whisper("eve", Private(LARGE, "ada", "1"))  # others are not refused
+    await limited.post_to_user("eve", Private(LARGE, "ada", "1"))  # others are not refused
     await limited.close()
 
 

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from hubbub.backends.base import Backend
-from hubbub.directory import parse_query
 from hubbub.errors import CommandError
-from hubbub.history import Replay
+from hubbub.groups.directory import parse_query
+from hubbub.groups.history import Replay
+from hubbub.groups.roster import parse_user_query
 from hubbub.messages import GroupRow, Groups, Message, Position, Private, Signaled, UserRow, Users
-from hubbub.roster import parse_user_query
-from listener import ADA, ADA2, BOB, EVE, Listener
+from support.listener import ADA, ADA2, BOB, EVE, Listener
 
 
 def message(group: str, text: str = "hi") -> Message:
@@ -34,7 +34,7 @@ async def test_notices_count_the_connections_of_the_user(backend: Backend, node:
     joined = [("g", "USER_JOINED", "1", 1), ("g", "USER_JOINED", "2", 2), ("g", "USER_JOINED", "3", 1)]
     assert await node.notices() == joined
     await backend.leave(ADA)
-    await backend.disconnect(ADA2)
+    await backend.remove_connection(ADA2)
     assert await node.notices() == [("g", "USER_LEFT", "1", 1), ("g", "USER_DISCONNECTED", "2", 0)]
 
 
@@ -60,8 +60,8 @@ async def test_leaving_without_a_group_and_leaving_twice_do_nothing(backend: Bac
     await backend.join(BOB, "g")
     await node.notices()
     await backend.leave(ADA)
-    await backend.disconnect(ADA)
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
+    await backend.remove_connection(ADA)
     assert await node.notices() == []
     assert await backend.count() == (1, 3)
 
@@ -104,7 +104,7 @@ async def test_any_name_will_do(backend: Backend, node: Listener, name: str) -> 
     await backend.join(BOB, name)
     await backend.join(user, name)
     await backend.publish(message(name))
-    await backend.whisper(name, Private(msgspec.Raw(b"1"), name, "9"))
+    await backend.post_to_user(name, Private(msgspec.Raw(b"1"), name, "9"))
     await node.settled()
     assert [(g, e.sender, getattr(e, "seq", None)) for g, e in node.group_events] == [
         (name, "bob", None),
@@ -121,7 +121,7 @@ async def test_what_people_post_arrives_as_it_came(backend: Backend, node: Liste
     await backend.join(ADA, "g")
     for body in (b'"\\ud800"', b'{"a":\n[1.0, 1e2]}', b"12345678901234567890"):
         await backend.publish(Message(msgspec.Raw(body), "ada", "1", "g", 0))
-        await backend.whisper("bob", Private(msgspec.Raw(body), "ada", "1"))
+        await backend.post_to_user("bob", Private(msgspec.Raw(body), "ada", "1"))
         await backend.signal("3", Signaled(msgspec.Raw(body), "ada", "1"))
         await node.settled()
         heard = [e.message for _, e in node.group_events if isinstance(e, Message)]
@@ -188,8 +188,8 @@ async def test_a_key_is_good_for_one_post(backend: Backend, node: Listener) -> N
     assert await backend.publish(message("other"), "k") >= 1
     assert await backend.publish(message("g"), "k2") == 2
     private = Private(msgspec.Raw(b"1"), "ada", "1")
-    first = await backend.whisper("bob", private, "k")
-    assert await backend.whisper("bob", private, "k") == first
+    first = await backend.post_to_user("bob", private, "k")
+    assert await backend.post_to_user("bob", private, "k") == first
     await node.settled()
     assert len(node.privates) == 1
 
@@ -200,7 +200,7 @@ async def test_too_few_recipients_and_nothing_is_sent(backend: Backend, node: Li
     with pytest.raises(CommandError, match="min_recipients"):
         await backend.publish(message("g"), "k", 2)
     with pytest.raises(CommandError, match="min_recipients"):
-        await backend.whisper("bob", Private(msgspec.Raw(b"1"), "ada", "1"), "k", 2)
+        await backend.post_to_user("bob", Private(msgspec.Raw(b"1"), "ada", "1"), "k", 2)
     with pytest.raises(CommandError, match="min_recipients"):
         await backend.publish(message("nobody"), None, 1)
     await node.settled()
@@ -213,10 +213,10 @@ async def test_private_messages_wait_in_the_inbox(backend: Backend, node: Listen
     cat = UserRow("cat", "9")
     start = (await backend.connect(cat, 10)).position
     for text in (b"1", b"2"):
-        await backend.whisper("cat", Private(msgspec.Raw(text), "ada", "1"))
-    await backend.disconnect(cat)
+        await backend.post_to_user("cat", Private(msgspec.Raw(text), "ada", "1"))
+    await backend.remove_connection(cat)
     assert not await backend.connected("cat")
-    await backend.whisper("cat", Private(msgspec.Raw(b"3"), "ada", "1"))
+    await backend.post_to_user("cat", Private(msgspec.Raw(b"3"), "ada", "1"))
     back = await backend.connect(cat, 10, Position(start.epoch, 1))
     assert ([bytes(event.message) for event in back.events], back.gap) == ([b"2", b"3"], False)
     assert back.position == Position(start.epoch, 3)
@@ -242,7 +242,7 @@ async def test_users_page(backend: Backend, node: Listener) -> None:
 
 async def test_private_messages_signals_and_disconnects_reach_the_nodes(backend: Backend, node: Listener) -> None:
     private = Private(msgspec.Raw(b"1"), "ada", "1")
-    assert await backend.whisper("bob", private) == 1
+    assert await backend.post_to_user("bob", private) == 1
     await node.settled()
     assert node.privates == [("bob", msgspec.structs.replace(private, seq=1))]
     signal = Signaled(msgspec.Raw(b'{"candidate":""}'), "ada", "1")
@@ -259,15 +259,15 @@ async def test_connections_of_a_user_are_limited(backend: Backend, node: Listene
     with pytest.raises(CommandError):
         await backend.connect(UserRow("ada", "9"), 2)
     assert await backend.count() == (0, 4)
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     await backend.connect(UserRow("ada", "9"), 2)
 
 
 async def test_connected(backend: Backend, node: Listener) -> None:
     assert await backend.connected("ada")
-    await backend.disconnect(ADA)
+    await backend.remove_connection(ADA)
     assert await backend.connected("ada")
-    await backend.disconnect(ADA2)
+    await backend.remove_connection(ADA2)
     assert not await backend.connected("ada")
     assert not await backend.connected("zoe")
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from ends import End
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.node import Node
 from hubbub.settings import Settings
-from store import Store
+from support.fake_link import FakeLink
+from support.store import Store
 
 GROUP = {"group": "g"}
 
@@ -31,7 +31,7 @@ class Listener:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.end: End | None = None
+        self.end: FakeLink | None = None
         self.read = 0
         self.position: dict[str, Any] | None = None
         self.private: dict[str, Any] | None = None
@@ -40,7 +40,7 @@ class Listener:
 
     def come(self, node: Node, number: int) -> None:
         """Connect and join, from where it stands."""
-        self.end, self.read = End(f"{self.name}.{number}", node), 0
+        self.end, self.read = FakeLink(f"{self.name}.{number}", node), 0
         self.end.say(id=0, do="connect", guest=self.name, since=self.private)
         self.end.say(id=1, do="join", **GROUP, since=self.position)
 
@@ -83,21 +83,21 @@ class Listener:
 
 async def race(nodes: list[Node], resumes: int, seed: int) -> None:
     chance = random.Random(seed)
-    sender = End("sender", nodes[0])
+    sender = FakeLink("sender", nodes[0])
     sender.say(id=0, do="connect", guest="sender")
     sender.say(id=1, do="join", **GROUP)
     listeners = [Listener(name) for name in ("ada", "bob", "cat", "dan", "eve")]
     for number, each in enumerate(listeners):
         each.come(nodes[number % len(nodes)], 0)
     await caught_up(listeners, 0, 0)
-    posted = whispered = number = 0
+    posted = posted_to_user = number = 0
     while sum(each.resumed for each in listeners) < resumes:
         for _ in range(chance.randrange(4)):
             posted += 1
             sender.say(id=2, do="post", to=GROUP, message=posted)
         if chance.random() < 0.3:
-            whispered += 1
-            sender.say(id=3, do="post", to={"user_id": "ada"}, message=whispered)
+            posted_to_user += 1
+            sender.say(id=3, do="post", to={"user_id": "ada"}, message=posted_to_user)
         sender.written = b""
         who = chance.choice(listeners)
         number += 1
@@ -111,19 +111,19 @@ async def race(nodes: list[Node], resumes: int, seed: int) -> None:
             for each in listeners:
                 if each.end is None:
                     each.come(chance.choice(nodes), number)
-            await caught_up(listeners, posted, whispered)
+            await caught_up(listeners, posted, posted_to_user)
         elif who.end is not None:
             who.listen()
     assert sum(each.heard for each in listeners) > resumes
 
 
-async def caught_up(listeners: list[Listener], posted: int, whispered: int) -> None:
+async def caught_up(listeners: list[Listener], posted: int, posted_to_user: int) -> None:
     def done() -> bool:
         for each in listeners:
             assert each.end is not None
             each.listen()
         return all(each.position and each.position["seq"] == posted for each in listeners) and (
-            listeners[0].private is not None and listeners[0].private["seq"] == whispered
+            listeners[0].private is not None and listeners[0].private["seq"] == posted_to_user
         )
 
     async with asyncio.timeout(10):

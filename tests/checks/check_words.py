@@ -35,7 +35,7 @@ class Rule:
 
 RULES = [
     # Names: one word, one thing, and the word of the field.
-    Rule(r"\bwhisper", "post_to_user, private message", "nobody searches for whisper"),
+    Rule(r"\bwhisper", "post_to_user, private message", "nobody searches for post_to_user"),
     Rule(r"\bbucket", "shard", "a bucket is a rate limiter's", where=r"backends|scripts|scaling"),
     Rule(r"\b(lives|a life|this life|life of)\b", "incarnation", "not the usual term", where="backends/valkey"),
     Rule(r"\b(bury|buries|revive)", "expire_node, register", "metaphors for what every cluster does"),

@@ -22,7 +22,7 @@ def words(text: str, path: str = "docs/page.md") -> list[str]:
 
 def test_a_word_is_found_in_prose_and_in_names() -> None:
     assert words("a quiet line\nWhisper to a user") == [
-        'docs/page.md:2: "Whisper": better "post_to_user, private message" (nobody searches for whisper)'
+        'docs/page.md:2: "Whisper": better "post_to_user, private message" (nobody searches for post_to_user)'
     ]
     assert len(words("self._post_whisper()")) == 1
     assert words("") == words("a private message") == []

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from command import ask, run
-from helpers import token
 from hubbub.cli.access import Access, login_name
 from hubbub.errors import SettingsError
 from hubbub.server import Server
+from support.clients import token
+from support.command import ask, run
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from typing import TypeAlias
 
 import pytest
 
-from command import run
-from helpers import SECRET
-from hubbub.cli.load import Load, LoadError, Plan, parse_address
-from hubbub.cli.load_client import LoadClient, Tally
+from hubbub.cli.load.client import LoadClient, Tally
+from hubbub.cli.load.run import Load, LoadError, Plan, parse_address
 from hubbub.server import Server
-from hubbub.transports.frames import text_frame
+from hubbub.transports.websocket.frames import text_frame
+from support.clients import SECRET
+from support.command import run
 
 Start: TypeAlias = Callable[..., Awaitable[Server]]
 

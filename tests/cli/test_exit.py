@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 import pytest
 
-from command import HUBBUB, PATIENCE, Ran, environment, serving, spawn
-from helpers import Peer
 from hubbub.server import Server
+from support.clients import Peer
+from support.command import HUBBUB, PATIENCE, Ran, environment, serving, spawn
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 

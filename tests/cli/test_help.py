@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from command import call, run
 from hubbub.settings import Settings
+from support.command import call, run
 
 COMMANDS = ["serve", "token", "groups", "users", "post", "join", "bench"]
 

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from command import PATIENCE, Ran, call, run, spawn
-from helpers import Peer, server_bearer, token
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import Peer, server_bearer, token
+from support.command import PATIENCE, Ran, call, run, spawn
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 Start: TypeAlias = Callable[..., Awaitable[Server]]

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from command import PATIENCE
-from helpers import Peer
 from hubbub.server import Server
+from support.clients import Peer
+from support.command import PATIENCE
 
 if sys.platform == "win32":
     pytest.skip("there are no pseudo-terminals", allow_module_level=True)
 
-from terminal import terminal, visible
+from support.terminal import terminal, visible
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 
@@ -71,7 +71,9 @@ async def test_lines_that_come_while_the_prompt_does(server: Server, peers: Peer
         async with asyncio.timeout(PATIENCE):
             while not any("bob: 99" in line for line in alice.lines) or alice.lines[-1] != "> ":
                 await alice.changes()
-        said = [line for line in alice.lines[1:-1] if line not in {"> ", ""}]  # an empty one: Enter between two prompts
+        said = [
+            line for line in alice.lines[1:-1] if line not in {"> ", ""}
+        ]  # an empty one: AdoptIdentity between two prompts
         assert said == [f"bob: {number}" for number in range(100)]
 
 

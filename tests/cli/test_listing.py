@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import pytest
 
-from command import Ran, ask, call, run
-from helpers import Peer, token
 from hubbub.server import Server
+from support.clients import Peer, token
+from support.command import Ran, ask, call, run
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 Start: TypeAlias = Callable[..., Awaitable[Server]]
@@ -106,7 +106,7 @@ async def test_as_many_as_wanted_in_pages_as_small_as_the_server_likes(
 async def test_pages_that_hide_everything_are_passed_over(
     secured: Server, peers: Peers, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.directory.MOST_HIDDEN", 2)
+    monkeypatch.setattr("hubbub.groups.directory.MOST_HIDDEN", 2)
     for number in range(9):
         await peers(secured, token=token(f"user-{number}"), group=f"{number}")
     for arguments in ([], ["--all"], ["--limit", "2"]):

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from command import ask, call, run
-from helpers import Peer, token
+from hubbub.cli.http_post import http_url
 from hubbub.cli.post import parse_message
-from hubbub.cli.server_post import http_url
 from hubbub.server import Server
+from support.clients import Peer, token
+from support.command import ask, call, run
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 Start: TypeAlias = Callable[..., Awaitable[Server]]

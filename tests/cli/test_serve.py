@@ -17,10 +17,10 @@ import pytest
 from rich.console import Console
 from websockets.asyncio.client import connect
 
-from command import HUBBUB, environment, run, serving
-from helpers import SECRET, token
 from hubbub.cli.serve import announce
 from hubbub.settings import Settings
+from support.clients import SECRET, token
+from support.command import HUBBUB, environment, run, serving
 
 
 def websocket(url: str) -> str:

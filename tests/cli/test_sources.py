@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from command import call
 from hubbub.cli import app
 from hubbub.errors import SettingsError
 from hubbub.settings import Settings
+from support.command import call
 
 # Another value than the default for each setting, and one more for each source that is to win over it.
 OTHERS: dict[str, list[Any]] = {

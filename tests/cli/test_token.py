@@ -10,8 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from command import call, run
-from helpers import SECRET
+from support.clients import SECRET
+from support.command import call, run
 
 ADA = "6f1ad5b4-1b5c-4c7a-9a35-0d6e3c0f9a01"
 OTHER = "another secret, of 32 bytes or more too"

@@ -13,8 +13,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 import hubbub
-from helpers import PATIENCE
 from hubbub.client import Client, Event
+from support.clients import PATIENCE
 
 Kind = TypeVar("Kind", bound=Event)
 WELCOME = {"user_id": "alice", "connection_id": "c", "node": "n", "ping": 25, "max_message": 65536, "expires": None}

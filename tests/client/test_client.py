@@ -10,11 +10,11 @@ import pytest
 
 import hubbub
 from client.conftest import WELCOME, Scripted, hear
-from helpers import Peer, token
 from hubbub.client import Client, Closed, Connected, Message, Notice, Private, Problem
 from hubbub.client.client import MAX_CALLS
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.server import Server
+from support.clients import Peer, token
 
 Make = Callable[..., Client]
 

@@ -11,11 +11,11 @@ import pytest
 
 import hubbub
 from client.conftest import hear
-from histories import Verdict, judge
 from hubbub.client import Client, Event, Gap, Message, Position, Private
 from hubbub.server import Server
 from hubbub.settings import Settings
-from network import FAULTS, Proxy
+from support.delivery_check import Verdict, judge
+from support.faulty_proxy import FAULTS, FaultyProxy
 
 ROUNDS = 6
 """How often each fault strikes."""
@@ -24,7 +24,7 @@ ROUNDS = 6
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Come back at once: how long to wait is tested elsewhere."""
-    monkeypatch.setattr("hubbub.client.keeper.retry_delay", lambda *_: 0.005)
+    monkeypatch.setattr("hubbub.client.reconnecting.retry_delay", lambda *_: 0.005)
 
 
 def address(server: Server) -> tuple[str, int]:
@@ -37,7 +37,7 @@ def address(server: Server) -> tuple[str, int]:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_the_network_fails_while_everybody_talks(fault: str) -> None:
     events: dict[str, list[Event]] = {"ada": [], "bob": [], "eve": []}
-    async with Server(Settings(port=0, rate_limit=0)) as server, Proxy(*address(server)) as network:
+    async with Server(Settings(port=0, rate_limit=0)) as server, FaultyProxy(*address(server)) as network:
         clients = [
             hubbub.connect(network.url, guest=name, on_event=heard.append, timeout=20) for name, heard in events.items()
         ]
@@ -128,7 +128,7 @@ async def test_history_for_newcomers_and_since_for_those_who_remember(server: Se
 
 
 async def test_a_private_message_waits_for_the_connection(server: Server, clients: Any) -> None:
-    async with Proxy(*address(server)) as network:
+    async with FaultyProxy(*address(server)) as network:
         bob = await clients(network, guest="bob")
         ada = await clients(server, guest="ada")
         await ada.post_realtime("first", {"user_id": "bob"})

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from hubbub.client.connection import Call
 from hubbub.client.events import UNREADABLE, Problem
+from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, retry_delay
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.client.rules import BACKOFF_CAP, backoff, retry_delay
 from hubbub.client.wire import Reply, read_frame, weigh
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import GroupRow, UserRow, Welcome

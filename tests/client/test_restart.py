@@ -9,10 +9,10 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 
 from client.conftest import WELCOME, Scripted, hear
-from helpers import SECRET, token
 from hubbub.client import Client, Connected, Reconnecting
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import SECRET, token
 
 Make = Callable[..., Client]
 Play = Callable[..., Awaitable[Scripted]]

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from hubbub.client.events import Event, Gap, Message, Notice, Other, Private, Problem
-from hubbub.client.places import Places
+from hubbub.client.positions import Positions
+from hubbub.client.reconnect_policy import backoff, comes_back, retry_delay
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.client.rules import backoff, comes_back, retry_delay
 from hubbub.client.wire import Reply, encode, join_command, listing_command, post_command, read_frame, with_id
 from hubbub.messages import GroupRow, Position, UserRow, Welcome
 
@@ -92,7 +92,7 @@ def as_dict(event: Event) -> dict[str, Any]:
 @pytest.mark.parametrize("vector", vectors("places.json"))
 def test_places(vector: dict[str, Any]) -> None:
     heard: list[Event] = []
-    places = Places(heard.append)
+    places = Positions(heard.append)
     for step in vector["steps"]:
         if "welcome" in step:
             places.welcomed(msgspec.convert(step["welcome"], Welcome))

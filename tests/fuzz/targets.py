@@ -14,28 +14,28 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
-from helpers import SECRET
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
+from hubbub.auth.claims import read_claims
+from hubbub.auth.identity import Identity
+from hubbub.auth.tickets import Tickets
 from hubbub.backends.memory import MemoryBackend
-from hubbub.claims import read_claims
 from hubbub.client.wire import read_frame
 from hubbub.dialects.base import BadCommandError
 from hubbub.dialects.skapi import Skapi
 from hubbub.dialects.v1 import V1
-from hubbub.directory import Directory, parse_query
 from hubbub.errors import CommandError
-from hubbub.identity import Identity
+from hubbub.groups.directory import Directory, parse_query
+from hubbub.groups.roster import Roster, parse_user_query
 from hubbub.limits import check_message
 from hubbub.messages import Groups, Post, UserRow, Users
-from hubbub.roster import Roster, parse_user_query
 from hubbub.session import run_now
 from hubbub.settings import Settings
-from hubbub.tickets import Tickets
-from hubbub.transports import http_input
-from hubbub.transports.frames import cut
-from hubbub.transports.handshake import Refused, parse, refusal
-from hubbub.transports.http_errors import HttpError
-from hubbub.transports.skapi_http import SkapiCalls, _Query
+from hubbub.transports.http import input as http_input
+from hubbub.transports.http.errors import HttpError
+from hubbub.transports.http.skapi import SkapiCalls, _Query
+from hubbub.transports.websocket.frames import cut
+from hubbub.transports.websocket.handshake import Refused, parse, refusal
+from support.clients import SECRET
 from support.cost import Budget
 
 SETTINGS = Settings(secret=SECRET)

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ends import End, turn
 from fuzz.targets import _COMMANDS, JSON, NUMBERS
-from hubbub.auth import Authenticator
+from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.node import Node
 from hubbub.settings import Settings
 from support.cost import step
+from support.fake_link import FakeLink, turn
 from support.recipes import recipes
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
@@ -137,9 +137,9 @@ async def play(steps: list[Step], traced: bool) -> list[str]:
     options = Settings(port=0)
     backend = MemoryBackend()
     node = Node(options, backend, Authenticator(options))
-    ends: dict[int, End] = {}
+    ends: dict[int, FakeLink] = {}
     made = passed = 0
-    everybody: list[End] = []
+    everybody: list[FakeLink] = []
     commands = 0
     gc.collect()
     gc.disable()
@@ -152,7 +152,7 @@ async def play(steps: list[Step], traced: bool) -> list[str]:
             end = ends.get(who)
             if end is None or end.session.closing:
                 made += 1
-                end = ends[who] = End(f"c{made}", node)
+                end = ends[who] = FakeLink(f"c{made}", node)
                 everybody.append(end)
             began = time.thread_time()
             if frame is None:
@@ -174,7 +174,7 @@ async def play(steps: list[Step], traced: bool) -> list[str]:
             end.session.lost()
             end.written = b""
         await turn(node)
-        if node.hub.connections or node.hub.groups or node.sessions:
+        if node.fanout.connections or node.fanout.groups or node.sessions:
             wrong.append("somebody is still there")
         if traced:
             answers.clear()

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { before } from 'node:test';
 
-import { HubbubError } from '../../src/hubbub/web/hubbub.js';
+import { HubbubError } from '../../src/hubbub/web/client/hubbub.js';
 import { Listener, Server, WELCOME, scripted } from './support.mjs';
 
 let server;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Pages, collect, comesBack, commands, encode, nextPage, refreshIn, socketUrl } from '../../src/hubbub/web/hubbub.js';
+import { Pages, collect, comesBack, commands, encode, nextPage, refreshIn, socketUrl } from '../../src/hubbub/web/client/hubbub.js';
 
 const asJson = (pairs) => JSON.parse(JSON.stringify(collect(pairs)));
 const invalid = (pattern) => ({ name: 'HubbubError', code: 'INVALID_PARAMETER', message: pattern });

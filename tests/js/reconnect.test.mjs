@@ -305,7 +305,7 @@ test('where there is no WebSocket, the package "ws" is found', async (t) => {
   const folder = mkdtempSync(fileURLToPath(new URL('node_modules/.client-', import.meta.url)));
   t.after(() => rmSync(folder, { recursive: true }));
   const copy = join(folder, 'hubbub.mjs');
-  copyFileSync(new URL('../../src/hubbub/web/hubbub.js', import.meta.url), copy);
+  copyFileSync(new URL('../../src/hubbub/web/client/hubbub.js', import.meta.url), copy);
   const native = globalThis.WebSocket;
   delete globalThis.WebSocket;
   t.after(() => native && (globalThis.WebSocket = native));

@@ -9,7 +9,7 @@ import { after, afterEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import WebSocket, { WebSocketServer } from 'ws';
 
-import { Hubbub } from '../../src/hubbub/web/hubbub.js';
+import { Hubbub } from '../../src/hubbub/web/client/hubbub.js';
 
 export const SECRET = 'a secret for tests, of 32 bytes or more';
 export const PATIENCE = 10_000; // what takes longer has failed; nothing ever waits that long when all is well

@@ -1,7 +1,7 @@
 // Compiled, never run: what pages may write, and, behind @ts-expect-error, what they may not.
 
-import { Hubbub, HubbubError } from '../../src/hubbub/web/hubbub.js';
-import type { GroupRow, HubbubEvent, Page, UserRow, Welcome } from '../../src/hubbub/web/hubbub.js';
+import { Hubbub, HubbubError } from '../../src/hubbub/web/client/hubbub.js';
+import type { GroupRow, HubbubEvent, Page, UserRow, Welcome } from '../../src/hubbub/web/client/hubbub.js';
 
 const skapi = new Hubbub({ guest: 'alice' });
 new Hubbub('https://example.com', { token: 'a.b.c', timeout: 5000 });

@@ -5,7 +5,7 @@ import test from 'node:test';
 
 import {
   ANSWERS, HubbubError, Places, backoff, comesBack, commands, encode, readFrame, retryDelay, watchInterval, withId,
-} from '../../src/hubbub/web/hubbub.js';
+} from '../../src/hubbub/web/client/hubbub.js';
 import { vectors } from './support.mjs';
 
 const BY_METHOD = {

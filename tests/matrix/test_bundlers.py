@@ -15,8 +15,8 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from browser import CHROMIUM, chromium, come
 from hubbub.server import Server
+from support.browser import CHROMIUM, chromium, come
 from support.npm import MISSING, READY, install, make_project, pack, page_of_bundle, run, served
 
 HERE = Path(__file__).parent

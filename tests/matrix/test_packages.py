@@ -50,7 +50,7 @@ def test_the_archives_hold_what_they_should(packages: Path, wheel: Path) -> None
     (archive,) = packages.glob("*.tar.gz")
     with tarfile.open(archive) as source:
         inside = {name.partition("/")[2] for name in source.getnames()}
-    assert {"LICENSE", "CHANGELOG.md", "README.md", "src/hubbub/py.typed", "src/hubbub/web/hubbub.js"} <= inside
+    assert {"LICENSE", "CHANGELOG.md", "README.md", "src/hubbub/py.typed", "src/hubbub/web/client/hubbub.js"} <= inside
     assert not [name for name in inside if "node_modules" in name or name.startswith((".venv", "dist", "site/"))]
     run(Path(sys.executable).with_name("twine"), "check", "--strict", *packages.iterdir())
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from browser import CHROMIUM, chromium, come
 from hubbub.server import Server
+from support.browser import CHROMIUM, chromium, come
 from support.npm import esbuild, run, served, vite
 
 needs_chromium = pytest.mark.skipif(

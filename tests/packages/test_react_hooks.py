@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import CHROMIUM, chromium, come
-from helpers import PATIENCE, Peer
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.browser import CHROMIUM, chromium, come
+from support.clients import PATIENCE, Peer
 from support.npm import make_project, served, vite
 
 pytestmark = pytest.mark.skipif(

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pages import CHROMIUM, OWNER, SERVICE, Site, User, install, open_page, serve_site
 from playwright.async_api import Browser, async_playwright
 
-from helpers import SECRET, Peer, open_peer
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import SECRET, Peer, open_peer
+from support.skapi_pages import CHROMIUM, OWNER, SERVICE, Site, User, install, open_page, serve_site
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

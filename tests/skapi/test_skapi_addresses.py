@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from pages import OWNER, SERVICE, VERSIONS, Site, User, needs_skapi, open_page
 from playwright.async_api import Browser, Route
 
-from helpers import SECRET
 from hubbub.server import Server
 from hubbub.settings import Settings
-from proxy import needs_nginx, nginx
+from support.clients import SECRET
+from support.nginx import needs_nginx, nginx
+from support.skapi_pages import OWNER, SERVICE, VERSIONS, Site, User, needs_skapi, open_page
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from pages import HERE, Site, needs_skapi, user_id
 from playwright.async_api import Browser, Page, expect
 
-from helpers import SECRET
+from hubbub.auth.skapi_tokens import make_skapi_tokens
 from hubbub.server import Server
-from hubbub.skapi_tokens import make_skapi_tokens
+from support.clients import SECRET
+from support.skapi_pages import HERE, Site, needs_skapi, user_id
 
 pytestmark = [needs_skapi, pytest.mark.asyncio(loop_scope="session")]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pages import OWNER, SERVICE, VERSIONS, Site, User, needs_skapi, open_page, user_id
 from playwright.async_api import Browser
 
-from helpers import SECRET, open_peer, token
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import SECRET, open_peer, token
+from support.skapi_pages import OWNER, SERVICE, VERSIONS, Site, User, needs_skapi, open_page, user_id
 
 pytestmark = [needs_skapi, pytest.mark.asyncio(loop_scope="session")]
 

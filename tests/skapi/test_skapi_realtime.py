@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pages import VERSIONS, Site, User, needs_skapi, user_id
 
-from helpers import SECRET, Peer, token
 from hubbub.server import Server
 from hubbub.settings import Settings
+from support.clients import SECRET, Peer, token
+from support.skapi_pages import VERSIONS, Site, User, needs_skapi, user_id
 
 pytestmark = [needs_skapi, pytest.mark.asyncio(loop_scope="session")]
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from pages import VERSIONS, User, needs_skapi
 
-from helpers import Peer, token
+from support.clients import Peer, token
+from support.skapi_pages import VERSIONS, User, needs_skapi
 
 pytestmark = [needs_skapi, pytest.mark.asyncio(loop_scope="session")]
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from pages import VERSIONS, User, needs_skapi
+
+from support.skapi_pages import VERSIONS, User, needs_skapi
 
 pytestmark = [needs_skapi, pytest.mark.asyncio(loop_scope="session")]
 

@@ -29,7 +29,7 @@ def test_enough_tests_are_pure_to_be_worth_it() -> None:
         ("from urllib.request import urlopen", True),
         ("def f():\n    import socket", True),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket", False),
-        ("import hubbub.directory", False),
+        ("import hubbub.groups.directory", False),
         ("from hubbub import server", True),
     ],
 )

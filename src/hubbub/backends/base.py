@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
-from hubbub.bans import TicketUse
-from hubbub.directory import Query
-from hubbub.history import Replay
+from hubbub.auth.bans import TicketUse
+from hubbub.groups.directory import Query
+from hubbub.groups.history import Replay
+from hubbub.groups.roster import UserQuery
 from hubbub.messages import Event, Gap, Message, Notice, Page, Position, Private, Signaled, UserRow
-from hubbub.roster import UserQuery
 
 
 class Receiver(Protocol):
@@ -36,7 +36,7 @@ class Receiver(Protocol):
         """Hand a signal to a local connection; return 1, or 0 if it is not here."""
         ...
 
-    def disconnect(self, user_id: str | None, connection_id: str | None) -> int:
+    def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's local connections, or the one connection; return how many that is."""
         ...
 
@@ -91,7 +91,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def disconnect(self, user: UserRow) -> None:
+    async def remove_connection(self, user: UserRow) -> None:
         """Take a connection that is gone out of everything; its group, if any, hears ``USER_DISCONNECTED``, once.
 
         Unknown connections are ignored, so that it can be repeated. Never raises: if the store does not answer, it is
@@ -148,7 +148,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Hand `message` to every connection of the user, on every node; return how many that is.
 
         `key` and `least` are as in `publish`. It goes to the user's inbox as well, which stays for the window after the
@@ -167,13 +167,13 @@ class Backend(Protocol):
     async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
         """Close all connections of the user, on every node; return how many were told to go.
 
-        Tickets that the user has are not taken any more. With `for_seconds`, at most `hubbub.bans.MAX_BAN`, the user
+        The user's tickets are no longer accepted. With `for_seconds`, at most `hubbub.auth.bans.MAX_BAN`, the user
         cannot connect to any node for so long, counted from now whatever was said before; 0 ends that, None leaves it
         as it is. A node that could not be told, because its way to the store was interrupted, closes the connections
         of those who are kept out when it is back.
 
         Raises:
-            CommandError: ``INVALID_REQUEST``, `hubbub.bans.MAX_BANS` users are kept out already; nothing was done.
+            CommandError: ``INVALID_REQUEST``, `hubbub.auth.bans.MAX_BANS` users are kept out already; nothing was done.
         """
         ...
 

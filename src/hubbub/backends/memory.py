@@ -9,17 +9,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from hubbub.absences import Absences
+from hubbub.auth.bans import Bans, TicketUse
 from hubbub.backends.base import Receiver
-from hubbub.bans import Bans, TicketUse
-from hubbub.budgets import Budgets
-from hubbub.directory import Directory, Query
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.history import KEY, Histories, History, Replay, Window
-from hubbub.keys import Keys, scope_of
+from hubbub.groups.absences import Absences
+from hubbub.groups.directory import Directory, Query
+from hubbub.groups.history import KEY, Histories, History, Replay, Window
+from hubbub.groups.idempotency import PostResults, scope_of
+from hubbub.groups.kept_bytes import Budgets
+from hubbub.groups.roster import Roster, UserQuery
 from hubbub.limits import require_recipients
 from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
-from hubbub.roster import Roster, UserQuery
 
 SWEEP = 1.0
 """Seconds between two looks at what is too old."""
@@ -36,7 +36,7 @@ class _Group:
 
 
 class _User:
-    """One user: how many connections there are, and what was whispered."""
+    """One user: how many connections there are, and what was posted_to_user."""
 
     __slots__ = ("connections", "inbox")
 
@@ -72,7 +72,7 @@ class MemoryBackend:
         self._away: OrderedDict[str, float] = OrderedDict()
         # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
-        self._keys = Keys(self._window.age, self._window.keys)
+        self._keys = PostResults(self._window.age, self._window.keys)
         self._budgets = Budgets(self._window.user, 2 * self._window.age)
         self._absences = Absences()
         self._bans = Bans()
@@ -126,7 +126,7 @@ class MemoryBackend:
         self._where[user.connection_id] = None
         return entry.inbox.replay(since, 0)
 
-    async def disconnect(self, user: UserRow) -> None:
+    async def remove_connection(self, user: UserRow) -> None:
         """Take the connection out of its group and out of the count."""
         if user.connection_id not in self._where:
             return
@@ -195,7 +195,7 @@ class MemoryBackend:
             self._keys.put(scope, recipients)
         return recipients
 
-    async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Keep the message and hand it over."""
         user = self._users.get(user_id)
         scope = scope_of(message.sender, f"user:{user_id}", key or "")
@@ -224,11 +224,11 @@ class MemoryBackend:
         if for_seconds is not None:
             self._bans.put(user_id, for_seconds, now)
         self._bans.withdraw(user_id, now)
-        return sum(receiver.disconnect(user_id, None) for receiver in self._receivers)
+        return sum(receiver.close_connections(user_id, None) for receiver in self._receivers)
 
     async def disconnect_connection(self, connection_id: str) -> int:
         """Tell the nodes."""
-        return sum(receiver.disconnect(None, connection_id) for receiver in self._receivers)
+        return sum(receiver.close_connections(None, connection_id) for receiver in self._receivers)
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask the directory."""

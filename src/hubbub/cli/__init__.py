@@ -15,8 +15,8 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
 
-from hubbub.cli.screen import harmless
 from hubbub.cli.sources import Sources
+from hubbub.cli.terminal.screen import harmless
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
 FAILED = 1

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypedDict, TypeVar
 from cyclopts import Parameter
 
 from hubbub.client import Client, Event, Reconnecting, connect
-from hubbub.client.rules import is_loopback, socket_url
+from hubbub.client.reconnect_policy import is_loopback, socket_url
 from hubbub.errors import CommandError, ErrorCode, SettingsError
 
 DEFAULT_URL = "http://127.0.0.1:8000"

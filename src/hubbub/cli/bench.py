@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hubbub.auth import make_token
-from hubbub.cli import load
+from hubbub.auth.authenticator import make_token
 from hubbub.cli.duration import Duration
-from hubbub.cli.exposed import IN_PROCESS_LIST
-from hubbub.cli.loop import run
-from hubbub.cli.open_files import allow_open_files
-from hubbub.cli.own_server import own_server
+from hubbub.cli.exposed_secrets import IN_PROCESS_LIST
+from hubbub.cli.load import run as load
+from hubbub.cli.load.local_server import own_server
+from hubbub.cli.process.loop import run
+from hubbub.cli.process.open_files import allow_open_files
 from hubbub.settings import read_secret
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]

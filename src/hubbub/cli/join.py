@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from hubbub.cli.access import Access, connected, patiently
-from hubbub.cli.keyboard import Keyboard
-from hubbub.cli.loop import run
 from hubbub.cli.post import parse_message
-from hubbub.cli.screen import Screen
-from hubbub.cli.view import JsonView, TextView, View
+from hubbub.cli.process.loop import run
+from hubbub.cli.terminal.keyboard import Keyboard
+from hubbub.cli.terminal.screen import Screen
+from hubbub.cli.terminal.view import JsonView, TextView, View
 from hubbub.client import Client, Problem
 from hubbub.errors import CommandError, HubbubError, SettingsError
 

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hubbub.cli.access import Access, connected, patiently
-from hubbub.cli.json_lines import json_line
-from hubbub.cli.loop import run
-from hubbub.cli.screen import one_line, rendered
+from hubbub.cli.process.loop import run
+from hubbub.cli.terminal.json_lines import json_line
+from hubbub.cli.terminal.screen import one_line, rendered
 from hubbub.client.results import Page, Row, StartKey
 from hubbub.errors import CommandError, ErrorCode, SettingsError
 from hubbub.messages import Condition, GroupRow, Order, UserRow

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from hubbub.cli.access import Access, connected, patiently
-from hubbub.cli.json_lines import json_line
-from hubbub.cli.loop import run
-from hubbub.cli.server_post import post_as_server
+from hubbub.cli.http_post import post_as_server
+from hubbub.cli.process.loop import run
+from hubbub.cli.terminal.json_lines import json_line
 from hubbub.errors import SettingsError
 
 Flag = Annotated[bool, Parameter(negative=())]

@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.text import Text
 
 from hubbub.cli import sources
-from hubbub.cli.exposed import warnings
-from hubbub.cli.garbage import collect_seldom
-from hubbub.cli.loop import run
-from hubbub.cli.open_files import allow_open_files
-from hubbub.cli.workers import run_workers
+from hubbub.cli.exposed_secrets import warnings
+from hubbub.cli.process.free_memory import give_back, map_large_blocks
+from hubbub.cli.process.gc_policy import collect_seldom
+from hubbub.cli.process.loop import run
+from hubbub.cli.process.open_files import allow_open_files
+from hubbub.cli.process.workers import run_workers
 from hubbub.log_throttle import LogThrottle
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -76,9 +77,12 @@ async def _serve(settings: Settings, says_where: bool = True) -> None:
         asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
     async with Server(settings) as server:
         collect_seldom()
+        giving_back = asyncio.create_task(give_back())
+        map_large_blocks()
         if says_where:
             announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
+        giving_back.cancel()
 
 
 def _work(settings: Settings, says_where: bool) -> None:

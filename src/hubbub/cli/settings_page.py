@@ -43,8 +43,8 @@ hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
 ```
 
 `HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` show in the list of
-processes; `hubbub` warns of both. It also warns of a file with a secret that every user of the machine can read or
-write (except below `/run/secrets`, where containers mount theirs). Only one of `secret` and `secret_file` can be set.
+processes, and `hubbub` warns of both; of a file with a secret that every user of the machine can read or write, too
+(except below `/run/secrets`, where containers mount theirs). Only one of `secret` and `secret_file` can be set.
 
 In Python the same names are the arguments of `hubbub.settings.Settings`.
 

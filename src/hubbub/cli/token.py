@@ -9,14 +9,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hubbub.auth import make_token
-from hubbub.claims import is_unicode
+from hubbub.auth.authenticator import make_token
+from hubbub.auth.claims import is_unicode
+from hubbub.auth.skapi_tokens import DAY, make_skapi_tokens
 from hubbub.cli import sources
 from hubbub.cli.duration import Duration
-from hubbub.cli.exposed import warnings
+from hubbub.cli.exposed_secrets import warnings
 from hubbub.errors import SettingsError
 from hubbub.settings import read_secret
-from hubbub.skapi_tokens import DAY, make_skapi_tokens
 
 HOUR = 3600.0
 """Seconds that a token lasts unless told otherwise."""

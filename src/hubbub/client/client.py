@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 from hubbub.client.connection import Call, End
+from hubbub.client.event_queue import EventQueue
 from hubbub.client.events import Closed, Event, Problem
-from hubbub.client.feed import Feed
-from hubbub.client.keeper import Keeper, Target, Token
 from hubbub.client.paging import Pages
+from hubbub.client.reconnecting import ReconnectingConnection, Target, Token
 from hubbub.client.results import Joined, Page, Row, Sent, StartKey
 from hubbub.client.wire import Command, Recipient, listing_command, post_command
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
@@ -78,8 +78,8 @@ class Client:
         self._on_event = on_event
         self._connect_timeout = connect_timeout
         self._max_events = max_events
-        self._feed: Feed | None = None
-        self._keeper: Keeper | None = None
+        self._queue: EventQueue | None = None
+        self._connection: ReconnectingConnection | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._handling: asyncio.Task[None] | None = None
         self._pages = Pages()
@@ -91,27 +91,27 @@ class Client:
     @property
     def state(self) -> str:
         """``closed``, ``connecting``, ``connected`` or ``reconnecting``."""
-        return self._keeper.state if self._keeper else "closed"
+        return self._connection.state if self._connection else "closed"
 
     @property
     def user_id(self) -> str | None:
         """Who we are to the server; None before the first connection."""
-        return self._keeper.welcome.user_id if self._keeper and self._keeper.welcome else None
+        return self._connection.welcome.user_id if self._connection and self._connection.welcome else None
 
     @property
     def connection_id(self) -> str | None:
         """The id of the present connection; None while there is none."""
-        return self._keeper.welcome.connection_id if self.state == "connected" and self._keeper else None  # type: ignore[union-attr]
+        return self._connection.welcome.connection_id if self.state == "connected" and self._connection else None  # type: ignore[union-attr]
 
     @property
     def group(self) -> str | None:
         """The joined group."""
-        return self._keeper.places.group if self._keeper else None
+        return self._connection.positions.group if self._connection else None
 
     @property
     def position(self) -> Position | None:
         """The position of the last message of the group that was heard; None without one."""
-        return self._keeper.places.position if self._keeper else None
+        return self._connection.positions.position if self._connection else None
 
     # --- connecting ---
 
@@ -121,13 +121,13 @@ class Client:
         Raises:
             CommandError: The server refused; or ``UNAVAILABLE``, there was no connection within `connect_timeout`.
         """
-        if self._keeper is None:
-            self._feed = Feed(self._max_events)
-            self._keeper = Keeper(self._target, self._feed.put)
-            self._keeping = asyncio.create_task(self._keep(self._keeper))
+        if self._connection is None:
+            self._queue = EventQueue(self._max_events)
+            self._connection = ReconnectingConnection(self._target, self._queue.put)
+            self._keeping = asyncio.create_task(self._keep(self._connection))
             if self._on_event:
-                self._handling = asyncio.create_task(self._handle(self._feed, self._on_event))
-        keeper = self._keeper
+                self._handling = asyncio.create_task(self._handle(self._queue, self._on_event))
+        keeper = self._connection
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await asyncio.shield(keeper.connected)
@@ -138,11 +138,11 @@ class Client:
 
     async def close_realtime(self) -> None:
         """Close the connection; the group is forgotten, and calls that wait fail. Does nothing when there is none."""
-        if self._keeper is None or self._keeping is None:
+        if self._connection is None or self._keeping is None:
             return
         keeping, handling = self._keeping, self._handling
         error = CommandError(ErrorCode.UNAVAILABLE, "The connection was closed by close_realtime().")
-        self._finish(self._keeper, End(int(Close.NORMAL), "closed", error))
+        self._finish(self._connection, End(int(Close.NORMAL), "closed", error))
         keeping.cancel()
         await asyncio.wait([keeping])
         if handling and handling is not asyncio.current_task():  # the handler itself may close the client
@@ -166,15 +166,15 @@ class Client:
         """Give the events since `connect_realtime`, and end after `Closed`. They are given once, to one reader."""
         if self._on_event:
             raise CommandError(ErrorCode.INVALID_REQUEST, "The events go to on_event.")
-        if self._feed is None:
+        if self._queue is None:
             raise _not_connected()
-        while event := await self._feed.get():
+        while event := await self._queue.get():
             yield event
 
     # --- commands ---
 
     async def join_realtime(self, group: str | None, *, history: int = 0, since: Position | None = None) -> Joined:
-        """Enter a group, leaving the one before; None and ``""`` only leave.
+        """AdoptIdentity a group, leaving the one before; None and ``""`` only leave.
 
         Args:
             group: Its name.
@@ -249,10 +249,10 @@ class Client:
 
     # --- inside ---
 
-    def _running(self) -> Keeper:
-        if self._keeper is None:
+    def _running(self) -> ReconnectingConnection:
+        if self._connection is None:
             raise _not_connected()
-        return self._keeper
+        return self._connection
 
     async def _ask(self, call: Call) -> Any:
         keeper = self._running()
@@ -267,7 +267,7 @@ class Client:
 
         return await self._pages.open(command, scope, goes_on=goes_on).next_page(command, ask)
 
-    async def _keep(self, keeper: Keeper) -> None:
+    async def _keep(self, keeper: ReconnectingConnection) -> None:
         try:
             end = await keeper.run()
         except Exception as mishap:  # nobody must wait for ever because of it
@@ -275,21 +275,21 @@ class Client:
             asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": mishap})
         text = f"The server closed the connection ({end.code}: {end.reason})."
         error = end.error or CommandError(ErrorCode.UNAVAILABLE, text)
-        assert self._feed is not None
-        self._feed.put(Problem(end.code, error.message))
+        assert self._queue is not None
+        self._queue.put(Problem(end.code, error.message))
         self._finish(keeper, end._replace(error=error))
 
-    def _finish(self, keeper: Keeper, end: End) -> None:
+    def _finish(self, keeper: ReconnectingConnection, end: End) -> None:
         """End for good: nothing waits any more, nothing comes back, nothing is remembered."""
         assert end.error is not None
-        assert self._feed is not None
-        self._keeper = self._keeping = self._handling = None
+        assert self._queue is not None
+        self._connection = self._keeping = self._handling = None
         self._pages.clear()
         keeper.fail(end.error)
-        self._feed.put(Closed(end.code))
+        self._queue.put(Closed(end.code))
 
     @staticmethod
-    async def _handle(feed: Feed, on_event: Callable[[Event], object]) -> None:
+    async def _handle(feed: EventQueue, on_event: Callable[[Event], object]) -> None:
         """Hand on the events. What goes wrong there is reported to the loop, and changes nothing here."""
         while event := await feed.get():
             try:

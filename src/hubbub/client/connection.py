@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.typing import Subprotocol
 
 from hubbub.client.events import UNREADABLE, Event, Problem
-from hubbub.client.rules import ABNORMAL, is_loopback
+from hubbub.client.reconnect_policy import ABNORMAL, is_loopback
 from hubbub.client.wire import MAX_WEIGHT, Command, Reply, encode, not_understood, read_frame, weigh, with_id
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.messages import Gap as Lost
@@ -146,6 +146,8 @@ class Connection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._socket.close(Close.PROTOCOL_ERROR if self._violation else Close.NORMAL)
         except TimeoutError:
+            pass
+        finally:  # in time, too late, or cancelled meanwhile: the socket is given back
             self._socket.transport.abort()
 
     async def _write(self) -> None:

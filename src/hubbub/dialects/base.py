@@ -66,7 +66,7 @@ class Dialect(Protocol):
 class Wire:
     """A dialect in the framing of a transport: what comes out can be written as it is.
 
-    There is one object per pair, shared by all its connections; the hub encodes once for each.
+    There is one object per pair, shared by all its connections; the fan-out encodes once for each.
     """
 
     def __init__(self, dialect: Dialect, frame: Callable[[bytes], bytes]) -> None:

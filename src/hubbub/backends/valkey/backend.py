@@ -11,29 +11,29 @@ from itertools import count
 from time import thread_time
 from typing import Any, ClassVar
 
-from hubbub import budgets
+from hubbub.auth.bans import MAX_BANS, TICKET_LIFE, TicketUse, kept_out, ticket_is_dead, too_many_bans
 from hubbub.backends.base import Receiver
-from hubbub.backends.valkey import envelope, keys
+from hubbub.backends.valkey import envelope, schema
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.cluster import BUCKETS, Cluster
 from hubbub.backends.valkey.connection import RefusedError, unavailable
-from hubbub.backends.valkey.crossing import cross
-from hubbub.backends.valkey.finding import count_bucket, find_groups, find_users
-from hubbub.backends.valkey.hearing import Hearing, group_replay, user_replay
+from hubbub.backends.valkey.discovery import open_first, open_primary
 from hubbub.backends.valkey.heartbeat import Heartbeats, Lease
+from hubbub.backends.valkey.inbound import Inbound, group_replay, user_replay
 from hubbub.backends.valkey.link import Opener
-from hubbub.backends.valkey.places import Place, Places
-from hubbub.backends.valkey.presence import NO_TICKET, Presence
+from hubbub.backends.valkey.listings import count_bucket, find_groups, find_users
+from hubbub.backends.valkey.local_members import Place, Places
+from hubbub.backends.valkey.offsets import since as position_of
 from hubbub.backends.valkey.scripts import load_scripts
-from hubbub.backends.valkey.servers import open_first, open_primary
-from hubbub.backends.valkey.streams import since as position_of
-from hubbub.bans import MAX_BANS, TICKET_LIFE, TicketUse, kept_out, ticket_is_dead, too_many_bans
-from hubbub.directory import MOST_HIDDEN, Query, listing_page
+from hubbub.backends.valkey.shard import NO_TICKET, Shard
+from hubbub.backends.valkey.transfer import cross
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.history import Replay, Window
+from hubbub.groups import kept_bytes as budgets
+from hubbub.groups.directory import MOST_HIDDEN, Query, listing_page
+from hubbub.groups.history import Replay, Window
+from hubbub.groups.roster import UserQuery, roster_page
 from hubbub.limits import require_recipients
 from hubbub.messages import Message, Page, Position, Private, Signaled, UserRow
-from hubbub.roster import UserQuery, roster_page
 
 
 class ValkeyBackend:
@@ -58,8 +58,8 @@ class ValkeyBackend:
         self._cluster = Cluster(address, self.hear)
         self._heartbeat_cluster = Cluster(address, _ignore)
         self._heartbeats = Heartbeats(self._heartbeat_cluster.close)
-        self._buckets: list[Presence] = []
-        self._hearings: dict[bytes, Hearing] = {}  # by what their channels begin with
+        self._buckets: list[Shard] = []
+        self._hearings: dict[bytes, Inbound] = {}  # by what their channels begin with
         self._receivers: list[Receiver] = []
 
     # --- start, stop, state ---
@@ -76,7 +76,7 @@ class ValkeyBackend:
         try:
             await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
         except BaseException:
-            await self.vanish()
+            await self.abort()
             raise
 
     async def close(self) -> None:
@@ -84,9 +84,9 @@ class ValkeyBackend:
         ready = [bucket for bucket in self._buckets if bucket.link.ready]
         # If one fails, the others notice.
         await asyncio.gather(*(bucket.resign() for bucket in ready), return_exceptions=True)
-        await self.vanish()
+        await self.abort()
 
-    async def vanish(self) -> None:
+    async def abort(self) -> None:
         """Disconnect without a word, as a kill does."""
         await self._heartbeats.stop()
         for bucket in self._buckets:
@@ -125,7 +125,7 @@ class ValkeyBackend:
         home.hearing.users.listen(user.user_id, replay.position)
         return replay
 
-    async def disconnect(self, user: UserRow) -> None:
+    async def remove_connection(self, user: UserRow) -> None:
         """Take the connection out. Does not fail: while the store is away, that waits until it is back."""
         place = self._places.pop(user.connection_id, None)
         if place is None:
@@ -200,7 +200,7 @@ class ValkeyBackend:
                 place.put(None, None)
                 self._left(bucket, group)
 
-    def _left(self, bucket: Presence, group: str) -> None:
+    def _left(self, bucket: Shard, group: str) -> None:
         bucket.release(group)
         bucket.hearing.groups.stop(group)
 
@@ -210,9 +210,9 @@ class ValkeyBackend:
         """Number the message, keep it and send it to the nodes, in one script."""
         return await self._post("post", message.sender_rid, envelope.pack_message(message), message, key, least)
 
-    async def whisper(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes where the user is, in one script."""
-        return await self._post("whisper", user_id, envelope.pack_private(user_id, message), message, key, least)
+        return await self._post("post_to_user", user_id, envelope.pack_private(user_id, message), message, key, least)
 
     async def _post(
         self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
@@ -224,9 +224,9 @@ class ValkeyBackend:
             wrong.require_group(to)
         else:
             wrong.require_user(to)
-        scope = b"" if key is None else keys.post_key(message.sender, f"{script}:{to}", key)
+        scope = b"" if key is None else schema.post_key(message.sender, f"{script}:{to}", key)
         charged = "" if message.sender_cid is None else message.sender  # server programs have no budget
-        recipients = await link.run(script, keys.encode(to), packed, scope, least, keys.encode(charged))
+        recipients = await link.run(script, schema.encode(to), packed, scope, least, schema.encode(charged))
         if type(recipients) is list:
             raise budgets.refusal(self._window.user, recipients[0] / 1000)
         if recipients < 0:
@@ -247,7 +247,7 @@ class ValkeyBackend:
         link.require_ready()
         span: int | bytes = b"" if for_seconds is None else int(for_seconds * 1000)
         order = envelope.pack_order(user_id, None)
-        told: int = await link.run("disconnect", keys.encode(user_id), order, span, MAX_BANS, int(TICKET_LIFE * 1000))
+        told: int = await link.run("disconnect", schema.encode(user_id), order, span, MAX_BANS, int(TICKET_LIFE * 1000))
         if told < 0:
             raise too_many_bans()
         return told
@@ -283,7 +283,7 @@ class ValkeyBackend:
         """Hand over what the store has sent to where its bucket is heard."""
         self._hearings[channel[: channel.index(b"}") + 2]].hear(channel, payload)
 
-    async def _find_buckets(self) -> list[Presence]:
+    async def _find_buckets(self) -> list[Shard]:
         """Ask the store what it is. Raises `CommandError` ``UNAVAILABLE``."""
         try:
             asked = await open_first(self._address, self.hear, primary=False)
@@ -293,10 +293,12 @@ class ValkeyBackend:
         if not asked.clustered:
             find = partial(open_primary, self._address, self.hear)
             lease = Lease(
-                keys.bucket_prefix(self._address.database), partial(open_primary, self._address, _ignore), shared=False
+                schema.bucket_prefix(self._address.database),
+                partial(open_primary, self._address, _ignore),
+                shared=False,
             )
             return [self._bucket(0, find, lease, shared=False)]
-        prefixes = [keys.bucket_prefix(self._address.database, number, BUCKETS) for number in range(BUCKETS)]
+        prefixes = [schema.bucket_prefix(self._address.database, number, BUCKETS) for number in range(BUCKETS)]
         return [
             self._bucket(
                 number,
@@ -304,20 +306,20 @@ class ValkeyBackend:
                 Lease(prefix, partial(self._heartbeat_cluster.open, slot), shared=True),
                 shared=True,
             )
-            for number, prefix, slot in ((n, prefix, keys.slot_of(prefix)) for n, prefix in enumerate(prefixes))
+            for number, prefix, slot in ((n, prefix, schema.slot_of(prefix)) for n, prefix in enumerate(prefixes))
         ]
 
-    def _bucket(self, number: int, find: Opener, lease: Lease, *, shared: bool) -> Presence:
-        hearing = self._hearings[keys.encode(lease.shard)] = Hearing(self._receivers)
+    def _bucket(self, number: int, find: Opener, lease: Lease, *, shared: bool) -> Shard:
+        hearing = self._hearings[schema.encode(lease.shard)] = Inbound(self._receivers)
         self._heartbeats.leases.append(lease)
-        return Presence(
+        return Shard(
             self._node, number, lease.shard, find, self._places, self._epoch, self._scripts, hearing, lease,
             self._window, shared=shared,
         )  # fmt: skip
 
-    def _of(self, name: str) -> Presence:
+    def _of(self, name: str) -> Shard:
         """Return the bucket of a group or a user."""
-        return self._buckets[keys.bucket_of(name, len(self._buckets))]
+        return self._buckets[schema.bucket_of(name, len(self._buckets))]
 
     def _epoch(self) -> str:
         return f"{self._node}.{next(self._epochs)}"
@@ -326,7 +328,7 @@ class ValkeyBackend:
         """Return the nodes where the user is, with the number of connections there."""
         bucket = self._of(user_id)
         bucket.link.require_ready()
-        return Counter(await bucket.link.command(b"HVALS", keys.encode(f"{bucket.prefix}u:{user_id}")))
+        return Counter(await bucket.link.command(b"HVALS", schema.encode(f"{bucket.prefix}u:{user_id}")))
 
     async def _tell_connection(self, connection_id: str, payload: bytes) -> int:
         """Ask all buckets, for the id does not say which user it is of."""
@@ -342,12 +344,12 @@ class ValkeyBackend:
         )
         return sum([await each for each in told])
 
-    async def _tell(self, bucket: Presence, nodes: Counter[bytes], payload: bytes) -> int:
+    async def _tell(self, bucket: Shard, nodes: Counter[bytes], payload: bytes) -> int:
         """Send `payload` to each of `nodes`; return how many connections those have that heard it."""
         told = 0
         for node, connections in nodes.items():
             heard: Any = await bucket.link.command(
-                b"SPUBLISH", keys.node_channel(bucket.prefix, node.decode()), payload
+                b"SPUBLISH", schema.node_channel(bucket.prefix, node.decode()), payload
             )
             told += connections if heard else 0
         return told

@@ -7,7 +7,7 @@ from typing import Any
 
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import StoreConnection, open_connection
-from hubbub.backends.valkey.servers import PATIENCE, Hear, open_first
+from hubbub.backends.valkey.discovery import PATIENCE, Hear, open_first
 
 BUCKETS = 16
 """Buckets in a cluster, so also the most primaries among which the load is spread. Fixed: it decides where keys lie."""

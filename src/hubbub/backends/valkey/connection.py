@@ -66,6 +66,7 @@ class StoreConnection(asyncio.Protocol):
         self._reader = Reader()
         self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
         self._out: list[bytes] = []
+        self._out_bytes = 0
         self._transport: asyncio.Transport
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.primary = self.clustered = False
@@ -84,7 +85,7 @@ class StoreConnection(asyncio.Protocol):
             raise unavailable(self.lost.result())
         if len(self._waiting) >= MAX_PENDING:
             raise unavailable("too many commands wait for it")
-        if self._transport.get_write_buffer_size() > MAX_UNSENT:
+        if self._transport.get_write_buffer_size() + self._out_bytes > MAX_UNSENT:
             raise unavailable("too much waits to be sent to it")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._send(arguments, future)
@@ -143,11 +144,13 @@ class StoreConnection(asyncio.Protocol):
             return
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out.append(pack_command(arguments))  # type: ignore[arg-type]  # its stub says one argument
+        packed = pack_command(arguments)  # type: ignore[arg-type]  # its stub says one argument
+        self._out.append(packed)
+        self._out_bytes += len(packed)
         self._waiting.append((future, self._loop.time()))
 
     def _flush(self) -> None:
-        out, self._out = self._out, []
+        out, self._out, self._out_bytes = self._out, [], 0
         if not self.lost.done():
             self._transport.write(b"".join(out))
 

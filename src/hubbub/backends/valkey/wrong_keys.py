@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from hubbub.backends.valkey import keys
+from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.connection import Argument, unavailable
 
 TYPES = {
@@ -55,7 +55,7 @@ class WrongKeys:
     def __init__(self, prefix: str, command: Command) -> None:
         self.groups: set[str] = set()
         self.users: set[str] = set()
-        self._prefix = keys.encode(prefix)
+        self._prefix = schema.encode(prefix)
         self._command = command
         self._suspects: deque[tuple[Argument, ...]] = deque(maxlen=MOST_SUSPECTS)
         self._known: set[bytes] = set()  # without the prefix
@@ -96,7 +96,7 @@ class WrongKeys:
 
     def release(self) -> None:
         """Refuse only those whose keys are wrong still: the others have been mended."""
-        named = [(name[:1], keys.decode(name[2:])) for name in self._known if name not in SHARD]
+        named = [(name[:1], schema.decode(name[2:])) for name in self._known if name not in SHARD]
         self.groups = {name for letter, name in named if letter in b"ghma"}
         self.users = {name for letter, name in named if letter in b"uji"}
 
@@ -109,7 +109,7 @@ class WrongKeys:
             (self._prefix + name)[:300], found.decode(), expected(name).decode(),
         )  # fmt: skip
         if name not in SHARD:
-            letter, rest = name[:1], keys.decode(name[2:])
+            letter, rest = name[:1], schema.decode(name[2:])
             if letter in b"ghma":
                 self.groups.add(rest)
             elif letter in b"uji":
@@ -119,11 +119,11 @@ class WrongKeys:
         """Return the keys, without the prefix, that a command may have touched, judged by its arguments."""
         found = set()
         for argument in arguments:
-            text = keys.encode(argument) if isinstance(argument, str) else argument
+            text = schema.encode(argument) if isinstance(argument, str) else argument
             if not isinstance(text, bytes) or not 0 < len(text) <= LONGEST_NAME:
                 continue
             if b"\0\0" in text:  # the row of a connection
-                text = keys.encode(keys.parse_row(text).user_id)
+                text = schema.encode(schema.parse_row(text).user_id)
             if text.startswith(self._prefix):
                 own = text[len(self._prefix) :]
                 if own in SHARD or (own[:1] in TYPES and own[1:2] == b":"):

@@ -1,11 +1,11 @@
 // The demo page: a group chat on Hubbub. This file connects the parts; each part has its own.
 
 import { Hubbub } from '/hubbub.js';
-import { buildFor, copyLink, showBuilding } from './building.js';
+import { buildFor, copyLink, showBuilding } from './snippets.js';
 import { Composer } from './composer.js';
 import { Conversation } from './conversation.js';
 import { name } from './dom.js';
-import { Entry, hashOf, linkedGroup } from './entry.js';
+import { Entry, hashOf, linkedGroup } from './login.js';
 import { explain } from './errors.js';
 import { GroupBrowser } from './groups.js';
 import { Outbox } from './outbox.js';

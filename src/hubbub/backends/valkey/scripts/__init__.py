@@ -9,7 +9,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
-from hubbub.history import GROUP, KEY, OVERHEAD, Window
+from hubbub.groups.history import GROUP, KEY, OVERHEAD, Window
 
 PARTS = {
     "bans": (),
@@ -26,7 +26,7 @@ PARTS = {
     "post": ("keep",),
     "revive": (),
     "send_off": ("lease",),
-    "whisper": ("keep",),
+    "post_to_user": ("keep",),
 }
 """The scripts, each with what is put between ``common.lua`` and it: a function costs time in every run, used or not."""
 

@@ -1,0 +1,232 @@
+"""Who connects: a token or a guest's name to an `Identity`.
+
+A token is a JSON Web Token (RFC 7519) in the compact form of RFC 7515: ``header.payload.signature``. Which keys and
+which algorithms can check it is settled here; what the token's header names only picks among those. PyJWT's algorithms
+check the signatures. The three parts are taken apart here rather than by ``jwt.decode``, which examines the secret anew
+for every token and takes four times as long.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+from unicodedata import category
+
+import jwt
+from jwt.algorithms import HMACAlgorithm
+
+from hubbub.auth.claims import GUEST_PREFIX, decode_object, read_claims, unauthorized
+from hubbub.auth.identity import Identity
+from hubbub.auth.jwks import ALGORITHMS, Jwks
+from hubbub.errors import CommandError, ErrorCode, SettingsError, invalid
+from hubbub.settings import Settings, secret_bytes
+
+MAX_TOKEN = 8192
+"""Most characters of a token; a longer one is refused unread."""
+
+_HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
+
+
+class Authenticator:
+    """Tells who a token or a guest's name belongs to.
+
+    Args:
+        settings: The secret, key set, issuer, audience, leeway and limits.
+        now: Unix time in seconds; what the claims are held against.
+        clock: Seconds on a clock that never goes back; spaces out the fetching of keys.
+
+    Raises:
+        SettingsError: The secret looks like a public key or certificate, which everybody may know.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._secret = None if settings.secret is None else _prepare_secret(settings.secret)
+        self._jwks = None if settings.jwks_url is None else Jwks(settings.jwks_url, clock=clock)
+
+    @property
+    def waits(self) -> bool:
+        """Whether `authenticate` may have to wait for the network; otherwise `check` always has the answer."""
+        return self._jwks is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether tokens can be checked: False while a key set is configured and was never fetched."""
+        return self._jwks is None or self._jwks.ready
+
+    async def start(self) -> None:
+        """Begin to fetch the key set, if there is one. Returns at once; a key server that is down is logged."""
+        if self._jwks is not None:
+            self._jwks.start()
+
+    async def close(self) -> None:
+        """Stop what `start` began."""
+        if self._jwks is not None:
+            await self._jwks.close()
+
+    def check(self, token: str) -> Identity | None:
+        """Return whom `token` identifies, with the keys at hand; None if its key must be fetched first.
+
+        None comes only if `waits`; `authenticate` then has the answer.
+
+        Raises:
+            CommandError: ``UNAUTHORIZED``, with a sentence that says why and does not quote the token.
+        """
+        parts = _take_apart(token)
+        if self._secret is not None and parts.alg == "HS256":
+            genuine = _HS256.verify(parts.signed, self._secret, parts.signature)
+        elif self._jwks is not None and parts.alg in ALGORITHMS:
+            key = self._jwks.find(parts.kid, parts.alg)
+            if key is None:
+                return None
+            genuine = key.Algorithm.verify(parts.signed, key.key, parts.signature)
+        elif self._settings.has_keys:
+            raise unauthorized('The token\'s "alg" is not one that this server accepts.')
+        else:
+            raise unauthorized("This server takes no tokens: it has neither a secret nor a JWKS URL.")
+        if not genuine:
+            raise unauthorized("The token's signature is wrong.")
+        return read_claims(parts.payload, self._settings, self._now())
+
+    async def authenticate(self, token: str) -> Identity:
+        """Return whom `token` identifies. Waits only if its key is not at hand.
+
+        Raises:
+            CommandError: ``UNAUTHORIZED``, as for `check`; ``UNAVAILABLE``, the keys cannot be fetched now.
+        """
+        identity = self.check(token)
+        if identity is None:
+            assert self._jwks is not None
+            await self._jwks.renew()
+            identity = self.check(token)
+        if identity is None:
+            raise unauthorized("The token's key is not in the key set.")
+        return identity
+
+    def guest(self, name: str) -> Identity:
+        """Return the identity of a guest, who may join every group.
+
+        Where tokens are taken as well, its id is `GUEST_PREFIX` and `name`, so that it is no token's.
+
+        Raises:
+            CommandError: ``FORBIDDEN``, guests are not let in; ``INVALID_PARAMETER``, `name` cannot be a user id.
+        """
+        if not self._settings.allow_guests:
+            raise CommandError(ErrorCode.FORBIDDEN, "This server lets no guests in: connect with a token.")
+        prefix = GUEST_PREFIX if self._settings.has_keys else ""
+        most = self._settings.max_user_id - len(prefix)
+        if not 1 <= len(name) <= most:
+            raise invalid(f'"guest" must have 1 to {most} characters.')
+        if any(category(character) in {"Cc", "Cs"} for character in name):
+            raise invalid('"guest" must not have control characters or lone surrogates.')
+        if name.isspace():
+            raise invalid('"guest" must not be only white space.')
+        return Identity(prefix + name)
+
+
+def make_token(
+    user_id: str,
+    secret: str,
+    *,
+    ttl: float = 3600,
+    groups: Sequence[str] | None = None,
+    server: bool = False,
+    private: bool = True,
+    issuer: str | None = None,
+    audience: str | None = None,
+    now: float | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> str:
+    """Return a token (HS256) that a server with the same `secret` accepts.
+
+    Args:
+        user_id: Whom it identifies (``sub``).
+        secret: At least 32 bytes.
+        ttl: Seconds until it ends (``exp``).
+        groups: Glob patterns of the groups that it allows; None for all.
+        server: Whether it gives the rights of a server.
+        private: Whether it allows private messages and signals.
+        issuer: ``iss``, if the server requires one.
+        audience: ``aud``, if the server requires one.
+        now: Unix time in seconds at which it is issued; None for the present.
+        extra: Further claims, which the server does not look at.
+
+    Raises:
+        SettingsError: `secret` is too short, or looks like a public key.
+    """
+    key = _prepare_secret(secret)
+    issued = time.time() if now is None else now
+    optional = {
+        "groups": None if groups is None else list(groups),
+        "role": "server" if server else None,
+        "private": None if private else False,
+        "iss": issuer,
+        "aud": audience,
+    }
+    claims: dict[str, Any] = {
+        **(extra or {}),
+        "sub": user_id,
+        "iat": math.floor(issued),
+        "exp": math.ceil(issued + ttl),
+    }
+    claims.update({name: value for name, value in optional.items() if value is not None})
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
+class _Parts(NamedTuple):
+    alg: str
+    kid: str | None
+    payload: bytes
+    signed: bytes
+    """What the signature is made over: header, dot and payload as they came."""
+    signature: bytes
+
+
+def _take_apart(token: str) -> _Parts:
+    """Split and decode a token; nothing in it is proven yet."""
+    if len(token) > MAX_TOKEN:
+        raise unauthorized(f"The token is longer than {MAX_TOKEN} characters.")
+    try:
+        header, payload, signature = token.encode("ascii").split(b".")
+        alg, kid = _read_header(header)
+        return _Parts(alg, kid, _decode(payload), header + b"." + payload, _decode(signature))
+    except ValueError:
+        raise unauthorized("The token is not a well-formed JSON Web Token.") from None
+
+
+@lru_cache(maxsize=256)  # nearly all tokens of a server have the same few headers
+def _read_header(part: bytes) -> tuple[str, str | None]:
+    """Return ``alg`` and ``kid``. Where a token says to find its key (``jwk``, ``jku``, ``x5u``) is never looked at."""
+    header = decode_object(_decode(part))
+    alg, kid = header.get("alg"), header.get("kid")
+    if not isinstance(alg, str) or not isinstance(kid, str | None):
+        raise ValueError("alg and kid must be text")
+    if "crit" in header or "b64" in header:  # RFC 7515, section 4.1.11: what is not understood must be refused
+        raise ValueError("extensions are not supported")
+    return alg, kid
+
+
+def _decode(part: bytes) -> bytes:
+    """Decode base64url without padding (RFC 7515, section 2), in its one canonical spelling."""
+    decoded = urlsafe_b64decode(part + b"=="[: -len(part) % 4])
+    if urlsafe_b64encode(decoded).rstrip(b"=") != part:  # the decoder skips what is not in its alphabet
+        raise ValueError("not base64url")
+    return decoded
+
+
+def _prepare_secret(secret: str) -> bytes:
+    try:
+        return _HS256.prepare_key(secret_bytes(secret))
+    except jwt.InvalidKeyError:
+        raise SettingsError("secret must not be a public key; make one with: openssl rand -hex 32") from None

@@ -1,0 +1,164 @@
+"""What a token says, once its signature is proven: claims to identity. No clock, no keys, no input or output."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+from hubbub.auth.identity import Identity
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.settings import Settings
+
+MAX_PATTERNS = 1000
+"""Most entries of the claim ``groups``."""
+GUEST_PREFIX = "guest:"
+"""How the ids of guests begin on a server that takes tokens as well: nobody can come by the name of a token's user."""
+MAX_PATTERN = 256
+"""Most characters of one entry of the claim ``groups``."""
+
+
+def unauthorized(message: str) -> CommandError:
+    """Return the error for a token that is not accepted. `message` must not quote the token."""
+    return CommandError(ErrorCode.UNAUTHORIZED, message)
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """Decode a JSON object in which every name occurs once, at every level (RFC 7515 and 7519, both section 4).
+
+    Raises:
+        ValueError: Not UTF-8, not JSON, not an object, a name twice, ``NaN`` or ``Infinity``, nested too deep.
+    """
+    try:
+        value = _DECODER.decode(raw.decode())
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def read_claims(payload: bytes, settings: Settings, now: float) -> Identity:
+    """Return the identity that the claims of a token give.
+
+    Args:
+        payload: The claims as JSON; their signature has been checked.
+        settings: Says the issuer and audience that are required, the leeway and how long a user id may be.
+        now: Unix time in seconds.
+
+    Raises:
+        CommandError: ``UNAUTHORIZED``, with a sentence that names the claim but quotes nothing.
+    """
+    try:
+        claims = decode_object(payload)
+    except ValueError:
+        raise unauthorized("The token's claims are not a JSON object with each name once.") from None
+    expires = _check_times(claims, settings.leeway, now)
+    _check_source(claims, settings)
+    return Identity(
+        user_id=_subject(claims, settings),
+        groups=_groups(claims),
+        server=claims.get("role") == "server",
+        expires=expires,
+        name=_name(claims, settings.max_user_id),
+        private=_private(claims),
+    )
+
+
+def _check_times(claims: dict[str, Any], leeway: float, now: float) -> float:
+    """Check ``exp``, ``nbf`` and ``iat`` (RFC 7519, sections 4.1.4 to 4.1.6) and return ``exp``."""
+    expires = _time(claims, "exp")
+    if expires + leeway <= now:
+        raise unauthorized("The token has expired.")
+    if "nbf" in claims and _time(claims, "nbf") - leeway > now:
+        raise unauthorized('The token is not valid yet: "nbf" is in the future.')
+    if "iat" in claims and _time(claims, "iat") - leeway > now:
+        raise unauthorized('The token was issued in the future: check "iat" and the clocks.')
+    return expires
+
+
+def _time(claims: dict[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
+        if math.isfinite(seconds):
+            return seconds
+    raise unauthorized(f'The token needs "{name}" as a number of seconds.')
+
+
+def _check_source(claims: dict[str, Any], settings: Settings) -> None:
+    """Check ``iss`` and ``aud`` (RFC 7519, sections 4.1.1 and 4.1.3), each only if the settings name one."""
+    if settings.issuer is not None and claims.get("iss") != settings.issuer:
+        raise unauthorized('The token\'s "iss" is not the issuer that this server accepts.')
+    if settings.audience is not None:
+        audience = claims.get("aud")
+        named = audience if isinstance(audience, list) else [audience]
+        if settings.audience not in named or not all(isinstance(name, str) for name in named):
+            raise unauthorized('The token\'s "aud" does not name this server.')
+
+
+def _subject(claims: dict[str, Any], settings: Settings) -> str:
+    subject, most = claims.get("sub"), settings.max_user_id
+    if not isinstance(subject, str) or not subject:
+        raise unauthorized('The token needs "sub" as text.')
+    if len(subject) > most:
+        raise unauthorized(f'The token\'s "sub" may have at most {most} characters.')
+    if not is_unicode(subject):
+        raise unauthorized('The token\'s "sub" is not valid Unicode.')
+    if settings.allow_guests and subject.startswith(GUEST_PREFIX):
+        raise unauthorized(f'The token\'s "sub" must not begin with "{GUEST_PREFIX}": here the ids of guests do.')
+    return subject
+
+
+def _name(claims: dict[str, Any], most: int) -> str | None:
+    """Return ``name`` (OpenID Connect Core, section 5.1), which gives no rights: what cannot be shown is ignored."""
+    name = claims.get("name")
+    return name[:most] if isinstance(name, str) and is_unicode(name) and name else None
+
+
+def _private(claims: dict[str, Any]) -> bool:
+    private = claims.get("private", True)
+    if not isinstance(private, bool):
+        raise unauthorized('The token\'s "private" must be true or false.')
+    return private
+
+
+def _groups(claims: dict[str, Any]) -> tuple[str, ...] | None:
+    patterns = claims.get("groups")
+    if patterns is None:
+        return None
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise unauthorized('The token\'s "groups" must be a list of texts.')
+    if len(patterns) > MAX_PATTERNS or any(len(pattern) > MAX_PATTERN for pattern in patterns):
+        raise unauthorized(
+            f'The token\'s "groups" may have at most {MAX_PATTERNS} patterns of at most {MAX_PATTERN} characters.'
+        )
+    if not all(map(is_unicode, patterns)):
+        raise unauthorized('The token\'s "groups" are not valid Unicode.')
+    return tuple(patterns)
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether `text` can be sent: JSON's escapes can smuggle half of a surrogate pair into a string."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

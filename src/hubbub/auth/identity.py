@@ -1,0 +1,57 @@
+"""Who a connection is and what it may do. The authenticator makes identities; sessions and the HTTP API ask them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from hubbub.auth.patterns import compile_patterns
+from hubbub.errors import CommandError, ErrorCode
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A user with rights, as a token or a guest's name gave them.
+
+    Attributes:
+        user_id: The token's ``sub``, or the guest's name.
+        groups: Glob patterns (``*``, ``?``, ``[abc]``) of the groups that this user may join, see and read;
+            None for all.
+        server: Whether the token has ``"role": "server"``: may post as the server and disconnect people.
+        private: Whether this user may send private messages and signals, which reach anybody, and whose number of
+            recipients tells who is connected.
+        name: What people call this user, if the token says so.
+        expires: When the rights end, Unix time in seconds; None for never (guests).
+    """
+
+    user_id: str
+    groups: tuple[str, ...] | None = None
+    server: bool = False
+    expires: float | None = None
+    name: str | None = None
+    private: bool = True
+
+    def may_join(self, group: str) -> bool:
+        """Return whether one of the patterns in `groups` matches the whole name."""
+        return self.groups is None or compile_patterns(self.groups).match(group)
+
+    @property
+    def visible(self) -> Callable[[str], bool] | None:
+        """What says whether this user may see the group of a name, for many names; None for all groups."""
+        return None if self.groups is None else compile_patterns(self.groups).match
+
+    def require_group(self, group: str) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
+        if not self.may_join(group):
+            raise CommandError(ErrorCode.FORBIDDEN, f'The token does not allow the group "{group}".')
+
+    def require_private(self) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""
+        if not self.private:
+            text = 'The token allows posts to the joined group only, and nothing private ("private": false).'
+            raise CommandError(ErrorCode.FORBIDDEN, text)
+
+    def require_server(self) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this is a server token."""
+        if not self.server:
+            raise CommandError(ErrorCode.FORBIDDEN, 'This needs a server token ("role": "server").')

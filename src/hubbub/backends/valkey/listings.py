@@ -1,0 +1,73 @@
+"""Listings over all buckets: each is asked for a piece of the page, and the pieces are merged in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from heapq import merge
+
+from hubbub.backends.valkey import schema
+from hubbub.backends.valkey.ranges import group_ranges, group_rows, user_range, user_rows
+from hubbub.backends.valkey.shard import Shard
+from hubbub.groups.query import Query
+from hubbub.groups.roster import UserQuery
+from hubbub.messages import GroupRow, UserRow
+
+
+async def find_groups(buckets: list[Shard], query: Query, most: int) -> list[GroupRow]:
+    """Return the first `most` groups of `query`, in its order.
+
+    Groups are spread evenly, so each bucket is asked for little more than its share at first, and for all only if that
+    was too little.
+
+    Raises:
+        CommandError: ``UNAVAILABLE``.
+    """
+    for bucket in buckets:
+        bucket.link.require_ready()
+    bounds = group_ranges(query)
+    if not bounds:
+        return []
+    order = "names" if query.order == "group" else "sizes"
+    share = most if len(buckets) == 1 else min(most, 2 * most // len(buckets) + 8)
+    for number in (share, most):
+        direction = int(not query.ascending)
+        replies = await asyncio.gather(
+            *(bucket.link.run("page", order, number, direction, *bounds) for bucket in buckets)
+        )
+        pieces = [group_rows(reply) for reply in replies]
+        # Beyond the last row of a bucket that has more we do not know what comes next.
+        unfinished = [piece[-1] for piece in pieces if len(piece) == number]
+        rows = list(_merged(query, pieces))
+        known = min((rows.index(row) + 1 for row in unfinished), default=len(rows))
+        if known >= most or not unfinished or number == most:
+            return rows[:most]
+    raise AssertionError("the second turn asks for everything")
+
+
+def _merged(query: Query, pieces: list[list[GroupRow]]) -> Iterable[GroupRow]:
+    if len(pieces) == 1:
+        return pieces[0]
+    if query.order == "group":
+        return merge(*pieces, key=lambda row: row.group, reverse=not query.ascending)
+    return merge(*pieces, key=lambda row: (row.number_of_users, row.group), reverse=not query.ascending)
+
+
+async def find_users(bucket: Shard, group: str, query: UserQuery) -> list[UserRow]:
+    """Return the members of `group` that `query` asks for, and one more, if there is one."""
+    direction = [] if query.ascending else [b"REV"]
+    key = schema.encode(f"{bucket.prefix}m:{group}")
+    return user_rows(
+        await bucket.link.command(
+            b"ZRANGE", key, *user_range(query), b"BYLEX", *direction, b"LIMIT", 0, query.limit + 1
+        )
+    )
+
+
+async def count_bucket(bucket: Shard) -> tuple[int, int]:
+    """Return how many groups and how many connections have their place in the bucket."""
+    bucket.link.require_ready()
+    groups, connections = await asyncio.gather(
+        bucket.link.command(b"ZCARD", bucket.prefix + "names"), bucket.link.command(b"HLEN", bucket.prefix + "w")
+    )
+    return groups, connections

@@ -1,0 +1,1 @@
+"""The load run of ``hubbub bench``."""

@@ -1,0 +1,1 @@
+"""What the process of ``hubbub serve`` sets up around the server: loop, garbage collector, open files, workers."""

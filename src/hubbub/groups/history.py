@@ -1,0 +1,225 @@
+"""What was said lately: the last messages of each group and user, bounded by number, bytes and age. Pure.
+
+How age is kept
+---------------
+No message has a time of its own, and no group a timer. A history that grew is put on a list; `Histories.sweep`, called
+about once a second, marks how far it has grown by then, and drops what was marked longer ago than the window. A mark is
+made at most `GRAINS` times per window and history, so marks stay few. A message is thus kept for the window at least,
+and for a little longer as a rule.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from hubbub.messages import Message, Position, Private
+
+OVERHEAD = 320
+"""Bytes that a kept message counts beyond its JSON and its sender: what surrounds it in memory, and in its frame."""
+
+CHARACTER = 4
+"""Bytes of a character of the sender's user id, at most: who connects anew for each message has it kept each time."""
+
+KEY = 128
+"""Bytes that the key of a post counts for its sender while it is remembered."""
+
+GROUP = 256
+"""Bytes that a new group counts for whoever opens it, beyond its name: a store remembers it for a while."""
+
+GRAINS = 32
+"""Most marks of one history within its window."""
+
+
+class Window(NamedTuple):
+    """How much is kept. Zero `messages` keeps nothing of groups, zero `inbox` nothing of users."""
+
+    messages: int = 1000
+    """Most messages of one group."""
+    bytes: int = 524_288
+    """Most bytes of one group, or of one user, each message with `OVERHEAD`."""
+    age: float = 300.0
+    """Seconds for which a message can be asked for, and for which those who left are remembered."""
+    inbox: int = 100
+    """Most private messages of one user."""
+    total: int = 268_435_456
+    """Most bytes of all histories together; beyond it the oldest messages go first, whosever they are."""
+    keys: int = 100_000
+    """Keys of posts that are known at least, within the age."""
+    gone: int = 10_000
+    """Most groups without members, and most users without connections, that are remembered."""
+    absence: float = 5.0
+    """Seconds for which a connection that was sent away is expected back: see `hubbub.groups.absences`."""
+    user: int = 16_777_216
+    """Most bytes that are kept because of one user, see `hubbub.groups.kept_bytes`; 0 for any number."""
+
+    def shared(self) -> str:
+        """Return what all nodes on one store should agree on, for people to read."""
+        return f"messages={self.messages} bytes={self.bytes} age={self.age:g} inbox={self.inbox} user={self.user}"
+
+
+class Replay(NamedTuple):
+    """What somebody who comes, or comes back, has to hear before anything new.
+
+    Attributes:
+        position: That of the last message so far.
+        events: What is to be heard, in order; the last one stands at `position`.
+        gap: Whether `events` is not all that came after the position that was asked for.
+    """
+
+    position: Position
+    events: Sequence[Message | Private] = ()
+    gap: bool = False
+
+
+class History:
+    """The last messages of one group or user; made by `Histories.new`.
+
+    Attributes:
+        epoch: Was never used before, and never changes.
+        seq: The number of the last message.
+    """
+
+    __slots__ = ("_bytes", "_counted", "_dirty", "_entries", "_limit", "_marked", "_size", "_store", "epoch", "seq")
+
+    def __init__(self, store: Histories, epoch: str, limit: int) -> None:
+        self.epoch = epoch
+        self.seq = 0
+        self._store = store
+        self._limit = limit
+        self._bytes = store.window.bytes
+        self._entries: deque[Message | Private] | None = None  # most users never get a private message
+        self._size = 0
+        self._counted = 0  # of `_size`, what the store has counted
+        self._dirty = False
+        self._marked = -1e9
+
+    @property
+    def position(self) -> Position:
+        """The position of the last message."""
+        return Position(self.epoch, self.seq)
+
+    def append(self, event: Message | Private) -> int:
+        """Give `event` the next number, and keep it. Return by how many bytes the history has grown."""
+        self.seq = event.seq = self.seq + 1
+        if not self._limit:
+            return 0
+        entries = self._entries
+        if entries is None:
+            entries = self._entries = deque()
+        entries.append(event)
+        before = self._size
+        self._size = size = before + len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
+        if not self._dirty:
+            self._dirty = True
+            self._store.grown.append(self)
+        if size > self._bytes or len(entries) > self._limit:
+            self._trim(entries)
+        return self._size - before
+
+    def grows(self, event: Message | Private) -> bool:
+        """Return whether `event` would find room without another one having to go."""
+        return self._limit > self._length and self._size + _weight(event) <= self._bytes
+
+    def since(self, position: Position) -> Replay:
+        """Return everything after `position`, or that there is a gap."""
+        missed = self.seq - position.seq
+        if position.epoch != self.epoch or not 0 <= missed <= self._length:
+            return Replay(self.position, gap=True)
+        return self.last(missed)
+
+    def last(self, number: int) -> Replay:
+        """Return the last `number` messages, or as many as there are."""
+        length = self._length
+        number = min(number, length)
+        events = () if not number or self._entries is None else tuple(islice(self._entries, length - number, None))
+        return Replay(self.position, events)
+
+    def replay(self, since: Position | None, history: int) -> Replay:
+        """Return what `since` asks for; if that has a gap, or there is no `since`, the last `history` messages."""
+        if since is None:
+            return self.last(history)
+        resumed = self.since(since)
+        return resumed._replace(events=self.last(history).events) if resumed.gap else resumed
+
+    def drop_until(self, seq: int) -> None:
+        """Forget the messages up to number `seq`."""
+        entries = self._entries
+        while entries and entries[0].seq <= seq:
+            self._size -= _weight(entries.popleft())
+
+    def mark(self, now: float, grain: float) -> bool:
+        """Say whether a mark is due for what was added, and note that there is one from `now` on."""
+        if now - self._marked < grain:
+            return False
+        self._marked = now
+        self._dirty = False
+        return True
+
+    def recount(self) -> int:
+        """Return by how many bytes it has grown since the last time."""
+        change, self._counted = self._size - self._counted, self._size
+        return change
+
+    @property
+    def _length(self) -> int:
+        return len(self._entries) if self._entries else 0
+
+    def _trim(self, entries: deque[Message | Private]) -> None:
+        while entries and (len(entries) > self._limit or self._size > self._bytes):
+            self._size -= _weight(entries.popleft())
+
+
+def _weight(event: Message | Private) -> int:
+    """Return how many bytes a kept message counts."""
+    return len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
+
+
+class Histories:
+    """All histories of a process, and what they have in common: epochs, age, the bound on all bytes.
+
+    Args:
+        window: How much is kept.
+        boot: Text that no other process uses; epochs begin with it.
+
+    Attributes:
+        grown: Histories with messages that are not marked yet.
+        total: Bytes of all of them, at the last sweep.
+    """
+
+    def __init__(self, window: Window, boot: str) -> None:
+        self.window = window
+        self.grown: list[History] = []
+        self.total = 0
+        self._boot = boot
+        self._made = 0
+        self._marks: deque[tuple[float, History, int]] = deque()
+
+    def new(self, limit: int) -> History:
+        """Return an empty history of at most `limit` messages, with an epoch of its own."""
+        self._made += 1
+        return History(self, f"{self._boot}.{self._made}", limit)
+
+    def forget(self, history: History) -> None:
+        """Free what a history holds that nobody can ask for any more."""
+        history.drop_until(history.seq)
+        self.total += history.recount()
+
+    def sweep(self, now: float) -> None:
+        """Drop what is older than the window at `now`, seconds, and the oldest of what is too much in all."""
+        grain = self.window.age / GRAINS
+        later = []
+        for history in self.grown:
+            self.total += history.recount()
+            if history.mark(now, grain):
+                self._marks.append((now, history, history.seq))
+            else:
+                later.append(history)
+        self.grown = later
+        old, marks = now - self.window.age, self._marks
+        while marks and (marks[0][0] <= old or self.total > self.window.total):
+            _, history, seq = marks.popleft()
+            history.drop_until(seq)
+            self.total += history.recount()

@@ -1,0 +1,132 @@
+"""The HTTP API: look around with any token, post and disconnect with a server token. Each endpoint asks the node."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hubbub.auth.identity import Identity
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.limits import check_name
+from hubbub.node import Node
+from hubbub.transports.http.errors import HttpError, answer
+from hubbub.transports.http.input import read_ban, read_groups, read_message, read_nothing, read_users
+from hubbub.transports.http.request_rates import RequestRates
+
+ANYONE = Identity(user_id="")
+"""Who asks without a token, while guests are let in: sees everything, as guests do, and has no rights of a server."""
+
+
+class Disconnected(msgspec.Struct):
+    """How many connections were told to go."""
+
+    disconnected: int
+
+
+class Api:
+    """The endpoints under ``/v1``.
+
+    Args:
+        node: What they ask.
+        rates: How many requests each user may make.
+    """
+
+    def __init__(self, node: Node, rates: RequestRates) -> None:
+        self._node = node
+        self._rates = rates
+
+    def routes(self) -> list[Route]:
+        """Return where each endpoint is."""
+        return [
+            Route("/v1/connect", self.connect),
+            Route("/v1/groups", self.groups),
+            Route("/v1/groups/{group:name}/users", self.users),
+            Route("/v1/groups/{group:name}/messages", self.post_to_group, methods=["POST"]),
+            Route("/v1/users/{user_id:name}/messages", self.post_to_user, methods=["POST"]),
+            Route("/v1/users/{user_id:name}", self.disconnect_user, methods=["DELETE"]),
+            Route("/v1/connections/{connection_id:name}", self.disconnect_connection, methods=["DELETE"]),
+        ]
+
+    async def connect(self, request: Request) -> Response:
+        """Say what this address is for; the WebSocket itself never comes here."""
+        raise HttpError(
+            426, ErrorCode.INVALID_REQUEST, "This is the address of the WebSocket.", {"Upgrade": "websocket"}
+        )
+
+    async def groups(self, request: Request) -> Response:
+        """List the groups that the caller may join."""
+        identity = await self._anyone(request)
+        return answer(await self._node.services.groups(identity, read_groups(request.scope["query_string"])))
+
+    async def users(self, request: Request) -> Response:
+        """List the connections in a group that the caller may join."""
+        identity = await self._anyone(request)
+        command = read_users(request.scope["query_string"], request.path_params["group"])
+        return answer(await self._node.services.users(identity, command))
+
+    async def post_to_group(self, request: Request) -> Response:
+        """Post to a group as the server."""
+        identity = await self._server(request)
+        read_nothing(request.scope["query_string"])
+        body = await read_message(request, self._node.settings.max_command)
+        group = request.path_params["group"]
+        done = self._node.services.post_to_group(identity, group, body.message, body.key, body.min_recipients)
+        return answer(await done)
+
+    async def post_to_user(self, request: Request) -> Response:
+        """Post to all connections of a user as the server."""
+        identity = await self._server(request)
+        read_nothing(request.scope["query_string"])
+        body = await read_message(request, self._node.settings.max_command)
+        user_id = request.path_params["user_id"]
+        done = self._node.services.post_to_user(identity, user_id, body.message, body.key, body.min_recipients)
+        return answer(await done)
+
+    async def disconnect_user(self, request: Request) -> Response:
+        """Close all connections of a user, and keep the user out for a while, if the query says so."""
+        identity = await self._server(request)
+        for_seconds = read_ban(request.scope["query_string"])
+        user_id = request.path_params["user_id"]
+        check_name("user_id", user_id, self._node.settings.max_user_id)
+        return answer(Disconnected(await self._node.services.disconnect_user(identity, user_id, for_seconds)))
+
+    async def disconnect_connection(self, request: Request) -> Response:
+        """Close one connection."""
+        identity = await self._server(request)
+        read_nothing(request.scope["query_string"])
+        connection_id = request.path_params["connection_id"]
+        check_name("connection_id", connection_id, self._node.settings.max_user_id)
+        return answer(Disconnected(await self._node.services.disconnect_connection(identity, connection_id)))
+
+    # --- who asks ---
+
+    async def _anyone(self, request: Request) -> Identity:
+        """Return whom the token identifies, or without one anyone, while guests are let in; if the rate allows it."""
+        identity = await self._identify(request)
+        self._rates.spend(identity, self._node.now())
+        return identity
+
+    async def _identify(self, request: Request) -> Identity:
+        header = request.headers.get("authorization")
+        if header is None:
+            if self._node.settings.allow_guests:
+                return ANYONE
+            raise _unauthorized('Send a token in the header "Authorization: Bearer …".')
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthorized('The header "Authorization" must be "Bearer" and a token.')
+        return await self._node.auth.authenticate(token.strip())
+
+    async def _server(self, request: Request) -> Identity:
+        """Return whom the server token identifies, before anything else of the request is read."""
+        if "authorization" not in request.headers:
+            raise _unauthorized('Send a server token in the header "Authorization: Bearer …".')
+        identity = await self._anyone(request)
+        identity.require_server()
+        return identity
+
+
+def _unauthorized(message: str) -> CommandError:
+    return CommandError(ErrorCode.UNAUTHORIZED, message)

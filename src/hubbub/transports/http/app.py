@@ -1,0 +1,79 @@
+"""The HTTP side of a server: which address answers what. The parts are ``http_*``, `metrics` and `openapi`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from hubbub.errors import CommandError
+from hubbub.node import Node
+from hubbub.transports.http.api import Api
+from hubbub.transports.http.errors import answer, on_command_error, on_routing_error
+from hubbub.transports.http.files import file_routes
+from hubbub.transports.http.guard import Guard
+from hubbub.transports.http.metrics import metrics_endpoint
+from hubbub.transports.http.openapi import openapi
+from hubbub.transports.http.request_rates import RequestRates
+from hubbub.transports.http.skapi import skapi_routes
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def routes(node: Node) -> list[Route]:
+    """Return every address that the server of `node` answers to, the WebSocket's among them."""
+    rates = RequestRates(node.settings.http_rate_limit, node.settings.http_rate_burst)
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", _readyz(node)),
+        Route("/metrics", metrics_endpoint(node)),
+        Route("/openapi.json", _document(node)),
+        *Api(node, rates).routes(),
+        *skapi_routes(node, rates),
+        *file_routes(demo=node.settings.demo),
+    ]
+
+
+def create_app(node: Node) -> ASGIApp:
+    """Return the ASGI app that uvicorn runs for `node`."""
+    table = routes(node)
+    templates: dict[object, str] = {route.endpoint: route.path_format for route in table}
+    app = Starlette(
+        routes=table,
+        middleware=[Middleware(Guard, node=node, templates=templates)],
+        exception_handlers={CommandError: on_command_error, HTTPException: on_routing_error},
+    )
+    app.router.redirect_slashes = False  # a name may be empty or end with a slash; nothing is guessed
+    return app
+
+
+async def healthz(request: Request) -> Response:
+    """Say that the process is alive and its loop turns."""
+    return answer({"status": "ok"})
+
+
+def _readyz(node: Node) -> Endpoint:
+    async def readyz(request: Request) -> Response:
+        """Say whether new connections are served, and if not, why."""
+        parts = {"draining": node.draining, "backend": node.backend.ready, "keys": node.auth.ready}
+        return answer({"ready": node.ready, **parts}, 200 if node.ready else 503)
+
+    return readyz
+
+
+def _document(node: Node) -> Endpoint:
+    body = msgspec.json.encode(openapi(node.settings))
+
+    async def document(request: Request) -> Response:
+        """Describe the HTTP API."""
+        return Response(body, media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    return document

@@ -1,0 +1,107 @@
+"""The files in ``web/``: the browser client, and the demo page with what belongs to it.
+
+The page needs no inline script or style and talks to its own server only, so its content security policy can say just
+that; ``connect-src 'self'`` covers the WebSocket to the same host and port (CSP level 3, section 6.7.2.8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hubbub.errors import ErrorCode
+from hubbub.transports.http.errors import HttpError
+
+WEB = Path(__file__).parents[2] / "web"
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+"""Lets pages of every origin load a file, as a module (which needs the first) and as a script (the second)."""
+
+_TYPES = {
+    ".js": "text/javascript",
+    ".ts": "text/plain",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+}
+
+
+def file_routes(*, demo: bool) -> list[Route]:
+    """Return the routes of the client and, if `demo`, of the page.
+
+    Pages of other origins may load the client; before they can connect, the settings have to name them.
+    """
+    client = [
+        Route("/hubbub.js", _client_file("hubbub.js")),
+        Route("/hubbub.d.ts", _client_file("hubbub.d.ts")),
+        Route("/hubbub.global.js", global_client),
+    ]
+    if not demo:
+        return [*client, Route("/", no_demo)]
+    return [*client, Route("/", page), Route("/demo/{file}", demo_file)]
+
+
+# Plain functions: Starlette runs them in a thread, where reading a file keeps nobody waiting.
+
+
+def _client_file(name: str) -> Callable[[Request], Response]:
+    """Return the endpoint for the browser client or its types."""
+
+    def client_file(request: Request) -> Response:
+        return _file(request, WEB / "client" / name, PUBLIC)
+
+    return client_file
+
+
+def global_client(request: Request) -> Response:
+    """Return the browser client for a plain ``<script>``, made from the module as the comment at its top says."""
+    module = (WEB / "client" / "hubbub.js").read_text()
+    body, mark, _exports = module.partition("\n// --- exports")
+    assert mark, "hubbub.js has lost the line where its exports begin"
+    script = f"(() => {{\n'use strict';\n{body}\nObject.assign(globalThis, {{ Hubbub, HubbubError }});\n}})();\n"
+    return _content(request, script.encode(), ".js", PUBLIC)
+
+
+def page(request: Request) -> Response:
+    """Return the demo page."""
+    return _file(request, WEB / "demo" / "index.html", {"Content-Security-Policy": PAGE_POLICY})
+
+
+def demo_file(request: Request) -> Response:
+    """Return a file of the demo page. Only names that the folder lists are opened, so no path leads out of it."""
+    name = request.path_params["file"]
+    for path in (WEB / "demo").iterdir():
+        if path.name == name and path.is_file() and path.suffix != ".html":
+            return _file(request, path, {"Content-Security-Policy": PAGE_POLICY})
+    raise HttpError(404, ErrorCode.INVALID_REQUEST, "The demo page has no such file.")
+
+
+def no_demo(request: Request) -> Response:
+    """Say that there is no page, and why."""
+    raise HttpError(404, ErrorCode.INVALID_REQUEST, "The demo page is switched off here (--no-demo).")
+
+
+def _file(request: Request, path: Path, headers: dict[str, str]) -> Response:
+    return _content(request, path.read_bytes(), path.suffix, headers)
+
+
+def _content(request: Request, content: bytes, suffix: str, headers: dict[str, str]) -> Response:
+    """Return a file's content, or 304 if the browser has it already (RFC 9110, section 13.1.2)."""
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"Cache-Control": "no-cache", "ETag": etag, **headers}  # kept, but asked for each time
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=_TYPES.get(suffix, "application/octet-stream"))

@@ -1,0 +1,126 @@
+"""What holds for every HTTP request: which hosts and web pages may ask, what is logged and counted, what never leaks.
+
+Why there is no CSRF token
+    Only ``Authorization: Bearer`` gives rights, never a cookie, and a page of another origin cannot add that header
+    without a preflight, which is answered for the origins in the settings only.
+
+Why the host counts
+    While guests are let in, whoever reaches the server may look around. A web page can give its own domain the address
+    127.0.0.1 (DNS rebinding), and would then be of the same origin as we are. Its requests carry its name in ``Host``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.node import Node
+from hubbub.transports.http.errors import INTERNAL, error_answer
+from hubbub.transports.websocket.handshake import is_local
+
+PREFLIGHT_SECONDS = 600
+"""How long a browser may remember the answer to a preflight."""
+
+log = logging.getLogger("hubbub.http")
+access_log = logging.getLogger("hubbub.access")
+
+
+class Guard:
+    """ASGI middleware around the whole app.
+
+    Args:
+        app: What answers.
+        node: Its settings, counters and clock.
+        templates: The path with placeholders of each endpoint, for the counters.
+    """
+
+    def __init__(self, app: ASGIApp, node: Node, templates: Mapping[object, str]) -> None:
+        self._app = app
+        self._node = node
+        self._templates = templates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        # As it was sent: see NameConvertor. Pure ASCII, or uvicorn would have refused it.
+        scope["path"] = scope["raw_path"].decode("ascii")
+        headers = Headers(scope=scope)
+        began, status = self._node.now(), 0
+
+        async def send_more(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableHeaders(scope=message), scope, headers)
+            await send(message)
+
+        try:
+            answer = self._preempt(scope, headers)
+            await (answer or self._app)(scope, receive, send_more)
+        except Exception:
+            if status:
+                raise  # too late to say so; uvicorn logs it and cuts the connection
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            await error_answer(INTERNAL)(scope, receive, send_more)
+        finally:
+            self._record(scope, status, self._node.now() - began)
+
+    def _preempt(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return an answer that spares asking the app."""
+        if self._node.settings.allow_guests and not all(map(is_local, headers.getlist("host"))):
+            text = "While guests are let in, only localhost and loopback addresses are answered to; use one of these."
+            return error_answer(CommandError(ErrorCode.FORBIDDEN, text))
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers and _is_api(scope):
+            return self._preflight(headers)
+        return None
+
+    # --- other origins (https://fetch.spec.whatwg.org/#http-cors-protocol) ---
+
+    def _preflight(self, headers: Headers) -> Response:
+        if self._allowed(headers.get("origin")) is None:
+            text = "The origin is not allowed; the server's --origins names those that are."
+            return error_answer(CommandError(ErrorCode.FORBIDDEN, text))
+        return Response(
+            status_code=204,
+            headers={
+                "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+                "Access-Control-Allow-Headers": "Authorization, Content-Type",
+                "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+            },
+        )
+
+    def _allowed(self, origin: str | None) -> str | None:
+        """Return what to tell a browser: the origins that may read the answer; None if this one may not."""
+        if origin is None:
+            return None
+        origins = self._node.settings.origins
+        return "*" if "*" in origins else origin if origin in origins else None
+
+    def _add_headers(self, answer: MutableHeaders, scope: Scope, headers: Headers) -> None:
+        answer["X-Content-Type-Options"] = "nosniff"
+        answer["Referrer-Policy"] = "no-referrer"
+        if _is_api(scope):
+            answer.add_vary_header("Origin")
+            if (allowed := self._allowed(headers.get("origin"))) is not None:
+                answer["Access-Control-Allow-Origin"] = allowed
+                answer["Access-Control-Expose-Headers"] = "Retry-After"
+
+    # --- what is remembered ---
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = self._templates.get(scope.get("endpoint"), "other")
+        self._node.counters.requests[scope["method"], route, status] += 1
+        if self._node.settings.access_log:
+            # The path as it was sent has neither line breaks nor, without its query string, tokens.
+            access_log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
+
+
+def _is_api(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/v1/")

@@ -1,0 +1,232 @@
+"""What comes in over HTTP: names in paths, parameters in query strings, messages in bodies; checked as they are read.
+
+Everything is refused that would have to be guessed: parameters that do not exist (a typo must not list everything) or
+occur twice, escapes that are no UTF-8, bodies that are no JSON. Texts name the field and the limit, never its content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import ClientDisconnect, Request
+
+from hubbub.dialects.v1 import explain
+from hubbub.errors import CommandError, ErrorCode, invalid
+from hubbub.messages import Groups, Users
+from hubbub.transports.http.errors import HttpError
+
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+T = TypeVar("T")
+
+
+# --- names in paths ---------------------------------------------------------------------------------------------------
+
+
+class NameConvertor(Convertor[str]):
+    """One segment of a path as a name: ``/v1/groups/{group:name}/users``. Any characters, ``%2F`` and ``%00`` included.
+
+    It needs the path as it was sent, which `hubbub.transports.http.guard` sees to: in a decoded one a slash inside a
+    name could not be told from one between segments. An empty segment matches, so that its refusal can say so.
+    """
+
+    regex = "[^/]*"
+
+    def convert(self, value: str) -> str:
+        """Return the name. Raises `CommandError` if its escapes are not UTF-8."""
+        return decode(value.encode("ascii"), "path")
+
+    def to_string(self, value: str) -> str:
+        """Not needed: no addresses are made here."""
+        raise NotImplementedError
+
+
+register_url_convertor("name", NameConvertor())
+
+
+def decode(escaped: bytes, where: str) -> str:
+    """Undo percent-encoding (RFC 3986, section 2.1), strictly.
+
+    Raises:
+        CommandError: ``INVALID_PARAMETER``, an escape is incomplete or what comes out is not UTF-8.
+    """
+    if _BROKEN_ESCAPE.search(escaped):
+        raise invalid(f'The {where} has a "%" that is not followed by two hexadecimal digits.')
+    try:
+        return unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        raise invalid(f"The {where} is not UTF-8 once its escapes are decoded.") from None
+
+
+# --- parameters in query strings --------------------------------------------------------------------------------------
+
+
+def read_groups(query: bytes) -> Groups:
+    """Return what a query string asks of the list of groups. Raises `CommandError` ``INVALID_PARAMETER``."""
+    given = _read(query, _GROUPS)
+    if given.get("searchFor") == "number_of_users":
+        for name in ("value", "range"):
+            if name in given:
+                given[name] = _number(name, given[name])
+    return _convert(given, Groups)
+
+
+def read_users(query: bytes, group: str) -> Users:
+    """Return what a query string asks of the users of `group`. Raises `CommandError` ``INVALID_PARAMETER``."""
+    return _convert({**_read(query, _USERS), "group": group}, Users)
+
+
+def read_ban(query: bytes) -> int | None:
+    """Return for how many seconds a user is to be kept out, or None. Raises `CommandError` ``INVALID_PARAMETER``."""
+    seconds: int | None = _read(query, _BAN).get("for")
+    return seconds
+
+
+def read_nothing(query: bytes) -> None:
+    """Refuse every parameter, where there are none. Raises `CommandError` ``INVALID_PARAMETER``."""
+    _read(query, {})
+
+
+def _read(query: bytes, known: Mapping[str, Callable[[str, str], Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in filter(None, query.split(b"&")):
+        escaped_name, _, escaped_value = pair.replace(b"+", b" ").partition(b"=")
+        name = decode(escaped_name, "query string")
+        if name == "token":
+            raise invalid('A token belongs in the header "Authorization: Bearer …", not in the URL, which gets logged.')
+        if name not in known:
+            offer = f"the parameters are {', '.join(known)}" if known else "there are none here"
+            raise invalid(f'"{name[:50]}" is not a parameter; {offer}.')
+        if name in found:
+            raise invalid(f'"{name}" is given twice.')
+        found[name] = known[name](name, decode(escaped_value, f'parameter "{name}"'))
+    return found
+
+
+def _text(_name: str, text: str) -> str:
+    return text
+
+
+def _json(name: str, text: str, type_: type[T], expected: str) -> T:
+    try:
+        return msgspec.json.Decoder(type_, float_hook=float).decode(text)  # see `hubbub.dialects.v1.V1`
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        raise invalid(f'"{name}" must be {expected}.') from None
+
+
+def _number(name: str, text: str) -> float:
+    return _json(name, text, float, "a number in the range of a double")
+
+
+def _integer(name: str, text: str) -> int:
+    return _json(name, text, int, "an integer")
+
+
+def _boolean(name: str, text: str) -> bool:
+    return _json(name, text, bool, "true or false")
+
+
+_CURSOR: Any = dict[str, Any] | Literal["start", "end"]
+
+
+def _cursor(name: str, text: str) -> Any:
+    if text in {"start", "end"}:
+        return text
+    return _json(name, text, _CURSOR, 'the object that the page before ended with, as JSON, "start" or "end"')
+
+
+_PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}
+_GROUPS = {"searchFor": _text, "value": _text, "condition": _text, "range": _text, **_PAGING}
+_USERS = {"user_id": _text, **_PAGING}
+_BAN = {"for": _integer}
+
+
+def _convert(given: dict[str, Any], type_: type[T]) -> T:
+    try:
+        return msgspec.convert(given, type_)
+    except msgspec.ValidationError as error:
+        raise invalid(explain(str(error))) from None
+
+
+# --- messages in bodies -----------------------------------------------------------------------------------------------
+
+
+class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is posted: ``{"message": <any JSON>}``, with the options of `hubbub.messages.Post`."""
+
+    message: msgspec.Raw
+    key: str | None = None
+    min_recipients: int | None = None
+
+
+_decode_body = msgspec.json.Decoder(MessageBody).decode
+
+
+async def read_message(request: Request, limit: int) -> MessageBody:
+    """Return the message in the body of a request, and how to post it.
+
+    Args:
+        request: A request whose body has not been read.
+        limit: Most bytes of the body; not more than that is ever held in memory.
+
+    Raises:
+        CommandError: ``TOO_LARGE``, ``INVALID_PARAMETER``; `HttpError` with 415 for what does not claim to be JSON.
+    """
+    _check_type(request)
+    return _parse(await read_body(request, limit))
+
+
+def _check_type(request: Request) -> None:
+    media_type, _, parameters = request.headers.get("content-type", "application/json").partition(";")
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+        text = 'The body must be JSON in UTF-8: send "Content-Type: application/json", or none.'
+        raise HttpError(415, ErrorCode.INVALID_REQUEST, text, {"Accept": "application/json"})
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HttpError(415, ErrorCode.INVALID_REQUEST, "The body must not be compressed.", {"Accept-Encoding": ""})
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body of a request; never more than `limit` bytes are held. Raises `CommandError` ``TOO_LARGE``."""
+    too_large = CommandError(ErrorCode.TOO_LARGE, f"The body is larger than {limit} bytes.")
+    if int(request.headers.get("content-length", "0")) > limit:  # digits only: the parser has seen to it
+        raise too_large
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limit:
+                raise too_large
+    except ClientDisconnect:  # nobody will read this
+        raise CommandError(ErrorCode.INVALID_REQUEST, "The body ended early.") from None
+    return bytes(body)
+
+
+def _parse(body: bytes) -> MessageBody:
+    try:
+        body.decode()  # the message is passed on as it is, so every byte of it counts
+        found = _decode_body(body)
+        found.message = found.message.copy()  # a view of the body would keep all of it in memory
+        return found
+    except UnicodeDecodeError:
+        raise invalid("The body is not UTF-8.") from None
+    except msgspec.ValidationError as error:
+        problem = explain(str(error))
+        if "unknown field" in problem:
+            problem = 'The body may have the fields "message", "key" and "min_recipients" only.'
+        elif problem.startswith("A command"):
+            problem = 'The body must be an object with the field "message".'
+        raise invalid(problem) from None
+    except RecursionError:
+        raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep.') from None
+    except msgspec.DecodeError as error:
+        problem = str(error).removeprefix("JSON is malformed: ")
+        if _SURROGATE.search(body) and any(word in problem for word in ("surrogate", "hex escape", "truncated")):
+            problem = "half of a surrogate pair is no Unicode text"
+        raise invalid(f"The body is not JSON: {problem}.") from None

@@ -1,0 +1,115 @@
+"""Prometheus metrics. The node counts in plain integers; they are read and named here, when somebody scrapes.
+
+Nothing in a label comes from outside: no group, user or address, so the number of series is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hubbub.counters import LAG_BOUNDS
+from hubbub.node import Node
+
+
+def metrics_endpoint(node: Node) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that shows the metrics of `node` and of the process, from a registry of its own."""
+    registry = CollectorRegistry()
+    registry.register(_NodeCollector(node))
+    ProcessCollector(registry=registry)
+
+    async def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    return metrics
+
+
+class _NodeCollector(Collector):
+    """Reads the state and the counters of a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._version = version("hubbub")
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: what there is can be collected at any time."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every metric with its present value."""
+        yield from self._state()
+        yield from self._totals()
+        yield from self._by_label()
+        yield self._lag()
+
+    def _state(self) -> Iterator[Metric]:
+        node, fanout = self._node, self._node.fanout
+        info = GaugeMetricFamily("hubbub_info", "Always 1; the labels say what runs.", labels=["version", "node"])
+        info.add_metric([self._version, node.node_id], 1)
+        yield info
+        yield GaugeMetricFamily("hubbub_ready", "Whether new connections are served: 1 or 0.", node.ready)
+        tasks = len(asyncio.all_tasks())
+        yield GaugeMetricFamily("hubbub_tasks", "Tasks of the event loop, the one that answers this included.", tasks)
+        yield GaugeMetricFamily("hubbub_backend_ready", "Whether the backend answers: 1 or 0.", node.backend.ready)
+        yield GaugeMetricFamily("hubbub_connections", "WebSocket connections, identified or not.", len(node.sessions))
+        waiting = node.admission.waiting
+        yield GaugeMetricFamily("hubbub_waiting_connections", "Connections that wait to be let in.", waiting)
+        yield GaugeMetricFamily("hubbub_admission_rate", "Connections a second let in of a line.", node.admission.rate)
+        yield GaugeMetricFamily(
+            "hubbub_identified_connections", "Connections that are identified.", len(fanout.connections)
+        )
+        yield GaugeMetricFamily("hubbub_users", "Distinct users with a connection here.", len(fanout.users))
+        yield GaugeMetricFamily("hubbub_groups", "Groups with a member here.", len(fanout.groups))
+
+    def _totals(self) -> Iterator[Metric]:
+        counters = self._node.counters
+        for name, text, value in [
+            ("messages_published", "Messages posted to groups.", counters.posts + counters.published),
+            ("messages_delivered", "Connections that messages to groups were handed to.", counters.delivered),
+            ("privates_delivered", "Connections that private messages were handed to.", counters.privates),
+            ("notices", "Notices of who came and went that groups have heard.", self._node.backend.notices),
+            ("queue_cuts", "Connections closed because they read too slowly.", counters.queue_cuts),
+        ]:
+            yield CounterMetricFamily(f"hubbub_{name}", text, value)
+
+    def _by_label(self) -> Iterator[Metric]:
+        counters = self._node.counters
+        commands = CounterMetricFamily(
+            "hubbub_commands", "Commands, by outcome: ok or an error code.", labels=["command", "outcome"]
+        )
+        for labels, count in (counters.commands + Counter({("post", "ok"): counters.posts})).items():
+            commands.add_metric(labels, count)
+        yield commands
+        refused = CounterMetricFamily("hubbub_handshakes_refused", "WebSocket handshakes refused.", labels=["reason"])
+        for reason, count in counters.refused.items():
+            refused.add_metric([reason], count)
+        yield refused
+        closes = CounterMetricFamily("hubbub_closes", "WebSocket connections that ended.", labels=["code"])
+        for code, count in counters.closes.items():
+            closes.add_metric([code], count)
+        yield closes
+        requests = CounterMetricFamily(
+            "hubbub_http_requests", "HTTP requests answered.", labels=["method", "route", "status"]
+        )
+        for (method, route, status), count in counters.requests.items():
+            requests.add_metric([method, route, str(status)], count)
+        yield requests
+
+    def _lag(self) -> Metric:
+        counters, total = self._node.counters, 0
+        buckets = []
+        for bound, count in zip([*map(str, LAG_BOUNDS), "+Inf"], counters.lag, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        text = "How late the event loop came to what it does four times a second."
+        return HistogramMetricFamily("hubbub_loop_lag_seconds", text, buckets=buckets, sum_value=counters.lag_sum)

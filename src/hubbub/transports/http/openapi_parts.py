@@ -1,0 +1,197 @@
+"""The pieces of the OpenAPI document: operations, parameters, bodies, schemas; from the structs where possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hubbub.auth.bans import MAX_BAN
+from hubbub.limits import MAX_KEY
+from hubbub.messages import GroupRow, Groups, Page, Success, UserRow
+from hubbub.settings import Settings
+from hubbub.transports.http.api import Disconnected
+from hubbub.transports.http.errors import Error
+
+Json = dict[str, Any]
+
+_PROBLEMS = {
+    "400": "A parameter, name or body is missing, unknown, or out of its limits; the text names it and the limit.",
+    "401": "No token, or not a valid one.",
+    "403": "The token does not allow this. While guests are let in: the Host is not a loopback address.",
+    "404": "There is nothing here.",
+    "409": "Too many users are kept out already; nobody was disconnected.",
+    "413": "The body, or the message in it, is too large or nested too deep.",
+    "415": "The body is not JSON.",
+    "429": "Too many requests of this user; `Retry-After` says for how many seconds to wait.",
+    "426": "Open it as a WebSocket.",
+    "500": "The server failed; its log has the details.",
+    "503": "The server stops, or what it depends on does not answer; try again.",
+}
+
+
+# --- operations -------------------------------------------------------------------------------------------------------
+
+
+def operation(name: str, summary: str, success: str, schema: str, problems: tuple[str, ...]) -> Json:
+    """Return an operation; `schema` is the name of one for a JSON answer, or the media type of another."""
+    media, content = (schema, text_schema()) if "/" in schema else ("application/json", reference(schema))
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": {
+            "200": {"description": success, "content": {media: {"schema": content}}},
+            **{status: problem(status) for status in problems},
+        },
+    }
+
+
+def problem(status: str) -> Json:
+    """Return the answer with this error status."""
+    return {"description": _PROBLEMS[status], "content": {"application/json": {"schema": reference("Error")}}}
+
+
+def open_operation(name: str, summary: str, success: str, schema: str, *problems: str) -> Json:
+    """Return an operation that needs no token."""
+    return {**operation(name, summary, success, schema, problems), "security": []}
+
+
+# --- parameters and bodies --------------------------------------------------------------------------------------------
+
+
+def groups_parameters(settings: Settings) -> list[Json]:
+    """Return the parameters of the list of groups."""
+    of = _fields(Groups)
+    value = "Text when searching by `group`; a number when by `number_of_users`."
+    condition = "How `value` compares; `=` if left out. By `group`, `>=` means: starts with."
+    return [
+        query_parameter("searchFor", of["searchFor"], "What is searched and the order of the list."),
+        query_parameter("value", text_schema(), f"What to compare with. {value}"),
+        query_parameter("condition", of["condition"], condition),
+        query_parameter(
+            "range", text_schema(), f"Where the range ends that begins at `value`; excludes `condition`. {value}"
+        ),
+        *paging(Groups, settings),
+    ]
+
+
+def paging(command: type[msgspec.Struct], settings: Settings) -> list[Json]:
+    """Return the parameters that every list has."""
+    limit = {"type": "integer", "minimum": 1, "maximum": settings.max_page, "default": min(50, settings.max_page)}
+    cursor = {"anyOf": [{"type": "object"}, {"enum": ["start", "end"]}]}
+    return [
+        query_parameter("limit", limit, "Most rows of the page."),
+        query_parameter("ascending", _fields(command)["ascending"], "The direction."),
+        {
+            "name": "startKey",
+            "in": "query",
+            "description": "Where to continue: what the page before ended with, as JSON.",
+            "content": {"application/json": {"schema": cursor}},
+        },
+    ]
+
+
+def _fields(command: type[msgspec.Struct]) -> Json:
+    """Return the schemas of a command's fields; null, which only says that a field is left out, is left out."""
+    _, components = msgspec.json.schema_components([command])
+    fields: Json = components[command.__name__]["properties"]
+    for name, schema in fields.items():
+        kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            fields[name] = kinds[0]
+    return fields
+
+
+def query_parameter(name: str, schema: Json, text: str) -> Json:
+    """Return a parameter of the query string, which can be left out."""
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def ban_parameter() -> Json:
+    """Return the parameter that keeps a user out."""
+    text = (
+        "Keep the user out of every node for so many seconds, whatever token or name comes; 0 ends that. If left out, "
+        "nothing about it changes."
+    )
+    return query_parameter("for", {"type": "integer", "minimum": 0, "maximum": MAX_BAN}, text)
+
+
+def name_parameter(name: str, text: str, longest: int | None) -> Json:
+    """Return a name in the path, of at most `longest` characters."""
+    limits = {} if longest is None else {"minLength": 1, "maxLength": longest}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": f"{text} Percent-encoded.",
+        "schema": {**text_schema(), **limits},
+    }
+
+
+def message_body(settings: Settings) -> Json:
+    """Return the body of a post."""
+    text = (
+        f"Any JSON as `message`: at most {settings.max_message} bytes, {settings.max_depth} levels deep; "
+        f"the whole body at most {settings.max_command} bytes."
+    )
+    return {
+        "required": True,
+        "description": text,
+        "content": {"application/json": {"schema": reference("MessageBody"), "example": {"message": {"msg": "hi"}}}},
+    }
+
+
+# --- schemas ----------------------------------------------------------------------------------------------------------
+
+
+def schemas() -> Json:
+    """Return the schemas of all bodies, by name."""
+    structs = [Success, GroupRow, UserRow, Disconnected, Error]
+    _, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    for schema in components.values():
+        schema.pop("description", None)  # docstrings, meant for readers of the code
+    ready = {name: {"type": "boolean"} for name in ("ready", "draining", "backend", "keys")}
+    return {
+        **components,
+        "GroupPage": _page_of("GroupRow"),
+        "UserPage": _page_of("UserRow"),
+        "MessageBody": {
+            "type": "object",
+            "properties": {
+                "message": {"description": "Any JSON."},
+                "key": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": MAX_KEY,
+                    "description": "Sent again, done once.",
+                },
+                "min_recipients": {"type": "integer", "minimum": 0, "description": "Refuse it if fewer would hear it."},
+            },
+            "required": ["message"],
+            "additionalProperties": False,
+        },
+        "Health": _object({"status": {"const": "ok"}}),
+        "Readiness": _object(ready),
+        "Document": {"type": "object"},
+    }
+
+
+def _page_of(row: str) -> Json:
+    """Return the schema of a `Page` with rows of one kind, so that generated clients know which."""
+    cursor = {"anyOf": [{"type": "object"}, {"const": "end"}], "description": "Continues the list as `startKey`."}
+    schemas: tuple[Json, ...] = ({"type": "array", "items": reference(row)}, cursor, {"type": "boolean"})
+    return _object(dict(zip(Page.__struct_encode_fields__, schemas, strict=True)))
+
+
+def _object(properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def text_schema() -> Json:
+    """Return the schema of any text."""
+    return {"type": "string"}
+
+
+def reference(name: str) -> Json:
+    """Return a reference to one of `schemas`."""
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,158 @@
+"""A node whose loop is busy is late, not dead: others notice nothing. One that never comes back is declared dead."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from backends.valkey.test_model import Deaf
+from hubbub.backends.valkey import heartbeat, link, shard
+from hubbub.backends.valkey.address import parse_address
+from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.messages import UserRow
+from support.cluster import ClusterStore
+from support.store import Store
+
+ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases run out after one second instead of three."""
+    monkeypatch.setattr(shard, "SILENCE", 1.0)
+    for module in (shard, link, heartbeat):
+        monkeypatch.setattr(module, "BEAT", 0.2)
+
+
+class BusyNode:
+    """A node in a thread of its own, with one member of the group ``g``; its loop can be kept busy."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.opened = 0
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._start())
+        self._up.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self.backend.close())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    async def _start(self) -> None:
+        self.backend = ValkeyBackend(parse_address(self._url))
+        self.backend.attach(Deaf())
+        await self.backend.start()
+        await self.backend.connect(ADA, 10)
+        await self.backend.join(ADA, "g")
+
+    def start(self) -> None:
+        self._thread.start()
+        self._up.wait()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def busy(self, seconds: float) -> None:
+        """Keep the loop from turning, by computing, for so long."""
+
+        async def compute() -> None:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                pass
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(compute(), self._loop))
+
+    async def serves(self) -> None:
+        """Wait until it has been to the store again, and back."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.backend.count(), self._loop))
+
+
+@contextmanager
+def running(url: str) -> Iterator[BusyNode]:
+    node = BusyNode(url)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+async def observer(url: str) -> tuple[ValkeyBackend, Deaf]:
+    backend, deaf = ValkeyBackend(parse_address(url)), Deaf()
+    backend.attach(deaf)
+    await backend.start()
+    await backend.connect(BOB, 10)
+    await backend.join(BOB, "g")
+    await backend.count()  # comes after what was sent before
+    return backend, deaf
+
+
+async def test_others_hear_nothing_of_a_node_that_is_busy_for_longer_than_its_lease(store: Store) -> None:
+    await stays_a_member(store.url())
+
+
+async def test_so_it_is_in_a_cluster(cluster: ClusterStore) -> None:
+    await stays_a_member(cluster.url())
+
+
+async def stays_a_member(url: str) -> None:
+    with running(url) as node:
+        backend, deaf = await observer(url)
+        opened = [bucket.link.opened for bucket in node.backend._buckets]
+        deaf.notices.clear()
+        await node.busy(1.8)
+        await node.serves()
+        assert await backend.count() == (1, 2)
+        assert deaf.notices == []
+        # Nor did the node itself take its lateness for the store's.
+        assert [bucket.link.opened for bucket in node.backend._buckets] == opened
+        await backend.close()
+
+
+async def test_a_node_whose_loop_never_turns_again_is_declared_dead(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "STALL", 0.5)
+    with running(store.url()) as node:
+        backend, deaf = await observer(store.url())
+        deaf.notices.clear()
+        await node.busy(2.2)
+        assert deaf.notices == [("USER_DISCONNECTED", "g", "1")]
+        async with asyncio.timeout(5):
+            while await backend.count() != (1, 2):  # it lives after all
+                await asyncio.sleep(0.01)
+        assert deaf.notices == [("USER_DISCONNECTED", "g", "1"), ("USER_JOINED", "g", "1")]
+        await backend.close()
+
+
+async def test_heartbeats_find_their_way_again(store: Store) -> None:
+    with running(store.url()) as node:
+        backend, deaf = await observer(store.url())
+        deaf.notices.clear()
+        await store.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # those of the heartbeats
+        await node.busy(1.8)
+        assert deaf.notices == []
+        await backend.close()
+
+
+async def test_heartbeats_are_heard_when_the_store_is_full(store: Store) -> None:
+    with running(store.url()) as node:
+        backend, deaf = await observer(store.url())
+        deaf.notices.clear()
+        await store.run("CONFIG", "SET", "maxmemory", 1)
+        try:
+            await node.busy(1.8)
+            assert deaf.notices == []
+        finally:
+            await store.run("CONFIG", "SET", "maxmemory", 0)
+        await backend.close()

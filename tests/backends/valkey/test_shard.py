@@ -1,0 +1,164 @@
+"""How a node and its bucket come to agree again, in the awkward moments: full, overloaded, declared dead twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from backends.valkey.test_model import Deaf
+from hubbub.backends.valkey import connection, shard
+from hubbub.backends.valkey.address import parse_address
+from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.errors import CommandError
+from hubbub.messages import UserRow
+from support.store import Store
+
+ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
+
+
+async def started(store: Store) -> tuple[ValkeyBackend, Deaf]:
+    backend, deaf = ValkeyBackend(parse_address(store.url())), Deaf()
+    backend.attach(deaf)
+    await backend.start()
+    return backend, deaf
+
+
+@pytest.fixture
+async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, Deaf]]:
+    """A node with bob in a group, and what he hears."""
+    backend, deaf = await started(store)
+    await backend.connect(BOB, 10)
+    await backend.join(BOB, "g")
+    yield backend, deaf
+    await backend.close()
+
+
+async def heard(observed: tuple[ValkeyBackend, Deaf]) -> list[tuple[str, str]]:
+    await observed[0].count()  # comes after what was sent before
+    return [(code, connection_id) for code, _, connection_id in observed[1].notices if connection_id != "2"]
+
+
+async def ready(backend: ValkeyBackend) -> None:
+    while not backend.ready:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyBackend, Deaf]) -> None:
+    backend = observed[0]
+    await backend.connect(ADA, 10)
+    await backend.join(ADA, "g")
+    await store.run("CONFIG", "SET", "maxmemory", 1)
+    try:
+        for refused in (backend.join(ADA, "h"), backend.connect(UserRow("eve", "3"), 10)):
+            with pytest.raises(CommandError, match="OOM"):
+                await refused
+        await backend.leave(BOB)
+        await backend.remove_connection(ADA)
+        assert await backend.count() == (0, 1)
+        assert backend.ready
+    finally:
+        await store.run("CONFIG", "SET", "maxmemory", 0)
+
+
+async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
+    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = observed[0]
+    await backend.connect(ADA, 10)
+    await backend.join(ADA, "g")
+    with monkeypatch.context() as context:
+        context.setattr(connection, "MAX_PENDING", 0)
+        await backend.remove_connection(ADA)
+    while await backend.count() != (1, 1):
+        await asyncio.sleep(0.01)
+    assert await heard(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1")]
+
+
+async def test_bytes_that_wait_are_limited(
+    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_UNSENT", -1)
+    with pytest.raises(CommandError, match="too much waits"):
+        await observed[0].leave(BOB)
+
+
+async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announced(
+    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost again between the new life and its members: the next attempt must still know."""
+    backend, _ = await started(store)
+    await backend.connect(ADA, 10)
+    await backend.join(ADA, "g")
+    await backend.abort()
+    while ("USER_DISCONNECTED", "1") not in await heard(observed):
+        await asyncio.sleep(0.01)
+    correct, failures = shard.Shard._correct, [CommandError, CommandError]
+
+    async def fail_twice(self: shard.Shard, found: dict[bytes, bytes], known: int) -> None:
+        if failures and self is backend._buckets[0]:
+            failures.pop()
+            self.link.reset("cut by the test")
+        await correct(self, found, known)
+
+    monkeypatch.setattr(shard.Shard, "_correct", fail_twice)
+    backend._buckets[0].link.opened = 1  # it was started before
+    starting = asyncio.create_task(backend.start())
+    await ready(backend)
+    await starting
+    assert not failures
+    assert await heard(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1"), ("USER_JOINED", "1")]
+    await backend.close()
+
+
+async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
+    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = observed[0]
+    rows = [UserRow("ada", f"ada{n}") for n in range(50)]
+    for row in rows:
+        await backend.connect(row, 1000)
+        await backend.join(row, "g")
+    restore = shard.Shard._restore
+
+    async def one_goes(self: shard.Shard, *args: object, **options: object) -> None:
+        if rows:
+            await backend.remove_connection(rows.pop())
+        await restore(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shard.Shard, "_restore", one_goes)
+    backend._buckets[0].link.reset("cut by the test")
+    while rows:
+        await asyncio.sleep(0.01)
+    await ready(backend)
+    assert await backend.count() == (1, 1)
+
+
+async def test_nobody_is_left_out_when_many_are_put_right(
+    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "CHUNK", 7)
+    backend = observed[0]
+    for n in range(50):
+        row = UserRow(f"ada{n}", f"c{n}")
+        await backend.connect(row, 10)
+        await backend.join(row, f"group{n}")
+    await store.run("FLUSHALL")
+    backend._buckets[0].link.reset("cut by the test")
+    while backend.ready:
+        await asyncio.sleep(0)
+    await ready(backend)
+    assert await backend.count() == (51, 51)
+
+
+async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
+    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last signs of life came to a life that had ended, and made it begin another one."""
+    monkeypatch.setattr(shard, "CHUNK", 1)
+    bucket = observed[0]._buckets[0]
+    await bucket.resign()
+    await bucket.beat()
+    assert observed[0].ready
+    assert bucket.link.opened == 1

@@ -1,0 +1,52 @@
+"""What can happen to the store: nobody is lost, nobody flaps, and it does not take long. All faults are real."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from backends.valkey.test_model import Deaf
+from support import store_faults
+from support.store_faults import Fault, staged
+
+SAVED = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "replica", "within"),
+    [
+        pytest.param(store_faults.restart, (), False, 2, id="restart"),
+        pytest.param(store_faults.restart, SAVED, False, 2, id="restart, saved"),
+        pytest.param(store_faults.kill, (), False, 2, id="kill"),
+        pytest.param(store_faults.kill, SAVED, False, 2, id="kill, saved"),
+        pytest.param(store_faults.freeze, (), False, 2, id="freeze"),
+        pytest.param(store_faults.cut_subscriptions, (), False, 2, id="cut subscriptions"),
+        pytest.param(store_faults.overflow, (), False, 2, id="overflow"),
+        pytest.param(store_faults.fail_over, (), True, 5, id="fail over"),
+        pytest.param(store_faults.switch_over, (), True, 5, id="switch over"),
+    ],
+)
+async def test_after_a_fault_everybody_is_where_they_were(
+    fault: Fault, options: tuple[str, ...], replica: bool, within: float
+) -> None:
+    async with staged(*options, replica=replica) as stage:
+        world = stage.world
+        deaf = [receiver for node in world.nodes for receiver in node._receivers if isinstance(receiver, Deaf)]
+        for node in world.nodes:
+            await node.count()  # what was announced has arrived
+        for each in deaf:
+            each.notices.clear()
+        before = stage.opened()
+        await fault(stage, 0)
+        began = time.monotonic()
+        await stage.ready()
+        await world.settled()
+        assert time.monotonic() - began < within
+        assert stage.opened() != before
+        assert [each.notices for each in deaf] == [[], [], []]
+        for _ in range(100):  # and life goes on
+            await world.step()
+        await world.settled()
+        for node in world.nodes:
+            await node.close()

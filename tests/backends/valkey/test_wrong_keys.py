@@ -1,0 +1,204 @@
+"""One key in the store has the wrong type: the log names it, all else goes on, and its removal heals what it broke."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec import Raw
+
+from backends.valkey.test_model import Deaf, World
+from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.backends.valkey.wrong_keys import SHARD, TYPES
+from hubbub.errors import CommandError
+from hubbub.messages import Event, Gap, Message, Private, UserRow
+from support.store import Store
+
+P = "hubbub:{0.0}:"
+GROUP = ("g:g", "h:g", "m:g", "a:g")
+USER = ("u:ada", "j:ada", "i:ada")
+ADA, BOB, EVE = UserRow("ada", "1"), UserRow("bob", "2"), UserRow("eve", "3")
+
+
+class Ears(Deaf):
+    """Keeps messages and gaps as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Event] = []
+
+    def deliver(self, group: str, event: Event) -> int:
+        self.heard.append(event)
+        return 1
+
+    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+        self.heard.append(event)
+        return 1
+
+
+@pytest.fixture
+async def world(store: Store) -> AsyncIterator[World]:
+    """Ada and bob in ``g``, eve in ``fine``, on three nodes; something was said in both."""
+    made = World(store, 1)
+    for row, group in ((ADA, "g"), (BOB, "g"), (EVE, "fine")):
+        node = await made.node()
+        await node.connect(row, 10)
+        await node.join(row, group)
+        made.truth[row] = node, group
+    for group in ("g", "fine"):
+        await post(made.nodes[0], group)
+    await made.nodes[1].post_to_user("ada", Private(Raw(b"1"), "bob", "2"))
+    yield made
+    for node in made.nodes:
+        await node.close()
+
+
+async def post(node: ValkeyBackend, group: str) -> int:
+    return await node.publish(Message(Raw(b"1"), "bob", "2", group, 0))
+
+
+async def spoil(store: Store, key: str, node: ValkeyBackend) -> str:
+    """Put something else where `key` is; return its full name."""
+    name = P + key.replace("LIFE", node._buckets[0].life)
+    await store.run("DEL", name)
+    if (SHARD.get(key.encode()) or TYPES[key[:1].encode()]) == b"string":
+        await store.run("HSET", name, "a", "b")
+    else:
+        await store.run("SET", name, "something else")
+    return name
+
+
+async def try_everything(world: World) -> None:
+    """Let all do what they can; what meets the key fails."""
+
+    async def anyhow(work: object) -> None:
+        try:
+            await work  # type: ignore[misc]
+        except CommandError as error:
+            assert error.code == "UNAVAILABLE"
+
+    ada, bob, eve = world.nodes
+    await anyhow(post(ada, "g"))
+    await anyhow(ada.post_to_user("ada", Private(Raw(b"2"), "bob", "2")))
+    dan = UserRow("dan", "4")
+    await anyhow(bob.connect(dan, 10))
+    if dan.connection_id in bob._places:
+        for group in ("g", "new", "fine"):
+            await anyhow(bob.join(dan, group))
+        await bob.disconnect(dan)
+    again = UserRow("ada", "5")
+    await anyhow(eve.connect(again, 10))
+    await eve.disconnect(again)
+    await anyhow(ada.join(ADA, "g"))
+
+
+async def named(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    async with asyncio.timeout(5):
+        while name not in caplog.text:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("key", [*GROUP, *USER, *map(bytes.decode, SHARD), "n:LIFE", "b:bob"])
+async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
+    world: World, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "hubbub.valkey")
+    opened = [node._buckets[0].link.opened for node in world.nodes]
+    name = await spoil(world.store, key, world.nodes[0])
+    for _ in range(3):
+        await try_everything(world)
+        # Who has nothing to do with it notices nothing: not even what is under way on the same connection fails.
+        assert await post(world.nodes[0], "fine") >= 1
+    if key not in ("b:bob", "secret", "run", "window"):  # which nobody asks for now
+        await named(caplog, name)
+    await world.store.run("DEL", name)
+    await world.settled()
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                if await post(world.nodes[0], "g") == 2 and await world.nodes[2].post_to_user(
+                    "ada", Private(Raw(b"3"), "bob", "2")
+                ):
+                    break
+            except CommandError as error:
+                assert error.code == "UNAVAILABLE"
+            await asyncio.sleep(0.02)
+    if key not in ("lives", f"n:{world.nodes[0]._buckets[0].life}"):
+        assert [node._buckets[0].link.opened for node in world.nodes] == opened
+    assert caplog.text.count(name) <= len(world.nodes)
+
+
+async def test_members_of_the_group_may_go_elsewhere(world: World) -> None:
+    ada = world.nodes[0]
+    await spoil(world.store, "g:g", ada)
+    with pytest.raises(CommandError, match="wrong type"):
+        await post(ada, "g")
+    async with asyncio.timeout(5):
+        while not ada._buckets[0].wrong.groups:
+            await asyncio.sleep(0.02)
+    await ada.join(ADA, "fine")
+    world.truth[ADA] = ada, "fine"
+    await world.nodes[1].disconnect(BOB)
+    del world.truth[BOB]
+    await world.store.run("DEL", P + "g:g")
+    await world.settled()
+
+
+async def test_who_stays_is_told_of_the_gap(world: World) -> None:
+    ada = world.nodes[0]
+    ears = Ears()
+    ada._receivers[:] = [ears]
+    await spoil(world.store, "g:g", ada)
+    with pytest.raises(CommandError, match="wrong type"):
+        await post(ada, "g")
+    async with asyncio.timeout(5):
+        while not ada._buckets[0].wrong.groups:
+            await asyncio.sleep(0.02)
+        await world.store.run("DEL", P + "g:g")
+        while ada._buckets[0].wrong.groups:
+            await asyncio.sleep(0.02)
+    assert await post(world.nodes[1], "g") == 2
+    async with asyncio.timeout(5):
+        while len(ears.heard) < 2:
+            await asyncio.sleep(0.02)
+    gap, message = ears.heard
+    assert isinstance(gap, Gap)
+    assert isinstance(message, Message)
+    assert (gap.position.seq, message.seq) == (0, 1)
+
+
+async def test_a_node_starts_and_serves_though_a_key_of_a_group_is_wrong(world: World) -> None:
+    ada = world.nodes[0]
+    for key in ("g:g", "h:fine"):
+        await spoil(world.store, key, ada)
+    for node in world.nodes:
+        node._buckets[0].link.reset("cut by the test")
+    async with asyncio.timeout(5):
+        while any(node._buckets[0].link.opened < 2 for node in world.nodes):
+            await asyncio.sleep(0.02)
+    await ada.connect(UserRow("dan", "6"), 10)
+    await ada.join(UserRow("dan", "6"), "other")
+    world.truth[UserRow("dan", "6")] = ada, "other"
+    assert await post(ada, "other") == 1
+    await world.store.run("DEL", P + "g:g", P + "h:fine")
+    await world.settled()
+
+
+async def test_a_dead_node_is_buried_though_one_of_its_groups_is_wrong(world: World) -> None:
+    for number in range(20):
+        row = UserRow("zoe", f"z{number}")
+        await world.nodes[2].connect(row, 100)
+        await world.nodes[2].join(row, f"zoe{number}")
+        world.truth[row] = world.nodes[2], f"zoe{number}"
+    await spoil(world.store, "m:zoe7", world.nodes[2])
+    dead = world.nodes.pop()
+    await dead.abort()
+    world.truth = {row: place for row, place in world.truth.items() if place[0] is not dead}
+    async with asyncio.timeout(10):
+        while len(await world.store.run("ZRANGE", P + "names", 0, -1)) > 2:  # type: ignore[arg-type]
+            await asyncio.sleep(0.05)
+    assert await post(world.nodes[0], "g") == 2
+    await world.store.run("DEL", P + "m:zoe7")
+    await world.settled()

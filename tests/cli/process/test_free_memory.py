@@ -1,0 +1,30 @@
+"""Freed memory goes back to the system."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hubbub.cli.process import free_memory
+from hubbub.cli.process.free_memory import find_trim, give_back, size
+
+MB = 1 << 20
+
+
+@pytest.mark.skipif(find_trim() is None, reason="no glibc here")
+async def test_what_was_freed_in_pieces_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(free_memory, "LOOK", 0.05)
+    before = size()
+    giving_back = asyncio.create_task(give_back())
+    await asyncio.sleep(0)
+    burst = [bytes(50_000) + b"x" for _ in range(1000)]
+    kept = burst[::100]  # and the last: so that the end of the heap is in use
+    kept.append(burst[-1])
+    assert size() > before + 40 * MB
+    del burst
+    async with asyncio.timeout(5):
+        while size() > before + 5 * MB:
+            await asyncio.sleep(0.02)
+    assert len(kept) == 11
+    giving_back.cancel()

@@ -1,0 +1,252 @@
+"""Connections that end: restarted servers, close codes, refusals, tokens; what becomes of the calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from client.conftest import WELCOME, Scripted, hear
+from hubbub.client import Client, Closed, Connected, Message, Problem, Reconnecting
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.server import Server
+from hubbub.settings import Settings
+from support.clients import SECRET, token
+
+Make = Callable[..., Client]
+Play = Callable[..., Awaitable[Scripted]]
+SENT = {"type": "success", "message": "Message sent.", "recipients": 1}
+JOINED = {"type": "success", "message": 'Joined realtime message group: "g".', "position": {"epoch": "e", "seq": 0}}
+PAGE = {"list": [], "startKey": "end", "endOfList": True}
+
+
+def port_of(server: Server) -> int:
+    return int(server.url.rpartition(":")[2])
+
+
+async def test_a_restarted_server_is_waited_for(clients: Make) -> None:
+    async with Server(Settings(port=0)) as server:
+        client = await clients(server, guest="alice")
+        await client.join_realtime("kept")
+        first = client.connection_id
+    lost = await hear(client, Reconnecting)
+    assert (lost.code, lost.message) == (1001, "Reconnecting to WebSocket server...")
+    assert lost.delay == 1.05  # when the server may be there again: it said so
+    assert (client.state, client.connection_id, client.group) == ("reconnecting", None, "kept")
+    await hear(client, Reconnecting)  # the first retry fails: nobody listens
+    meanwhile = asyncio.create_task(client.post_realtime("said while away", "kept"))
+    async with Server(Settings(port=port_of(server))):
+        await hear(client, Connected)
+        assert (await meanwhile).recipients == 1
+        assert (await hear(client, Message)).message == "said while away"
+        assert client.state == "connected"
+        assert client.connection_id != first
+        await client.close_realtime()
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for(clients: Make) -> None:
+    async with Server(Settings(port=0)) as server:
+        pass
+    client = clients(server, guest="early", connect_timeout=None)
+    connecting = asyncio.create_task(client.connect_realtime())
+    await asyncio.sleep(0)
+    await hear(client, Reconnecting)
+    assert client.state == "connecting"
+    async with Server(Settings(port=port_of(server))):
+        await connecting
+        assert client.user_id == "early"
+        await client.close_realtime()
+
+
+async def test_or_not(clients: Make) -> None:
+    async with Server(Settings(port=0)) as server:
+        pass
+    client = clients(server, guest="early", connect_timeout=0.05)
+    with pytest.raises(CommandError, match=r"No connection within 0\.05 s: Cannot connect to ws://127.*refused|failed"):
+        await client.connect_realtime()
+    assert client.state == "closed"
+
+
+async def test_what_has_no_answer_is_asked_again_a_post_with_the_same_key(scripted: Play, clients: Make) -> None:
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            return {"ok": WELCOME}
+        if number == 2:
+            return {"ok": {"join": JOINED, "groups": PAGE, "post": SENT}[command["do"]]}
+        if command["do"] == "post":
+            connection.transport.abort()  # with all three commands unanswered
+        return None
+
+    far = await scripted(script)
+    client = await clients(far, guest="alice")
+    joining = asyncio.create_task(client.join_realtime("g"))
+    listing = asyncio.create_task(client.get_realtime_groups())
+    await asyncio.sleep(0)  # both are asked before the post
+    assert (await client.post_realtime("x", "g")).recipients == SENT["recipients"]
+    assert (await joining).message == JOINED["message"]
+    assert (await listing).list == []
+    assert client.group == "g"
+    assert [command["do"] for command in far.commands] == [
+        "connect",
+        "join",
+        "groups",
+        "post",
+        "connect",
+        "join",
+        "groups",
+        "post",
+    ]
+    assert [command["id"] for command in far.commands] == [1, 2, 3, 4, 1, 2, 3, 4]
+    first, second = [command["key"] for command in far.commands if command["do"] == "post"]
+    assert first == second
+
+
+@pytest.mark.parametrize("code", [4003, 4004, 1000, 1002, 1009])
+async def test_it_stays_away_when_told_so(scripted: Play, clients: Make, code: int) -> None:
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            return {"ok": WELCOME}
+        asyncio.get_running_loop().create_task(connection.close(code, "go away"))
+        return None
+
+    far = await scripted(script)
+    client = await clients(far, guest="alice")
+    with pytest.raises(CommandError, match="go away") as caught:
+        await client.join_realtime("g")
+    assert caught.value.code == ErrorCode.UNAVAILABLE
+    events = [event async for event in client]
+    assert events[0] == Connected()
+    assert isinstance(events[1], Problem)
+    assert events[1].code == code
+    assert events[2:] == [Closed(code)]
+    assert (client.state, far.connections) == ("closed", 1)
+
+
+async def test_a_refused_token_ends_it(secured: Server, clients: Make) -> None:
+    client = clients(secured, token=token(secret="another secret, of 32 bytes or more"))
+    with pytest.raises(CommandError) as caught:
+        await client.connect_realtime()
+    assert caught.value.code == ErrorCode.UNAUTHORIZED
+    assert [event.type async for event in client] == ["error", "close"]
+
+
+async def test_a_token_function_that_fails(secured: Server, clients: Make) -> None:
+    def fail() -> str:
+        raise OSError("no disk")
+
+    client = clients(secured, token=fail)
+    with pytest.raises(CommandError, match="no disk") as caught:
+        await client.connect_realtime()
+    assert caught.value.code == ErrorCode.UNAUTHORIZED
+
+
+async def test_a_server_that_is_none(clients: Make, scripted: Play) -> None:
+    listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+
+    class Elsewhere:
+        url = f"http://127.0.0.1:{port}"
+
+    with pytest.raises(CommandError, match=r"Cannot connect to ws://.*HTTP") as caught:
+        await clients(Elsewhere, guest="alice", connect_timeout=0.1)
+    assert caught.value.code == ErrorCode.UNAVAILABLE  # it may be a server that is just being killed
+    listener.close()
+
+
+async def test_a_redirect_is_a_refusal(server: Server, clients: Make) -> None:
+    async def send_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {server.url}/v1/connect\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(send_away, "127.0.0.1", 0)
+
+    class Elsewhere:
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+    client = clients(Elsewhere, guest="alice")
+    with pytest.raises(CommandError, match="refused with HTTP status 302") as caught:
+        await client.connect_realtime()
+    assert caught.value.code == ErrorCode.INVALID_REQUEST
+    listener.close()
+
+
+async def test_a_full_server_is_asked_again(start: Callable[..., Awaitable[Server]], clients: Make) -> None:
+    server = await start(max_connections=1)
+    await clients(server, guest="alice")
+    late = clients(server, guest="bob", connect_timeout=0.05)
+    with pytest.raises(CommandError, match="No connection within") as caught:
+        await late.connect_realtime()
+    assert caught.value.code == ErrorCode.UNAVAILABLE
+
+
+async def test_a_fresh_token_comes_before_the_old_one_ends(
+    start: Callable[..., Awaitable[Server]], clients: Make
+) -> None:
+    server = await start(secret=SECRET, leeway=0)
+    asked = asyncio.Queue[int]()
+    lives = iter([2, 3600])
+
+    def fresh() -> str:
+        asked.put_nowait(0)
+        return token("alice", next(lives))
+
+    client = await clients(server, token=fresh)
+    first = client.connection_id
+    await client.join_realtime("g")
+    async with asyncio.timeout(5):
+        await asked.get()
+        await asked.get()
+    await client.join_realtime("h")  # answered after the new token was
+    assert client.connection_id == first
+
+
+async def test_a_token_that_ended_is_replaced_at_once(scripted: Play, clients: Make) -> None:
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            if number == 1:
+                asyncio.get_running_loop().call_soon(asyncio.ensure_future, connection.close(4002, "expired"))
+            return {"ok": {**WELCOME, "expires": time.time()}}
+        return {"ok": PAGE}
+
+    far = await scripted(script)
+    tokens = iter(["one", "two"])
+    client = await clients(far, token=lambda: next(tokens))
+    lost = await hear(client, Reconnecting)
+    assert (lost.code, lost.delay) == (4002, 0)
+    await hear(client, Connected)
+    assert [command["token"] for command in far.commands] == ["one", "two"]
+
+
+async def test_a_group_that_is_closed_to_us_is_forgotten(scripted: Play, clients: Make) -> None:
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            return {"ok": WELCOME}
+        if command["do"] == "join":
+            return {"ok": JOINED} if number == 1 else {"error": {"code": "FORBIDDEN", "message": "not any more"}}
+        if number == 1:
+            connection.transport.abort()
+            return None
+        return {"error": {"code": "INVALID_REQUEST", "message": "not joined"}}
+
+    far = await scripted(script)
+    client = await clients(far, guest="alice")
+    await client.join_realtime("g")
+    with pytest.raises(CommandError, match="not joined"):
+        await client.post_realtime("x", "g")
+    assert (await hear(client, Problem)).code == "FORBIDDEN"
+    await hear(client, Connected)
+    assert client.group is None
+
+
+async def test_a_token_that_is_no_text(secured: Server, clients: Make) -> None:
+    client = clients(secured, token=lambda: 7)
+    with pytest.raises(CommandError) as caught:
+        await client.connect_realtime()
+    assert caught.value.code == ErrorCode.INVALID_PARAMETER
+    assert client.state == "closed"

@@ -1,0 +1,49 @@
+"""A node that only writes down what its backend tells it."""
+
+from __future__ import annotations
+
+from hubbub.backends.base import Backend
+from hubbub.messages import Event, Gap, Notice, Private, Signaled, UserRow
+
+ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "3"), UserRow("eve", "4")
+
+
+class Listener:
+    """A node that only writes down what it is told. It has one member in each group, one connection of each user."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.group_events: list[tuple[str, Event]] = []
+        self.privates: list[tuple[str, Private | Gap]] = []
+        self.signals: list[tuple[str, Signaled]] = []
+        self.disconnected: list[tuple[str | None, str | None]] = []
+
+    def deliver(self, group: str, event: Event) -> int:
+        self.group_events.append((group, event))
+        return 1
+
+    def announce(self, group: str, event: Notice) -> int:
+        return self.deliver(group, event)
+
+    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+        self.privates.append((user_id, event))
+        return 1
+
+    def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
+        self.signals.append((connection_id, event))
+        return 1
+
+    def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
+        self.disconnected.append((user_id, connection_id))
+        return 1
+
+    async def settled(self) -> None:
+        """Wait until everything has arrived that was sent before: what a backend tells a node comes in one order."""
+        await self.backend.count()
+
+    async def notices(self) -> list[tuple[str, str, str, int]]:
+        """Return (group, code, connection, user_connections) of all notices, and forget them."""
+        await self.settled()
+        found = [(g, e.code, e.sender_cid, e.user_connections) for g, e in self.group_events if isinstance(e, Notice)]
+        self.group_events.clear()
+        return found

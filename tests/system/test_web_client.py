@@ -1,0 +1,65 @@
+"""The browser client under Node, against real servers: runs the tests in ``tests/js`` and the check of its types."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubbub.errors import CLOSE_RULES
+
+HERE = Path(__file__).parents[1]
+JS = HERE / "js"
+NODE, NPM = shutil.which("node"), shutil.which("npm")
+HUBBUB = Path(sys.executable).parent / "hubbub"
+
+needs_node = pytest.mark.skipif(
+    NODE is None or NPM is None,
+    reason="!!! no Node.js here: the browser client is not tested (install node and npm)",
+)
+
+
+@pytest.fixture(scope="session")
+def packages() -> None:
+    """Install what ``tests/js`` needs, unless it is there already."""
+    wanted = (JS / "package-lock.json").read_bytes()
+    mark = JS / "node_modules" / ".installed"
+    if mark.exists() and mark.read_bytes() == wanted:
+        return
+    run("npm", "ci", "--no-audit", "--no-fund", timeout=300)
+    mark.write_bytes(wanted)
+
+
+def run(*command: str, timeout: float = 120) -> None:
+    """Run a command in ``tests/js``; when it fails, so does the test, with all that it said."""
+    environment = {**os.environ, "HUBBUB": str(HUBBUB), "NO_COLOR": "1"}
+    done = subprocess.run(
+        command, cwd=JS, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-20_000:]}\n{done.stderr[-5_000:]}"
+
+
+@needs_node
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize("file", sorted(path.name for path in JS.glob("*.test.mjs")))
+def test_javascript(file: str) -> None:
+    run("node", "--test", file)
+
+
+@needs_node
+@pytest.mark.usefixtures("packages")
+def test_types() -> None:
+    run("npx", "--no-install", "tsc", "--project", "tsconfig.json")
+
+
+def test_close_codes_are_those_of_the_server() -> None:
+    vectors = {row["code"]: row["come_back"] for row in json.loads((HERE / "vectors/close_codes.json").read_text())}
+    for code, rule in CLOSE_RULES.items():
+        assert vectors[code] == rule.come_back, code
+    others = vectors.keys() - {int(code) for code in CLOSE_RULES}
+    assert all(vectors[code] for code in others)  # what the table does not list comes back

@@ -1,0 +1,43 @@
+"""Commands that wait are weighed, by connection and by user."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub.command_queue import MAX_WAITING_BYTES, Waiting
+from hubbub.errors import CommandError
+from hubbub.messages import Groups, Leave
+from hubbub.time_budget import Budget
+
+
+def fill(waiting: Waiting, budget: Budget, size: int = 100_000) -> str:
+    def add_many() -> None:
+        for _ in range(1000):
+            waiting.add(Leave(), size, budget)
+
+    with pytest.raises(CommandError) as caught:
+        add_many()
+    assert caught.value.code == "RATE_LIMITED"
+    return caught.value.message
+
+
+def test_bytes_of_a_connection_and_of_a_user_are_bounded_and_given_back() -> None:
+    budget = Budget("ada", 4 << 20, 0.0)
+    ends = [Waiting() for _ in range(30)]
+    texts = [fill(end, budget) for end in ends]
+    assert f"{MAX_WAITING_BYTES} bytes of commands of this connection" in texts[0]
+    assert f"{4 << 20} bytes of commands of this user" in texts[-1]
+    assert budget.bytes <= 4 << 20
+    for end in ends:
+        end.clear()
+    assert budget.bytes == 0
+
+
+def test_a_cursor_counts_as_the_objects_that_it_became() -> None:
+    budget = Budget("ada", 4 << 20, 0.0)
+    held = Waiting().hold(Groups(start_key={"a": 1}), 1000, budget)
+    assert budget.bytes == held.weight > 32_000
+
+
+def test_one_command_alone_is_never_too_large() -> None:
+    Waiting().hold(Leave(), 100 << 20, Budget("ada", 4 << 20, 0.0))
