@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser import CHROMIUM
 from helpers import SECRET
-from hubbub.auth import Authenticator
-from hubbub.settings import Settings
+from hubbub.server import Server
 from support.doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, WORDS, blocks, pages
 from support.doc_workshop import Workshop
 
@@ -73,14 +73,15 @@ def test_no_comment_is_misspelt(name: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="!!! no PHP here: its snippet is not run (apt install php-cli)")
-def test_the_token_made_in_php(tmp_path: Path) -> None:
+async def test_the_token_made_in_php(tmp_path: Path, secured: Server, peers: Callable[..., Awaitable[Any]]) -> None:
     (snippet,) = [block for block in blocks(NAMES["how-to/tokens.md"].read_text()) if block.language == "php"]
     (tmp_path / "token.php").write_text(snippet.code)
-    environment = {**os.environ, "HUBBUB_SECRET": SECRET}
-    made = subprocess.run(["php", "token.php"], cwd=tmp_path, env=environment, capture_output=True, check=True)
-    identity = Authenticator(Settings(secret=SECRET)).check(made.stdout.decode())
-    assert identity is not None
-    assert (identity.user_id, identity.groups) == ("alice", ("team-7", "lobby"))
+    environment, pipe = {**os.environ, "HUBBUB_SECRET": SECRET}, asyncio.subprocess.PIPE
+    php = await asyncio.create_subprocess_exec("php", "token.php", cwd=tmp_path, env=environment, stdout=pipe)
+    made, _ = await php.communicate()
+    alice = await peers(secured, token=made.decode(), group="team-7")
+    assert alice.welcome["user_id"] == "alice"
+    assert (await alice.fail("join", group="other"))["code"] == "FORBIDDEN"
 
 
 def test_the_list_of_older_pages_only_shrinks() -> None:
