@@ -1,4 +1,4 @@
-"""The token that the docs make in PHP opens a connection. In a module of its own: the browser of the others has a loop."""
+"""The token that the docs make in PHP opens a connection. Apart from the other snippets, whose browser has a loop."""
 
 from __future__ import annotations
 
