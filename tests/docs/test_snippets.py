@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser import CHROMIUM
-from helpers import SECRET
-from hubbub.server import Server
 from support.doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, WORDS, blocks, pages
 from support.doc_workshop import Workshop
 
@@ -70,18 +64,6 @@ def test_the_page_runs(name: str, tmp_path: Path, browser: Callable[[], Browser]
 def test_no_comment_is_misspelt(name: str) -> None:
     comments = re.findall(r"^<!-- ?(.*)", NAMES[name].read_text(), re.MULTILINE)
     assert [text for text in comments if not text.startswith(WORDS)] == []
-
-
-@pytest.mark.skipif(shutil.which("php") is None, reason="!!! no PHP here: its snippet is not run (apt install php-cli)")
-async def test_the_token_made_in_php(tmp_path: Path, secured: Server, peers: Callable[..., Awaitable[Any]]) -> None:
-    (snippet,) = [block for block in blocks(NAMES["how-to/tokens.md"].read_text()) if block.language == "php"]
-    (tmp_path / "token.php").write_text(snippet.code)
-    environment, pipe = {**os.environ, "HUBBUB_SECRET": SECRET}, asyncio.subprocess.PIPE
-    php = await asyncio.create_subprocess_exec("php", "token.php", cwd=tmp_path, env=environment, stdout=pipe)
-    made, _ = await php.communicate()
-    alice = await peers(secured, token=made.decode(), group="team-7")
-    assert alice.welcome["user_id"] == "alice"
-    assert (await alice.fail("join", group="other"))["code"] == "FORBIDDEN"
 
 
 def test_the_list_of_older_pages_only_shrinks() -> None:
