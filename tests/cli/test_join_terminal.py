@@ -73,7 +73,7 @@ async def test_lines_that_come_while_the_prompt_does(server: Server, peers: Peer
                 await alice.changes()
         said = [
             line for line in alice.lines[1:-1] if line not in {"> ", ""}
-        ]  # an empty one: AdoptIdentity between two prompts
+        ]  # an empty one: Enter between two prompts
         assert said == [f"bob: {number}" for number in range(100)]
 
 

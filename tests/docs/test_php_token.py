@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from helpers import SECRET
 from hubbub.server import Server
+from support.clients import SECRET
 from support.doc_pages import DOCS, blocks
 
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 import hubbub
-from browser import CHROMIUM
+from support.browser import CHROMIUM
 from support.doc_pages import DOCS, ROOT, blocks
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from browser import CHROMIUM
+from support.browser import CHROMIUM
 from support.doc_pages import CHECKED, DOCS, FREE, NOT_YET, RUN, WORDS, blocks, pages
 from support.doc_workshop import Workshop
 

@@ -25,8 +25,8 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from store import Store, free_port
 from support.doc_pages import DOCS, ROOT, Block
+from support.store import Store, free_port
 
 PATIENCE = 30.0
 """Seconds after which what has not happened never will."""
