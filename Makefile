@@ -12,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check unit matrix packages docs fix browser soak fuzz clean
+.PHONY: help run test check unit matrix packages docs asyncapi fix browser soak fuzz clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,6 +58,18 @@ browser:
 	@tests/install-browser.sh
 	@tests/install-nginx.sh
 
+# make docs    build the site into site/; a broken link or anchor is an error
+docs: $(VENV)/documented
+	@if command -v npm >/dev/null; then cd tests/docs && { cmp -s package-lock.json node_modules/.installed || \
+	  { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }; \
+	else echo "no npm here: the pages will load Mermaid from unpkg.com"; fi
+	@said=$$(NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict 2>&1) || { printf '%s\n' "$$said"; exit 1; }
+	@echo "site/index.html"
+
+# make asyncapi    write docs/reference/asyncapi.yaml anew, from the structs of the wire protocol
+asyncapi: $(VENV)/tested
+	@$(BIN)/python tools/asyncapi.py
+
 # make soak    abuse and faults in full: a million malformed inputs, a million cut connections, 13,000 drops; half an hour
 soak: $(VENV)/tested
 	@for abuse in open_files drain kicked pattern_pages "malformed 1000000" "soak 1000000"; do \
@@ -66,11 +78,6 @@ soak: $(VENV)/tested
     rolling many stopped "stopped valkey"; do \
 	  $(BIN)/python benchmarks/delivery.py $$what || exit 1; done
 	@$(BIN)/python benchmarks/mutants.py
-
-# make docs    the documentation as a site, in site/; every link is checked
-docs: $(VENV)/installed
-	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
-	@said=$$(NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --clean 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 
 # make fuzz SECONDS=600    search for inputs that cost too much time or memory, in ways that nobody tried before
 SECONDS ?= 300
@@ -85,10 +92,14 @@ $(VENV)/installed: pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+$(VENV)/documented: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
 $(VENV)/tested: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
 # make clean    remove the environment and what the tools left
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -44,7 +44,7 @@ class Connect(Command, tag="connect"):
 
 
 class Join(Command, tag="join"):
-    """AdoptIdentity a group, leaving the one before; ``null`` and ``""`` only leave.
+    """Enter a group, leaving the one before; ``null`` and ``""`` only leave.
 
     `since` is where one stopped listening; `history` how many messages to hear that were there before.
     """

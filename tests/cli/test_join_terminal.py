@@ -71,9 +71,7 @@ async def test_lines_that_come_while_the_prompt_does(server: Server, peers: Peer
         async with asyncio.timeout(PATIENCE):
             while not any("bob: 99" in line for line in alice.lines) or alice.lines[-1] != "> ":
                 await alice.changes()
-        said = [
-            line for line in alice.lines[1:-1] if line not in {"> ", ""}
-        ]  # an empty one: AdoptIdentity between two prompts
+        said = [line for line in alice.lines[1:-1] if line not in {"> ", ""}]  # an empty one: Enter between two prompts
         assert said == [f"bob: {number}" for number in range(100)]
 
 

@@ -174,7 +174,7 @@ class Client:
     # --- commands ---
 
     async def join_realtime(self, group: str | None, *, history: int = 0, since: Position | None = None) -> Joined:
-        """AdoptIdentity a group, leaving the one before; None and ``""`` only leave.
+        """Enter a group, leaving the one before; None and ``""`` only leave.
 
         Args:
             group: Its name.

@@ -109,7 +109,7 @@ class LoadClient(asyncio.Protocol):
         await self._ask(do="connect", **identify)
 
     async def join(self) -> None:
-        """AdoptIdentity the group. Raises `LoadError`."""
+        """Enter the group. Raises `LoadError`."""
         await self._ask(do="join", group=self.group)
 
     async def catch_up(self) -> None:
