@@ -41,7 +41,7 @@ async def rolling(shared: bool, rounds: int = 10, clients: int = 300) -> None:
                     ways[each].target = ("127.0.0.1", nodes[(number + 1 + each % 2) % 3].port)
                 nodes[stopped].signal(signal.SIGTERM)
                 assert await asyncio.to_thread(nodes[stopped].wait) == 0
-                nodes[stopped] = await asyncio.to_thread(running.enter_context, ServerProcess(*options))
+                nodes[stopped] = running.enter_context(await asyncio.to_thread(ServerProcess, *options))
                 ways[stopped].target = ("127.0.0.1", nodes[stopped].port)
                 await busy
                 await until(lambda: all(each.client.state == "connected" for each in listeners))

@@ -26,7 +26,7 @@ async def stores(shared: bool, rounds: int = 4) -> None:
             options = (*LIMITS, "--backend")
             ways = [store.url(), store.url().replace(str(store.port), link.url.rpartition(":")[2])]
             # In threads: the way to the store is a part of this program.
-            nodes = [await asyncio.to_thread(running.enter_context, ServerProcess(*options, way)) for way in ways]
+            nodes = [running.enter_context(await asyncio.to_thread(ServerProcess, *options, way)) for way in ways]
             listeners = [Listener(nodes[number % 2].url, f"u{number}", f"g{number % 5}") for number in range(40)]
             await begin(listeners)
             posts = Posts(listeners)

@@ -23,10 +23,21 @@ def words(text: str, path: str = "docs/page.md") -> list[str]:
 
 def test_a_word_is_found_in_prose_and_in_names() -> None:
     assert words("a quiet line\nWhisper to a user") == [
-        'docs/page.md:2: "Whisper": better "post_to_user, private message" (nobody searches for post_to_user)'
+        'docs/page.md:2: "Whisper": better "post_to_user, private message" (nobody searches for it)'
     ]
     assert len(words("self._post_whisper()")) == 1
     assert words("") == words("a private message") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a frame of more than 5 bytes", "groups of more or fewer members", "anybody who reads this", "FakeLink(made)",
+        "for the life of the process", "gets in the way", "the index of the outdoors", "those who may post",
+    ],
+)  # fmt: skip
+def test_usual_english_is_not_found(text: str) -> None:
+    assert words(text) == []
 
 
 def test_a_rule_may_hold_in_some_places_only() -> None:

@@ -32,6 +32,7 @@ from hubbub.session import run_now
 from hubbub.settings import Settings
 from hubbub.transports.http import input as http_input
 from hubbub.transports.http.errors import HttpError
+from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.http.skapi import SkapiCalls, _Query
 from hubbub.transports.websocket.frames import cut
 from hubbub.transports.websocket.handshake import Refused, parse, refusal
@@ -249,7 +250,8 @@ def _skapi_body(data: bytes) -> Callable[[], tuple[object, bytes]]:
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": data, "more_body": False}
 
-    calls = SkapiCalls(SimpleNamespace(settings=SETTINGS))  # type: ignore[arg-type]  # all that reading takes of a node
+    node = SimpleNamespace(settings=SETTINGS)  # all that reading takes of a node
+    calls = SkapiCalls(node, RequestRates(0, 1))  # type: ignore[arg-type]
 
     def read() -> object:
         request = Request({"type": "http", "headers": []}, receive)
