@@ -12,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check unit matrix packages docs asyncapi fix browser soak fuzz clean
+.PHONY: help run test check unit coverage matrix packages docs asyncapi fix browser soak fuzz clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -30,12 +30,17 @@ check: $(VENV)/tested
 	@$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/python tests/checks/check_types.py
 	@$(BIN)/python tests/checks/check_words.py
+	@$(BIN)/python tests/checks/check_modules.py
 	@tests/checks/check_files.sh $(BIN)
 	@tests/js/lint.sh
 
 # make unit ARGS="-k history"    which tests are pure is found out, not listed: tests/support/pure.py
 unit: $(VENV)/tested
 	@PYTHONPATH=tests $(BIN)/pytest -p support.pure --only-pure --quiet $(ARGS)
+
+# make coverage ARGS=groups/directory.py    that each module's own tests cover it; without ARGS all modules, in minutes
+coverage: $(VENV)/tested
+	@$(BIN)/python tests/checks/check_modules.py --coverage $(ARGS)
 
 # make matrix ARGS="-k vite"    only some of it
 matrix: $(VENV)/tested browser

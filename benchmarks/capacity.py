@@ -12,10 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).with_name("abuse")))
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from attack import LOAD_CPU, Observer, Server, Verdict, ms, pin
-from swarm import Client, Digest, Swarm, command, now
+from support.frames import command
+from support.observer_process import Observer
+from support.report import Verdict, ms
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
+from support.swarm import Swarm
+from support.swarm_client import Client, Digest, now
 
 CONNECTIONS = 10_000
 
@@ -29,14 +33,14 @@ def idle(swarm: Swarm, count: int = CONNECTIONS, members: int = 100) -> list[Cli
 
 def memory(verdict: Verdict) -> None:
     """Memory for each connection that is identified, in a group of 100, and idle."""
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         first = idle(swarm, 1000)  # what the process needs once is not what a connection needs
-        before = server.rss()
+        before = server.memory()
         more = swarm.open([f"more-{n}" for n in range(CONNECTIONS)], lambda name: f"more {int(name[5:]) // 100}")
         swarm.settle()
         time.sleep(1)
-        each = (server.rss() - before) / CONNECTIONS
+        each = (server.memory() - before) / CONNECTIONS
         verdict.proof(f"{len(first) + len(more)} connections were in", server.metrics()["hubbub_connections"] == 11_000)
         verdict.figure("memory per joined idle connection", f"{each / 1000:.2f} kB", "5 kB", each <= 5000)
         swarm.close(first + more)
@@ -44,7 +48,7 @@ def memory(verdict: Verdict) -> None:
 
 def connect(verdict: Verdict) -> None:
     """Connections a second, each with identification and a group; the figure counts the server's CPU time only."""
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         began, cpu = now(), server.cpu()
         clients = swarm.open([f"c-{n}" for n in range(CONNECTIONS)], lambda name: f"room {int(name[2:]) // 100}")
@@ -58,7 +62,7 @@ def connect(verdict: Verdict) -> None:
 
 def stall(verdict: Verdict) -> None:
     """Longest stall with 10,000 idle, then with fan-outs to 10,000 members and the largest messages."""
-    with Server("--max-connections", "21000") as server:
+    with ServerProcess("--max-connections", "21000") as server:
         swarm = Swarm(server.port)
         observer = Observer(server.port, group=None, probe=0.005)
         observer.start()
@@ -99,7 +103,7 @@ def stall(verdict: Verdict) -> None:
 
 def pings(verdict: Verdict) -> None:
     """What 10,000 idle connections cost with pings on: one every 25 s, the default."""
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         clients = idle(swarm)
         swarm.run(30)

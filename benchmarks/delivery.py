@@ -23,9 +23,9 @@ from delivery_judge import LIMITS, Listener, Posts, begin, level, report, until,
 from delivery_many import many, stopped
 from delivery_rolling import rolling
 from delivery_stores import stores
-from load_server import Target, serving
 
 from support.faulty_proxy import FAULTS, FaultyProxy
+from support.server_process import ServerProcess
 from support.store import Store
 
 
@@ -40,17 +40,17 @@ quick = mock.patch("hubbub.client.reconnecting.retry_delay", soon)
 
 
 @contextmanager
-def cluster(number: int, shared: bool) -> Iterator[list[Target]]:
+def cluster(number: int, shared: bool) -> Iterator[list[ServerProcess]]:
     """Run so many nodes; on a store of their own if `shared`."""
     with ExitStack() as stack:
         options = (*LIMITS, "--max-connections", "20000")
         if shared:
             options += ("--backend", stack.enter_context(Store()).url())
-        yield [stack.enter_context(serving(*options)) for _ in range(number)]
+        yield [stack.enter_context(ServerProcess(*options)) for _ in range(number)]
 
 
 @asynccontextmanager
-async def network(*targets: Target) -> AsyncIterator[list[FaultyProxy]]:
+async def network(*targets: ServerProcess) -> AsyncIterator[list[FaultyProxy]]:
     """A way to each server that can fail."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(FaultyProxy("127.0.0.1", target.port)) for target in targets]
@@ -96,7 +96,7 @@ async def restarts(shared: bool, rounds: int = 20, clients: int = 1000) -> None:
     assert not shared
     told = wrong = 0
     with ExitStack() as running:
-        node = running.enter_context(serving(*LIMITS))
+        node = running.enter_context(ServerProcess(*LIMITS))
         async with network(node) as (way,):
             listeners = [Listener(way.url, f"u{number}", f"g{number % 10}") for number in range(clients)]
             await begin(listeners)
@@ -106,7 +106,7 @@ async def restarts(shared: bool, rounds: int = 20, clients: int = 1000) -> None:
                 await asyncio.sleep(0.5)
                 node.signal(signal.SIGKILL)
                 node.wait()
-                node = running.enter_context(serving(*LIMITS))
+                node = running.enter_context(ServerProcess(*LIMITS))
                 way.target = ("127.0.0.1", node.port)
                 await busy
                 await until(lambda number=number: all(len(each.back) > number for each in listeners))  # type: ignore[misc]
@@ -155,7 +155,7 @@ async def kills(shared: bool, rounds: int = 20, clients: int = 300) -> None:
     times: list[float] = []
     with ExitStack() as running, Store() as store:
         options = (*LIMITS, "--backend", store.url())
-        nodes = [running.enter_context(serving(*options)) for _ in range(3)]
+        nodes = [running.enter_context(ServerProcess(*options)) for _ in range(3)]
         async with network(*nodes) as ways:
             listeners = [Listener(ways[number % 3].url, f"u{number}", f"g{number % 10}") for number in range(clients)]
             await begin(listeners)
@@ -172,7 +172,7 @@ async def kills(shared: bool, rounds: int = 20, clients: int = 300) -> None:
                 await busy
                 await until(lambda before=before: all(len(each.back) > many for each, many in before.items()))  # type: ignore[misc]
                 times += [each.back[many] - died for each, many in before.items()]
-                nodes[victim] = running.enter_context(serving(*options))
+                nodes[victim] = running.enter_context(ServerProcess(*options))
                 ways[victim].strike("rst")  # so that they go home
                 ways[victim].target = ("127.0.0.1", nodes[victim].port)
                 await until(lambda: all(each.client.state == "connected" for each in listeners))

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from delivery_judge import LIMITS, Listener, Posts, begin
-from load_server import Target, serving
 
+from support.server_process import ServerProcess
 from support.store import Store
 
 OFF = ("--history-messages", "0", "--inbox-messages", "0")
@@ -19,7 +19,7 @@ SHAPES = {"5 groups of 20": (5, 20, 400), "100 groups of 2": (100, 2, 1500)}
 """Groups, members of each, posts a second."""
 
 
-def cpu(target: Target) -> float:
+def cpu(target: ServerProcess) -> float:
     """Return the CPU seconds that a server has used."""
     fields = Path(f"/proc/{target.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -28,7 +28,7 @@ def cpu(target: Target) -> float:
 async def measure(options: tuple[str, ...], shape: tuple[int, int, int], seconds: float) -> float:
     """Return the deliveries per CPU-second of a server of its own."""
     groups, members, rate = shape
-    with serving(*LIMITS, *options) as target:
+    with ServerProcess(*LIMITS, *options) as target:
         listeners = [Listener(target.url, f"u{number}", f"g{number % groups}") for number in range(groups * members)]
         await begin(listeners)
         posts = Posts(listeners)

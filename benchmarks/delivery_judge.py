@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent / "abuse")]
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import hubbub
 from hubbub.auth.authenticator import make_token

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from delivery_crowd import Crowd
 from delivery_judge import LIMITS, Listener, Posts, begin, report, until, verdict
-from load_server import Target, serving
 
 from hubbub.messages import Position
+from support.server_process import ServerProcess
 from support.store import Store
 
 CROWDS = 2
@@ -29,7 +29,7 @@ async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int 
     """The fullest of three workers behind one port is killed again and again; its clients go on at the others."""
     times: list[float] = []
     with ExitStack() as running, Store() as store:
-        node = running.enter_context(serving(*LIMITS, "--backend", store.url(), "--workers", "3"))
+        node = running.enter_context(ServerProcess(*LIMITS, "--backend", store.url(), "--workers", "3"))
         each = clients // CROWDS
         crowds = [await Crowd.start(node.url, each, number * each, groups) for number in range(CROWDS)]
         posters = [Listener(node.url, f"poster{number}", f"g{number}") for number in range(groups)]
@@ -54,7 +54,7 @@ async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int 
     assert len(times) > rounds * clients / 6, "too few were struck: nothing was proved"
 
 
-def workers(node: Target) -> list[int]:
+def workers(node: ServerProcess) -> list[int]:
     """Return the processes that serve."""
     children = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split()
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -77,7 +77,7 @@ async def stopped(shared: bool, seconds: float = 60.0, clients: int = 100) -> No
         options = (*LIMITS, "--ping-interval", "0.5")
         if shared:
             options += ("--backend", running.enter_context(Store()).url())
-        nodes = [running.enter_context(serving(*options)) for _ in range(2 if shared else 1)]
+        nodes = [running.enter_context(ServerProcess(*options)) for _ in range(2 if shared else 1)]
         listeners = [
             Listener(nodes[number % len(nodes)].url, f"here{number}", f"g{number % 5}") for number in range(25)
         ]

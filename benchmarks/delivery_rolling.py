@@ -9,9 +9,9 @@ import time
 from contextlib import AsyncExitStack, ExitStack
 
 from delivery_judge import Listener, Posts, begin, level, report, until, verdict
-from load_server import serving
 
 from support.faulty_proxy import FaultyProxy
+from support.server_process import ServerProcess
 from support.store import Store
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -24,7 +24,7 @@ async def rolling(shared: bool, rounds: int = 10, clients: int = 300) -> None:
     restarts = 0
     with ExitStack() as running, Store() as store:
         options = ("--rate-limit", "0", "--log-level", "error", "--secret", SECRET, "--backend", store.url())
-        nodes = [running.enter_context(serving(*options)) for _ in range(3)]
+        nodes = [running.enter_context(ServerProcess(*options)) for _ in range(3)]
         async with AsyncExitStack() as network:
             ways = [await network.enter_async_context(FaultyProxy("127.0.0.1", node.port)) for node in nodes]
             listeners = [
@@ -41,7 +41,7 @@ async def rolling(shared: bool, rounds: int = 10, clients: int = 300) -> None:
                     ways[each].target = ("127.0.0.1", nodes[(number + 1 + each % 2) % 3].port)
                 nodes[stopped].signal(signal.SIGTERM)
                 assert await asyncio.to_thread(nodes[stopped].wait) == 0
-                nodes[stopped] = await asyncio.to_thread(running.enter_context, serving(*options))
+                nodes[stopped] = running.enter_context(await asyncio.to_thread(ServerProcess, *options))
                 ways[stopped].target = ("127.0.0.1", nodes[stopped].port)
                 await busy
                 await until(lambda: all(each.client.state == "connected" for each in listeners))

@@ -10,10 +10,10 @@ from contextlib import ExitStack, suppress
 from typing import cast
 
 from delivery_judge import LIMITS, Listener, Posts, begin, level, report, verdict
-from load_server import serving
 
 import hubbub
 from support.faulty_proxy import FaultyProxy
+from support.server_process import ServerProcess
 from support.store import Store
 
 
@@ -26,7 +26,7 @@ async def stores(shared: bool, rounds: int = 4) -> None:
             options = (*LIMITS, "--backend")
             ways = [store.url(), store.url().replace(str(store.port), link.url.rpartition(":")[2])]
             # In threads: the way to the store is a part of this program.
-            nodes = [await asyncio.to_thread(running.enter_context, serving(*options, way)) for way in ways]
+            nodes = [running.enter_context(await asyncio.to_thread(ServerProcess, *options, way)) for way in ways]
             listeners = [Listener(nodes[number % 2].url, f"u{number}", f"g{number % 5}") for number in range(40)]
             await begin(listeners)
             posts = Posts(listeners)

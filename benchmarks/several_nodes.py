@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
 import signal
 import statistics
 import sys
@@ -21,6 +19,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
+from websockets.typing import Subprotocol
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -33,51 +32,28 @@ from hubbub.errors import CommandError
 from hubbub.groups.directory import parse_query
 from hubbub.groups.history import Window
 from hubbub.messages import Groups
+from support.server_process import ServerProcess
 from support.store import Store
 
 
-class NodeProcess:
-    """One ``hubbub serve``."""
-
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.process = process
-        self.url = url
-
-    def cpu(self) -> float:
-        """Return the CPU seconds used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    async def end(self, number: int = signal.SIGKILL) -> None:
-        """Send it a signal and wait until it is gone."""
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-            await self.process.wait()
-
-
-async def start_node(backend: str) -> NodeProcess:
+async def start_node(backend: str) -> ServerProcess:
     # fmt: off
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hubbub.cli", "serve", "--config", os.devnull, "--port", "0", "--rate-limit", "0",
-        "--log-level", "error", "--backend", backend, "--max-connections-per-user", "5000", "--shutdown-timeout", "0",
-        "--drain-spread", "0", "--restart-grace", "0",  # so that who goes is announced at once
-        stdout=asyncio.subprocess.PIPE,
+    return await asyncio.to_thread(
+        ServerProcess, "--rate-limit", "0", "--log-level", "error", "--backend", backend,
+        "--max-connections-per-user", "5000", "--shutdown-timeout", "0",
+        "--drain-spread", "0", "--restart-grace", "0",  # a connection that ends is announced at once
     )
     # fmt: on
-    assert process.stdout is not None
-    found = re.search(r"http://\S+", (await process.stdout.readline()).decode())
-    assert found
-    return NodeProcess(process, found[0])
 
 
 @asynccontextmanager
-async def nodes(number: int, backend: str) -> AsyncIterator[list[NodeProcess]]:
+async def nodes(number: int, backend: str) -> AsyncIterator[list[ServerProcess]]:
     running = [await start_node(backend) for _ in range(number)]
     try:
         yield running
     finally:
         for node in running:
-            await node.end()
+            node.kill()
 
 
 class Client:
@@ -133,10 +109,17 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-async def open_client(node: NodeProcess, name: str, group: str | None = None) -> Client:
+async def open_client(node: ServerProcess, name: str, group: str | None = None) -> Client:
     url = node.url.replace("http", "ws", 1) + "/v1/connect"
     client = Client(
-        await connect(url, subprotocols=["hubbub.v1"], proxy=None, compression=None, max_queue=None, ping_interval=None)  # type: ignore[list-item]
+        await connect(
+            url,
+            subprotocols=[Subprotocol("hubbub.v1")],
+            proxy=None,
+            compression=None,
+            max_queue=None,
+            ping_interval=None,
+        )
     )
     await client.ask("connect", guest=name)
     if group is not None:
@@ -144,7 +127,7 @@ async def open_client(node: NodeProcess, name: str, group: str | None = None) ->
     return client
 
 
-async def open_clients(node: NodeProcess, names: list[tuple[str, str | None]]) -> list[Client]:
+async def open_clients(node: ServerProcess, names: list[tuple[str, str | None]]) -> list[Client]:
     clients: list[Client] = []
     for start in range(0, len(names), 50):
         clients += await asyncio.gather(*(open_client(node, *each) for each in names[start : start + 50]))
@@ -176,11 +159,11 @@ async def kill(rounds: int = 20, members: int = 1000, groups: int = 20, number: 
                     await until(lambda o=observer: o.heard("USER_JOINED") >= members / groups)
                     observer.events.clear()
                 began = time.perf_counter()
-                victim.process.send_signal(number)
+                victim.signal(number)
                 for _, observer in observers:
                     await until(lambda o=observer: len(o.events) >= members / groups)
                 took.append(time.perf_counter() - began)
-                await victim.process.wait()
+                await asyncio.to_thread(victim.process.wait)
                 for node in staying:
                     looker = await open_client(node, "looker")
                     rows = (await looker.ask("groups", value="g", condition=">=", limit=1000))["list"]
@@ -198,7 +181,7 @@ async def kill(rounds: int = 20, members: int = 1000, groups: int = 20, number: 
 
 
 async def sigterm() -> None:
-    """FakeLink one of three nodes as an operator does."""
+    """Stop one of three nodes as an operator does."""
     await kill(rounds=5, number=signal.SIGTERM)
 
 
@@ -328,7 +311,7 @@ class Gate:
 
 async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
     """Cut one of three nodes off for 15 s while 50 joins and leaves a second go on; then compare with the truth."""
-    from backends.test_valkey_model import Deaf, World
+    from backends.valkey.test_model import Deaf, World
 
     took = []
     with Store() as store:

@@ -8,8 +8,7 @@ import statistics
 import time
 from contextlib import suppress
 
-from backends.test_valkey_model import World
-
+from backends.valkey.test_model import World
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.cluster import BUCKETS

@@ -13,7 +13,12 @@ import threading
 import time
 from pathlib import Path
 
-from load_server import Socket, Target, command, frame, member, report, serving, unharmed
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import command, frame
+from support.raw_socket import Socket, member
+from support.report import report, unharmed
+from support.server_process import ServerProcess
 
 CONNECTIONS = 100
 POSTS = 190
@@ -42,13 +47,13 @@ ATTACKS: dict[str, tuple[bytes, int, int]] = {  # what each connection sends, ho
 }
 
 
-def peak(target: Target) -> int:
+def peak(target: ServerProcess) -> int:
     """Return the most bytes that the server has occupied since `forget`."""
     status = Path(f"/proc/{target.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def forget(target: Target) -> None:
+def forget(target: ServerProcess) -> None:
     """Look for the peak anew (proc(5), clear_refs)."""
     Path(f"/proc/{target.pid}/clear_refs").write_text("5")
 
@@ -120,7 +125,7 @@ def percentile(values: list[float], share: float) -> float:
 def run(name: str, seconds: float = 8.0, *, rest: float = 10.0) -> int:
     """Do one attack."""
     data, times, connections = ATTACKS[name]
-    with serving() as target:
+    with ServerProcess() as target:
         ends = [member(target.port, "mallory", "g" if "pages" not in name else f"g{n}") for n in range(connections)]
         bystander = Bystander(target.port)
         time.sleep(0.5)

@@ -11,8 +11,14 @@ import signal
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
-from load_server import Socket, command, frame, member, report, serving, unharmed
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import command, frame
+from support.raw_socket import Socket, member
+from support.report import report, unharmed
+from support.server_process import ServerProcess
 
 CLIENTS = 3000
 STALLED = 50
@@ -24,7 +30,7 @@ POSTS = 120
 
 
 def main(clients: int = CLIENTS, stalled: int = STALLED) -> int:
-    with serving("--rate-limit", "0", "--max-queue", "16777216") as target:
+    with ServerProcess("--rate-limit", "0", "--max-queue", "16777216") as target:
         lively = [join(target.port, number) for number in range(clients - stalled)]
         stuck = [member(target.port, f"s{number}", "stalled", receive_buffer=4096) for number in range(stalled)]
         poster = member(target.port, "poster", "stalled")

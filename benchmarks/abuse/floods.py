@@ -9,9 +9,16 @@ import itertools
 import select
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from attack import LOAD_CPU, Observer, Server, Verdict, mb, ms, pin
-from swarm import PING, TEXT, Client, Swarm, command, frame, hello
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import PING, TEXT, command, frame
+from support.observer_process import Observer
+from support.report import Verdict, mb, ms
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
+from support.swarm import Swarm
+from support.swarm_client import Client, hello
 
 SECONDS = 8
 COME_BACK = 0.25
@@ -110,7 +117,7 @@ class Flooder:
 
 
 def run(verdict: Verdict, kind: str) -> None:
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         members = swarm.open([f"member-{n}" for n in range(200)], lambda _: "hall")
         observer = Observer(server.port, group="hall", listeners=20, rate=50, size=200, probe=0.005)
@@ -118,7 +125,7 @@ def run(verdict: Verdict, kind: str) -> None:
         observer.start()
         swarm.run(SECONDS)
         before = observer.stop_while(swarm)
-        memory = server.rss()
+        memory = server.memory()
         server.forget_peak()
         observer.start()
         cpu = server.cpu()

@@ -6,9 +6,16 @@ python benchmarks/abuse/handshakes.py [seconds]
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from attack import LOAD_CPU, Observer, Server, Verdict, ms, pin
-from swarm import REQUEST, Client, Swarm
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import HANDSHAKE
+from support.observer_process import Observer
+from support.report import Verdict, ms
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
+from support.swarm import Swarm
+from support.swarm_client import Client
 
 HALF, SILENT, DRIPPING = 2000, 2000, 500
 
@@ -54,7 +61,7 @@ class Crowd:
 
 def main(seconds: float) -> None:
     verdict = Verdict("Half handshakes, people who never say who they are, one byte a second")
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         observer = Observer(server.port, group=None, connect=0.02, probe=0.005)
         observer.start()
@@ -62,9 +69,9 @@ def main(seconds: float) -> None:
         before = observer.stop_while(swarm)
         observer.start()
         crowds = {
-            "half handshakes": Crowd(swarm, HALF, REQUEST[: len(REQUEST) // 2]),
-            "never identified": Crowd(swarm, SILENT, REQUEST),
-            "one byte a second": Crowd(swarm, DRIPPING, REQUEST[:1], REQUEST[1:]),
+            "half handshakes": Crowd(swarm, HALF, HANDSHAKE[: len(HANDSHAKE) // 2]),
+            "never identified": Crowd(swarm, SILENT, HANDSHAKE),
+            "one byte a second": Crowd(swarm, DRIPPING, HANDSHAKE[:1], HANDSHAKE[1:]),
         }
         swarm.run(seconds)
         for crowd in crowds.values():

@@ -12,8 +12,13 @@ import contextlib
 import socket
 import sys
 import time
+from pathlib import Path
 
-from load_server import Socket, Target, report, serving
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.raw_socket import Socket
+from support.report import report
+from support.server_process import ServerProcess
 
 CLIENTS = 200
 PATIENCE = 20.0
@@ -25,7 +30,7 @@ MB = 1 << 20
 
 
 def main(clients: int = CLIENTS, patience: float = PATIENCE) -> int:
-    with serving() as target:
+    with ServerProcess() as target:
         for _ in range(20):
             assert target.get("/hubbub.js")[0] == 200
         before, files = target.memory(), target.files()
@@ -65,7 +70,7 @@ def main(clients: int = CLIENTS, patience: float = PATIENCE) -> int:
         return report("HTTP clients that never read", facts, checks)
 
 
-def connected(target: Target, files: int) -> int:
+def connected(target: ServerProcess, files: int) -> int:
     return max(0, target.files() - files)
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from pathlib import Path
 
-from attack import LOAD_CPU, Server, pin
-from load_server import Socket
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.raw_socket import Socket
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
 
 CONNECTIONS = 72
 REQUESTS = 14_000
@@ -35,16 +38,16 @@ def main(connections: int = CONNECTIONS, requests: int = REQUESTS) -> int:
         ("kept open", GET, HOLD),
         ("with bodies", BODIES, 0.0),
     ):
-        with Server() as server:
+        with ServerProcess(cpu=SERVER_CPU) as server:
             warm_up(server)
-            before = server.rss()
+            before = server.memory()
             server.forget_peak()
             cpu = server.cpu()
             sent = attack(server, request, connections, requests, hold)
             settle(server)
             peak, cpu = server.peak(), server.cpu() - cpu
             time.sleep(REST)
-            after = server.rss()
+            after = server.memory()
             grown, left = peak - before, after - before
             good = grown <= MOST_GROWTH and left <= before / 10
             failed |= not good
@@ -58,7 +61,7 @@ def main(connections: int = CONNECTIONS, requests: int = REQUESTS) -> int:
     return failed
 
 
-def warm_up(server: Server) -> None:
+def warm_up(server: ServerProcess) -> None:
     """Ask once for what is made when it is first needed."""
     for _ in range(20):
         one = Socket(server.port)
@@ -67,7 +70,7 @@ def warm_up(server: Server) -> None:
         one.cut()
 
 
-def attack(server: Server, request: bytes, connections: int, requests: int, hold: float) -> int:
+def attack(server: ServerProcess, request: bytes, connections: int, requests: int, hold: float) -> int:
     """Send requests over many connections, and close them; return how many bytes were sent."""
     crowd, sent = [], 0
     for _ in range(connections):
@@ -96,7 +99,7 @@ def attack(server: Server, request: bytes, connections: int, requests: int, hold
     return sent
 
 
-def settle(server: Server) -> None:
+def settle(server: ServerProcess) -> None:
     """Wait until the server answers again."""
     one = Socket(server.port, timeout=60)
     one.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
-from load_server import Socket, Target, serving
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 from hubbub.auth.authenticator import make_token
+from support.raw_socket import Socket
+from support.server_process import ServerProcess
 
 SECRET = "a secret for this attack, of 32 bytes or more"
 
 
-def kick(target: Target, user: str, query: str = "") -> int:
+def kick(target: ServerProcess, user: str, query: str = "") -> int:
     """Disconnect a user over HTTP; return the status."""
     token = make_token("backend", SECRET, server=True)
     request = urllib.request.Request(
@@ -36,7 +40,7 @@ def kick(target: Target, user: str, query: str = "") -> int:
         return error.code
 
 
-def enter(target: Target, user: str) -> Socket:
+def enter(target: ServerProcess, user: str) -> Socket:
     """Connect a user to the group."""
     one = Socket(target.port)
     one.upgrade()
@@ -62,7 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--victims", type=int, default=100)
     victims = parser.parse_args().victims
-    with serving("--secret", SECRET, "--rate-limit", "0") as target:
+    with ServerProcess("--secret", SECRET, "--rate-limit", "0") as target:
         talker = enter(target, "talker")
         stop = threading.Event()
 

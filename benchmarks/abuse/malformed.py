@@ -21,9 +21,16 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from urllib.parse import quote
 
-from load_server import Socket, Target, command, frame, member, report, serving, settle, unharmed
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import command, frame
+from support.raw_socket import Socket, member
+from support.report import report, unharmed
+from support.server_process import ServerProcess
+from support.waiting import settle
 
 SECRET = "a secret for malformed tokens, of 32 bytes or more"
 BATCH = 100
@@ -47,7 +54,7 @@ PIECES = [b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b"\\u", b"\\ud800", b
 class Malformed:
     """Makes the input, and counts what came of it."""
 
-    def __init__(self, target: Target, seed: int) -> None:
+    def __init__(self, target: ServerProcess, seed: int) -> None:
         self.target = target
         self.random = random.Random(seed)
         self.sent: Counter[str] = Counter()
@@ -156,7 +163,7 @@ class Malformed:
 
     def tokens(self, many: int) -> None:
         """Try to get in with broken tokens: command, header and query string by turns."""
-        with serving("--rate-limit", "0", "--secret", SECRET, "--identify-timeout", "600") as strict:
+        with ServerProcess("--rate-limit", "0", "--secret", SECRET, "--identify-timeout", "600") as strict:
             http, one = Socket(strict.port), Socket(strict.port)
             one.upgrade()
             while self.sent["tokens"] < many:
@@ -192,7 +199,7 @@ class Malformed:
             token[self.random.randrange(len(token))] = self.random.randrange(256)
         return bytes(token[: self.random.choice([None, None, 20])]) * self.random.choice([1, 1, 1, 2])
 
-    def _refused(self, strict: Target, token: str) -> None:
+    def _refused(self, strict: ServerProcess, token: str) -> None:
         one = Socket(strict.port)
         one.send(UPGRADE % quote(token).encode())
         self._count_status(one.head(), {401} if token else {101, 401})
@@ -207,7 +214,7 @@ class Malformed:
         return one
 
     def _ask(
-        self, one: Socket, batch: list[bytes], only: set[str] | None = None, target: Target | None = None
+        self, one: Socket, batch: list[bytes], only: set[str] | None = None, target: ServerProcess | None = None
     ) -> Socket:
         """Send commands, then one that is right, and read up to its answer; return the connection, or a new one."""
         valid = b"".join(map(frame, batch)) + command(id=10**9, do="groups", limit=1)
@@ -259,7 +266,7 @@ UPGRADE = (
 )
 
 
-def baseline(target: Target) -> dict[str, float]:
+def baseline(target: ServerProcess) -> dict[str, float]:
     """Return what must be as it was: connections, groups, tasks, files. Asking takes one of each of the last two."""
     metrics = target.metrics()
     kept = {name: metrics[f"hubbub_{name}"] for name in ("connections", "groups", "tasks")}
@@ -267,7 +274,7 @@ def baseline(target: Target) -> dict[str, float]:
 
 
 def main(many: int = 50_000, seed: int = 1) -> int:
-    with serving("--rate-limit", "0") as target:
+    with ServerProcess("--rate-limit", "0") as target:
         bystander = member(target.port, "bystander", "the bystander's own group")
         before = baseline(target)
         delays: list[float] = []

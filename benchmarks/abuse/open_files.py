@@ -12,8 +12,15 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
-from load_server import HANDSHAKE, Socket, Target, member, report, serving, unharmed, until
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import HANDSHAKE
+from support.raw_socket import Socket, member
+from support.report import report, unharmed
+from support.server_process import ServerProcess
+from support.waiting import until
 
 FILES = 256
 CROWD = 2000
@@ -23,7 +30,7 @@ HOLD = 2.0
 
 
 def main() -> int:
-    with serving("--rate-limit", "0", files=FILES) as target:
+    with ServerProcess("--rate-limit", "0", files=FILES) as target:
         members = [member(target.port, f"m{number}", "g") for number in range(MEMBERS)]
         highest, delays = [0], [0.0]
         done = threading.Event()
@@ -69,7 +76,7 @@ def main() -> int:
         return report("open files", facts, checks)
 
 
-def watch(target: Target, done: threading.Event, highest: list[int]) -> None:
+def watch(target: ServerProcess, done: threading.Event, highest: list[int]) -> None:
     """Look at the number of open files all the time."""
     while not done.wait(0.001):
         highest[0] = max(highest[0], target.files())
@@ -104,7 +111,7 @@ def outcome(one: Socket) -> str:
         return "reset"
 
 
-def gets_in(target: Target) -> bool:
+def gets_in(target: ServerProcess) -> bool:
     try:
         one = member(target.port, "late", "elsewhere")
     except (AssertionError, OSError):

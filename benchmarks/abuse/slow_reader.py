@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
-from attack import LOAD_CPU, Observer, Server, Verdict, pin
-from swarm import Client, Swarm, frames, hello, now
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import split
+from support.observer_process import Observer
+from support.report import Verdict
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
+from support.swarm import Swarm
+from support.swarm_client import Client, hello, now
 
 PER_READ = 1000
 EVERY = 0.1
@@ -43,7 +50,7 @@ class SlowReader:
             self.ended = now()
             return
         self.read += len(data)
-        found, self.rest = frames(self.rest + data)
+        found, self.rest = split(self.rest + data)
         for first, payload in found:
             if first == 0x81 and payload.startswith(b'{"type":"message"'):
                 self.heard.append(json.loads(payload)["seq"])
@@ -52,7 +59,7 @@ class SlowReader:
 
 
 def run(verdict: Verdict, label: str, rate: float, size: int, seconds: float) -> None:
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         observer = Observer(server.port, group="hall", listeners=5, rate=rate, size=size)
         slow = SlowReader(swarm)

@@ -13,8 +13,15 @@ import random
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
-from load_server import HANDSHAKE, Socket, Target, command, member, report, serving, settle, unharmed
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.frames import HANDSHAKE, command
+from support.raw_socket import Socket, member
+from support.report import report, unharmed
+from support.server_process import ServerProcess
+from support.waiting import settle
 
 WINDOW = 50
 """Connections that are open at the same time."""
@@ -26,7 +33,7 @@ GROWTH = 1.05
 """How much it may grow all the same: allocators and hash tables have moods."""
 
 
-def cycles(target: Target, many: int, chance: random.Random, counts: Counter[str]) -> None:
+def cycles(target: ServerProcess, many: int, chance: random.Random, counts: Counter[str]) -> None:
     """Do so many cycles, `WINDOW` at a time."""
     for start in range(0, many, WINDOW):
         window = []
@@ -61,7 +68,7 @@ def cycles(target: Target, many: int, chance: random.Random, counts: Counter[str
             one.cut()
 
 
-def state(target: Target) -> dict[str, float]:
+def state(target: ServerProcess) -> dict[str, float]:
     """Return what must be as it was; asking takes one task and one file."""
     metrics = target.metrics()
     names = ("connections", "identified_connections", "users", "groups", "tasks")
@@ -72,7 +79,7 @@ def main(many: int = 50_000, seed: int = 1) -> int:
     chance, counts = random.Random(seed), Counter[str]()
     options = ["--rate-limit", "0", "--max-connections-per-user", "1000", "--ping-interval", "3600"]
     options += ["--history-age", "1"]  # what is kept for those who come back is bounded, but takes minutes to be full
-    with serving(*options) as target:
+    with ServerProcess(*options) as target:
         witness = member(target.port, "witness", "apart")
         before, began = state(target), time.monotonic()
         warm = int(many * WARM_UP)

@@ -8,9 +8,15 @@ Messages of 4 KiB, all different, 20 a second. The stalled have the smallest rec
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from attack import LOAD_CPU, Observer, Server, Verdict, mb, ms, percentile, pin
-from swarm import Client, Digest, Swarm, hello, now
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.observer_process import Observer
+from support.report import Verdict, mb, ms, percentile
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
+from support.swarm import Swarm
+from support.swarm_client import Client, Digest, hello, now
 
 READERS, STALLED = 2000, 200
 PLAN = {"group": "hall", "listeners": 20, "rate": 20, "size": 4096, "probe": 0.02}
@@ -45,7 +51,7 @@ class Stalled:
 
 def main(seconds: float) -> None:
     verdict = Verdict("200 stalled readers among 2,200 members")
-    with Server() as server:
+    with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         readers = swarm.open([f"reader-{n}" for n in range(READERS)], lambda _: "hall")
         observer = Observer(server.port, **PLAN)
@@ -56,7 +62,7 @@ def main(seconds: float) -> None:
 
         swarm.settle()
         digests = [Digest(client) for client in readers]
-        memory = server.rss()
+        memory = server.memory()
         server.forget_peak()
         stalled = Stalled(swarm)
         observer.start()

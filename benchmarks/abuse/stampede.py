@@ -12,9 +12,14 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
+from pathlib import Path
 
-from attack import LOAD_CPU, Server, Verdict, ms, percentile, pin
-from swarm import Client, Swarm, hello, now
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from support.report import Verdict, ms, percentile
+from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
+from support.swarm import Swarm
+from support.swarm_client import Client, hello, now
 
 CLIENTS = 10_000
 MEMBERS = 20
@@ -63,7 +68,7 @@ class Herd:
 
 
 def run(verdict: Verdict, kind: str, members: int) -> None:
-    server = Server()
+    server = ServerProcess(cpu=SERVER_CPU)
     swarm = Swarm(server.port)
     clients = swarm.open([f"guest-{n}" for n in range(CLIENTS)], lambda name: f"room {int(name[6:]) // members}")
     swarm.settle()
@@ -71,7 +76,7 @@ def run(verdict: Verdict, kind: str, members: int) -> None:
     began = now()
     if kind == "restart":
         server.kill()
-        server = Server(port=server.port)
+        server = ServerProcess(cpu=SERVER_CPU, port=server.port)
     swarm.close(clients)
     for number in range(CLIENTS):
         herd.cut(number)

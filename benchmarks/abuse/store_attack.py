@@ -20,8 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from attack import Server
-
+from support.frames import command, frame
+from support.server_process import ServerProcess
 from support.store import Store
 
 NESTED = "[" + ",".join(["[]"] * 21_000) + "]"
@@ -30,7 +30,7 @@ NESTED = "[" + ",".join(["[]"] * 21_000) + "]"
 LARGE = json.dumps("x" * 60_000)
 
 
-async def enter(server: Server, guest: str, group: str) -> ClientConnection:
+async def enter(server: ServerProcess, guest: str, group: str) -> ClientConnection:
     """Return a connection that is a member of `group`."""
     socket = await connect(f"ws://127.0.0.1:{server.port}/v1/connect", max_size=None, ping_interval=None)
     await socket.send(json.dumps({"id": 1, "do": "connect", "guest": guest}))
@@ -43,27 +43,20 @@ async def enter(server: Server, guest: str, group: str) -> ClientConnection:
 
 async def drain(socket: ClientConnection, heard: list[dict[str, Any]]) -> None:
     """Read until the connection ends; keep notices, answers and errors."""
-    async for frame in socket:
-        if not str(frame[:30]).startswith('{"type":"message"'):
-            heard.append(json.loads(frame))  # noqa: PERF401  (what came before a cut counts)
+    async for received in socket:
+        if not str(received[:30]).startswith('{"type":"message"'):
+            heard.append(json.loads(received))  # noqa: PERF401  (what came before a cut counts)
 
 
 def post(group: str, message: str, number: int = 10) -> bytes:
-    """Return the frame of a post; its mask is zero, so that a burst can be made in no time."""
-    text = f'{{"id":{number},"do":"post","to":{{"group":"{group}"}},"message":{message}}}'.encode()
-    return b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text
-
-
-def join(group: str) -> bytes:
-    """Return the frame of a join."""
-    text = f'{{"id":9,"do":"join","group":"{group}"}}'.encode()
-    return b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text
+    """Return the frame of a post; the message is JSON already."""
+    return frame(f'{{"id":{number},"do":"post","to":{{"group":"{group}"}},"message":{message}}}'.encode())
 
 
 async def burst(connections: int = 10, posts: int = 190) -> dict[str, Any]:
     """One user posts all that the rate allows at once, to one node; a group spans that node and another."""
     with Store() as store:
-        busy, calm = (Server("--backend", store.url()) for _ in range(2))
+        busy, calm = (ServerProcess("--backend", store.url()) for _ in range(2))
         try:
             members = [await enter(busy, f"member{number}", "g") for number in range(20)]
             observer = await enter(calm, "observer", "g")
@@ -95,14 +88,13 @@ async def burst(connections: int = 10, posts: int = 190) -> dict[str, Any]:
             }
         finally:
             for server in (busy, calm):
-                server.process.terminate()
-                server.process.wait()
+                server.stop()
 
 
 async def fill(connections: int = 25) -> dict[str, Any]:
     """One user fills the histories of eight groups on each of many connections; a bystander posts meanwhile."""
     with Store("--maxmemory", "48mb", "--maxmemory-policy", "noeviction") as store:
-        server = Server("--backend", store.url())
+        server = ServerProcess("--backend", store.url())
         try:
             bystander = await enter(server, "bystander", "g")
             attackers = [await enter(server, "attacker", f"alone{number}") for number in range(connections)]
@@ -112,7 +104,7 @@ async def fill(connections: int = 25) -> dict[str, Any]:
             began = time.monotonic()
             for number, attacker in enumerate(attackers):
                 for group in (f"own{number}.{n}" for n in range(8)):
-                    attacker.transport.write(join(group) + post(group, LARGE) * 9)
+                    attacker.transport.write(command("join", 9, group=group) + post(group, LARGE) * 9)
             total = connections * 72
             while sum(each.get("id") == 10 for each in answers) < total and time.monotonic() - began < 30:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -139,8 +131,7 @@ async def fill(connections: int = 25) -> dict[str, Any]:
                 "ok": not refused,
             }
         finally:
-            server.process.terminate()
-            server.process.wait()
+            server.stop()
 
 
 async def used(store: Store) -> int:

@@ -8,17 +8,17 @@ from contextlib import ExitStack
 import pytest
 
 from hubbub.server import Server
-from support.attacker import Attacker
 from support.clients import Peer
+from support.raw import RawWebSocket
 
 
 @pytest.fixture
-async def attack() -> AsyncIterator[Callable[..., Awaitable[Attacker]]]:
+async def attack() -> AsyncIterator[Callable[..., Awaitable[RawWebSocket]]]:
     """Open TCP connections: ``await attack(server, receive_buffer=1)``; cut at the end of the test."""
     with ExitStack() as stack:
 
-        async def open_and_keep(server: Server, receive_buffer: int = 0) -> Attacker:
-            attacker = await Attacker.connect(server, receive_buffer)
+        async def open_and_keep(server: Server, receive_buffer: int = 0) -> RawWebSocket:
+            attacker = await RawWebSocket.connect(server, receive_buffer)
             stack.callback(attacker.abort)
             return attacker
 

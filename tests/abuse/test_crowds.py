@@ -17,7 +17,7 @@ from hubbub.server import Server
 from hubbub.session import Session
 from hubbub.transports.http import protocol as http_protocol
 from hubbub.transports.websocket.protocol import WebSocketProtocol
-from support.attacker import REQUEST
+from support.frames import HANDSHAKE
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -30,13 +30,13 @@ async def test_handshakes_that_do_not_end(start: Start, attack: Make, bystanders
     half = [await attack(server) for _ in range(50)]
     silent = [await attack(server) for _ in range(50)]
     dripping = [await attack(server) for _ in range(20)]
-    await asyncio.gather(*(bad.send(REQUEST[:80]) for bad in half))
+    await asyncio.gather(*(bad.send(HANDSHAKE[:80]) for bad in half))
     await asyncio.gather(*(bad.upgrade() for bad in silent))
 
     async def drip(bad: Any) -> bytes:
         """Send a byte now and then, until the server has had enough; return what it said."""
         said = asyncio.create_task(bad.read())
-        for byte in REQUEST:
+        for byte in HANDSHAKE:
             await asyncio.wait([said], timeout=0.05)
             if said.done():
                 break
@@ -98,9 +98,9 @@ async def test_an_ended_connection_leaves_nothing_for_the_garbage_collector(
         for number in range(20):
             client = await attack(server)
             if ending == "half":
-                await client.send(REQUEST[:80])
+                await client.send(HANDSHAKE[:80])
             elif ending == "refused":
-                await client.send(REQUEST.replace(b"/v1/connect", b"/v2/connect"))
+                await client.send(HANDSHAKE.replace(b"/v1/connect", b"/v2/connect"))
                 await client.read()
             else:
                 await client.enter(f"guest-{number}", "hall")

@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from hubbub import session
 from hubbub.errors import Close
 from hubbub.server import Server
-from support.attacker import Attacker, text
+from support.raw import RawWebSocket, text
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -36,7 +36,7 @@ FLOODS = {
 }
 
 
-async def flood(attacker: Attacker, data: bytes) -> None:
+async def flood(attacker: RawWebSocket, data: bytes) -> None:
     """Send, until the connection is cut or the server takes no more."""
     with suppress(OSError):
         while True:

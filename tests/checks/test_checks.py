@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import check_modules
 import check_types
 import check_words
 import pytest
@@ -22,10 +23,21 @@ def words(text: str, path: str = "docs/page.md") -> list[str]:
 
 def test_a_word_is_found_in_prose_and_in_names() -> None:
     assert words("a quiet line\nWhisper to a user") == [
-        'docs/page.md:2: "Whisper": better "post_to_user, private message" (nobody searches for post_to_user)'
+        'docs/page.md:2: "Whisper": better "post_to_user, private message" (nobody searches for it)'
     ]
     assert len(words("self._post_whisper()")) == 1
     assert words("") == words("a private message") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a frame of more than 5 bytes", "groups of more or fewer members", "anybody who reads this", "FakeLink(made)",
+        "for the life of the process", "gets in the way", "the index of the outdoors", "those who may post",
+    ],
+)  # fmt: skip
+def test_usual_english_is_not_found(text: str) -> None:
+    assert words(text) == []
 
 
 def test_a_rule_may_hold_in_some_places_only() -> None:
@@ -83,6 +95,36 @@ def test_shrinking_never_adds_and_adopting_does(listing: Path) -> None:
     assert unclean.excused("words", listing) == {"a.py"}
     assert unclean.judge("words", offences, ["--adopt"], listing) == 0
     assert listing.read_text() == "types z.py\nwords a.py\nwords new.py\n"
+
+
+def test_the_tests_of_a_module_have_its_name() -> None:
+    assert check_modules.tests_of("groups/directory.py") == ROOT / "tests/groups/test_directory.py"
+    assert check_modules.tests_of("cli/__init__.py") == ROOT / "tests/test_cli.py"
+    assert check_modules.tests_of("__init__.py") == ROOT / "tests/test_hubbub.py"
+
+
+def test_modules_that_only_declare_need_no_tests() -> None:
+    found = list(check_modules.modules())
+    assert {"fanout.py", "groups/directory.py"} <= set(found)
+    assert "client/results.py" not in found
+
+
+def test_missing_tests_and_needless_exceptions_are_found() -> None:
+    assert list(check_modules.wrong_names(["fanout.py", "none.py"], {})) == [
+        "none.py: its tests belong in tests/test_none.py, which does not exist"
+    ]
+    assert list(check_modules.wrong_names(["fanout.py", "none.py"], {"none.py": "a reason"})) == []
+    assert list(check_modules.wrong_names(["fanout.py"], {"fanout.py": "a reason"})) == [
+        "fanout.py: tests/test_fanout.py exists; remove the module from NO_TESTS_OF_ITS_OWN"
+    ]
+    assert list(check_modules.wrong_names([], {"gone.py": "a reason"})) == [
+        "gone.py: is in NO_TESTS_OF_ITS_OWN and does not exist"
+    ]
+
+
+def test_only_statements_in_functions_count_for_coverage() -> None:
+    source = "import os\n\nclass A:\n    b = 1\n\n    def c(self):\n        d = 1\n        return d\n"
+    assert check_modules.statements_in_functions(source, {1, 3, 4, 6, 7, 8}) == {7, 8}
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:

@@ -44,7 +44,7 @@ def test_the_archives_hold_what_they_should(packages: Path, wheel: Path) -> None
         readme = files.read(next(name for name in names if name.endswith("/METADATA"))).decode()
     assert readme.count("](https://") > 10
     assert not re.findall(r"\]\((?!https://|#)[^)]*\)", readme)  # a relative link leads nowhere on PyPI
-    assert {"hubbub/py.typed", "hubbub/__main__.py", "hubbub/web/index.html", "hubbub/cli/serve.py"} <= names
+    assert {"hubbub/py.typed", "hubbub/__main__.py", "hubbub/web/demo/index.html", "hubbub/cli/serve.py"} <= names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert all(name.startswith("hubbub") for name in names)
     (archive,) = packages.glob("*.tar.gz")

@@ -6,7 +6,7 @@
     print(attack.figures.line("pipelined requests"))
     assert attack.figures.broken(users=1) == []
 
-The bystander (``benchmarks/abuse/observer.py``, a process of its own) posts to a group that 20 connections listen to,
+The bystander (``tests/support/observer.py``, a process of its own) posts to a group that 20 connections listen to,
 and asks for a page of one group, 50 times a second each, as a guest: a server with a secret needs ``--guests`` too.
 Importing this module changes nothing in the importing process, so tests and scripts can both use it; a script in
 ``benchmarks/abuse/`` first does ``sys.path.append(str(Path(__file__).parents[2] / "tests"))``.
@@ -15,9 +15,7 @@ Importing this module changes nothing in the importing process, so tests and scr
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,14 +24,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "abuse"))
-from load_server import HANDSHAKE as HANDSHAKE
-from load_server import Socket as Socket
-from load_server import Target, serving
-from load_server import command as command
-from load_server import frame as frame
-from load_server import member as member
-from observer_process import Observer
+from support.frames import HANDSHAKE as HANDSHAKE
+from support.frames import command as command
+from support.frames import frame as frame
+from support.observer_process import Observer
+from support.raw_socket import Socket as Socket
+from support.raw_socket import member as member
+from support.server_process import ServerProcess, cpu_time
 
 MIB = 1_048_576
 MOST_PER_USER = 64 * MIB
@@ -148,7 +145,7 @@ class Attack:
         flags: For ``hubbub serve``, beyond the defaults.
         calm: Seconds for which the bystander measures before the attack.
         back_after: Seconds that the memory has to come back after the attack.
-        plan: Changes what the bystander does; see ``benchmarks/abuse/observer.py``.
+        plan: Changes what the bystander does; see ``tests/support/observer.py``.
 
     Attributes:
         target: The server, seen from outside.
@@ -165,13 +162,12 @@ class Attack:
         self._plan = {"group": "bystanders", "listeners": 20, "rate": 50, "size": 200, "probe": 0.02, **plan}
 
     def __enter__(self) -> Attack:
-        self._serving = serving(*self._flags)
-        self.target: Target = self._serving.__enter__()
+        self.target = ServerProcess(*self._flags)
         self.port = self.target.port
         try:
             self._observer = Observer(self.port, **self._plan)
         except BaseException:
-            self._serving.__exit__(None, None, None)
+            self.target.stop()
             raise
         self._observer.start()
         time.sleep(self._calm_seconds)
@@ -182,13 +178,13 @@ class Attack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._observer.end()
-        self._serving.__exit__(None, None, None)
+        self.target.stop()
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """Measure what happens in the block, and how memory comes back after it; sets `figures`."""
         pid, metrics, logged = self.target.pid, self.target.metrics(), len(self.target.log())
-        before, cpu = memory(pid), processor_time(pid)
+        before, cpu = memory(pid), cpu_time(pid)
         peak = _Peak(pid)
         self._observer.start()
         began = time.monotonic()
@@ -198,7 +194,7 @@ class Attack:
             seconds = time.monotonic() - began
             bystander = self._observer.stop()
             most = peak.stop()
-        cpu = processor_time(pid) - cpu
+        cpu = cpu_time(pid) - cpu
         after, recovered = _wait_until_recovered(pid, before, self._back_after)
         late, longest = _lateness(metrics, self.target.metrics())
         new = self.target.log()[logged:]
@@ -212,12 +208,6 @@ def memory(pid: int) -> Memory:
     """Return the memory of a process (proc(5), smaps_rollup)."""
     sizes = dict(re.findall(r"^(\w+):\s*(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE))
     return Memory(int(sizes["Rss"]) * 1024, (int(sizes["Private_Clean"]) + int(sizes["Private_Dirty"])) * 1024)
-
-
-def processor_time(pid: int) -> float:
-    """Return the seconds of processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Peak:

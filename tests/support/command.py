@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -16,8 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from hubbub.cli import main
+from support.server_process import HUBBUB as HUBBUB
+from support.server_process import environment as environment
 
-HUBBUB = (sys.executable, "-m", "hubbub.cli")
 PATIENCE = 10.0
 """Seconds after which a command that has not ended hangs; all end in less than one."""
 
@@ -28,13 +27,6 @@ class Ran(NamedTuple):
     code: int
     out: str
     err: str
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Return the environment of this process without what Hubbub or rich would read, and with `variables`."""
-    ours = ("HUBBUB_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "COLUMNS": "100", **variables}
 
 
 async def spawn(

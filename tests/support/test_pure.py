@@ -12,9 +12,9 @@ from support.pure import TESTS, is_pure, reaches_io
 
 
 def test_it_tells_pure_tests_from_others() -> None:
-    assert is_pure(TESTS / "test_directory.py")
+    assert is_pure(TESTS / "groups/test_directory.py")
     assert not is_pure(TESTS / "test_server.py")  # imports the server
-    assert not is_pure(TESTS / "test_delivery_scenarios.py")  # runs a benchmark, which does
+    assert not is_pure(TESTS / "system/test_delivery_scenarios.py")  # runs a benchmark, which does
 
 
 def test_enough_tests_are_pure_to_be_worth_it() -> None:

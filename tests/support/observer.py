@@ -1,6 +1,6 @@
 """A bystander in a process of its own: posts and listens in a group, asks the server something every few ms, measures.
 
-Started by `attack.Observer` with a plan as JSON:
+Started by `support.observer_process.Observer` with a plan as JSON:
 
     port       the server's
     group      where it posts and listens; null for no posts
@@ -23,8 +23,11 @@ import select
 import sys
 from typing import Any
 
-from attack import LOAD_CPU, percentile, pin
-from swarm import CLOSE, PING, PONG, TEXT, Client, Swarm, command, frame, hello, now
+from support.frames import CLOSE, PING, PONG, TEXT, command, frame
+from support.report import percentile
+from support.server_process import LOAD_CPU, pin
+from support.swarm import Swarm
+from support.swarm_client import Client, hello, now
 
 PROBES = 4
 """Connections that take turns to ask, so that none is over its rate."""

@@ -1,8 +1,9 @@
-"""The observer, as its parent sees it: a process that is asked to measure. Importing this changes nothing."""
+"""Runs `support.observer` as a process of its own and asks it to measure. Importing this changes nothing."""
 
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -10,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swarm import Swarm
+    from support.swarm import Swarm
 
 
 class Observer:
     """A process of its own that posts and listens like anybody, and measures; see `observer.py`."""
 
     def __init__(self, port: int, **plan: Any) -> None:
-        here = Path(__file__).with_name("observer.py")
         self._process = subprocess.Popen(
-            [sys.executable, str(here), json.dumps({"port": port, **plan})],
+            [sys.executable, "-m", "support.observer", json.dumps({"port": port, **plan})],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -51,7 +52,7 @@ class Observer:
         return done[0]
 
     def end(self) -> None:
-        """FakeLink the process."""
+        """End the process."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -1,4 +1,4 @@
-"""An attacker: a TCP connection whose bytes are made by hand, and that reads only when told to."""
+"""TCP connections whose bytes are made by hand: HTTP on `Raw`, WebSocket on `RawWebSocket`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,61 @@ import socket
 import struct
 from contextlib import suppress
 
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 
 from hubbub.server import Server
-from support.clients import PATIENCE
+from support.frames import HANDSHAKE, frame
 
-REQUEST = (
-    b"GET /v1/connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+PATIENCE = 5.0
+"""Seconds after which something that a test waits for has failed."""
 
 
-class Attacker:
-    """A TCP connection with a small receive buffer; reads only when told to."""
+class Raw:
+    """A TCP connection on which a test speaks HTTP byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`, however broken it is."""
+        self._writer.write(data)
+        async with asyncio.timeout(PATIENCE):
+            await self._writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers (names in lower case) and body of the next answer."""
+        async with asyncio.timeout(PATIENCE):
+            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = head.strip().split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+        return int(first.split()[1]), headers, body
+
+    async def ended(self) -> bytes:
+        """Wait until the server has closed the connection; return what else it sent."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._reader.read()
+
+    def half_close(self) -> None:
+        """Close the sending side only."""
+        self._writer.write_eof()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        with suppress(ConnectionError):  # the server may have cut it
+            await self._writer.wait_closed()
+
+
+async def open_raw(server: Server) -> Raw:
+    """Connect to the port of `server`. The caller closes it; the fixture `raw` does that by itself."""
+    host, port = server.url.removeprefix("http://").rsplit(":", 1)
+    return Raw(*await asyncio.open_connection(host, int(port)))
+
+
+class RawWebSocket:
+    """A TCP connection that reads only when told to; a WebSocket after `upgrade`."""
 
     def __init__(self, made: socket.socket) -> None:
         self.socket = made
@@ -27,20 +69,20 @@ class Attacker:
         self.rest = b""
 
     @classmethod
-    async def connect(cls, server: Server, receive_buffer: int = 0) -> Attacker:
+    async def connect(cls, server: Server, receive_buffer: int = 0) -> RawWebSocket:
         """Open a TCP connection to `server`."""
         host, port = server.url.removeprefix("http://").rsplit(":", 1)
         made = socket.socket()
         made.setblocking(False)
         if receive_buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        attacker = cls(made)
-        await attacker.loop.sock_connect(made, (host, int(port)))
-        return attacker
+        connection = cls(made)
+        await connection.loop.sock_connect(made, (host, int(port)))
+        return connection
 
     async def upgrade(self) -> None:
         """Do the opening handshake."""
-        await self.send(REQUEST)
+        await self.send(HANDSHAKE)
         head = b""
         while b"\r\n\r\n" not in head:
             head += await self.read()
@@ -61,7 +103,7 @@ class Attacker:
             await self.loop.sock_sendall(self.socket, data)
 
     async def read(self, most: int = 65_536) -> bytes:
-        """Return what has come; nothing when the connection has ended."""
+        """Return the bytes that have arrived; none at the end of the connection."""
         async with asyncio.timeout(PATIENCE):
             try:
                 return await self.loop.sock_recv(self.socket, most)
@@ -101,4 +143,4 @@ class Attacker:
 
 def text(payload: str) -> bytes:
     """Return a text frame as clients send it."""
-    return Frame(Opcode.TEXT, payload.encode()).serialize(mask=True)
+    return frame(payload.encode())
