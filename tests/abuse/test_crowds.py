@@ -15,17 +15,18 @@ from websockets.server import ServerProtocol
 from hubbub.errors import Close
 from hubbub.server import Server
 from hubbub.session import Session
-from hubbub.transports.http import protocol as http_protocol
+from hubbub.transports.http import time_limits
+from hubbub.transports.http.protocol import HttpProtocol
 from hubbub.transports.websocket.protocol import WebSocketProtocol
 from support.frames import HANDSHAKE
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
-OURS = (http_protocol.HttpProtocol, WebSocketProtocol, Session, ServerProtocol)
+OURS = (HttpProtocol, WebSocketProtocol, Session, ServerProtocol)
 
 
 async def test_handshakes_that_do_not_end(start: Start, attack: Make, bystanders: Make, monkeypatch: Any) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 1.0)
+    monkeypatch.setattr(time_limits, "HEAD_TIMEOUT", 1.0)
     server = await start(identify_timeout=1.0)
     half = [await attack(server) for _ in range(50)]
     silent = [await attack(server) for _ in range(50)]

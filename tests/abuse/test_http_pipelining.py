@@ -14,8 +14,8 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hubbub.server import Server
-from hubbub.transports.http import protocol as http_protocol
 from hubbub.transports.http import unread_answers
+from hubbub.transports.http.held_bytes import HttpMemory
 from hubbub.transports.http.protocol import HttpProtocol
 from support.clients import PATIENCE, Peer, Raw
 
@@ -102,7 +102,7 @@ async def test_bodies_full_of_ends_of_heads_are_taken(server: Server, raw: Open)
 
 async def test_all_connections_together_hold_no_more_than_they_may(server: Server, raw: Open) -> None:
     memory = connections_memory(server)
-    memory._most = 100_000
+    memory.most = 100_000
     waiting = [await raw(server) for _ in range(4)]
     head = b"POST /v1/groups/g/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n"
     for connection in waiting:  # nobody reads these bodies: the requests are refused before
@@ -115,7 +115,7 @@ async def test_all_connections_together_hold_no_more_than_they_may(server: Serve
     await until(lambda: memory.bytes == 0)
 
 
-def connections_memory(server: Server) -> http_protocol.HttpMemory:
+def connections_memory(server: Server) -> HttpMemory:
     return server._uvicorn.config.http_protocol_class.args[1]  # type: ignore[union-attr,no-any-return]
 
 
@@ -142,7 +142,7 @@ async def test_clients_that_never_read_are_cut(
 ) -> None:
     monkeypatch.setattr("hubbub.transports.websocket.backlog.STALLED_AFTER", 0.3)
     monkeypatch.setattr(unread_answers, "LOOK", 0.05)
-    await until(lambda: any(connection._unread for connection in connections(server)))
+    await until(lambda: any(connection._unread.watching for connection in connections(server)))
     await until(lambda: not connections(server))
 
 

@@ -31,11 +31,11 @@ from hubbub.messages import Groups, Post, UserRow, Users
 from hubbub.session import run_now
 from hubbub.settings import Settings
 from hubbub.transports.http import input as http_input
-from hubbub.transports.http.errors import HttpError
 from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.http.skapi import SkapiCalls, _Query
+from hubbub.transports.refusal import HttpError, refusal
 from hubbub.transports.websocket.frames import cut
-from hubbub.transports.websocket.handshake import Refused, parse, refusal
+from hubbub.transports.websocket.handshake import parse
 from support.clients import SECRET
 from support.cost import Budget
 
@@ -200,10 +200,10 @@ def _check(post: Post) -> Callable[[], tuple[object, bytes]]:
 def _answer(call: Callable[[], object]) -> tuple[object, bytes]:
     try:
         return call(), b""
-    except (CommandError, HttpError) as error:
+    except HttpError as error:
+        return None, refusal(error)
+    except CommandError as error:
         return None, str(error).encode("utf-8", "surrogatepass")
-    except Refused as refused:
-        return None, refusal(refused)
 
 
 def _directory() -> tuple[Directory, Roster]:

@@ -43,11 +43,11 @@ class EchoProtocol(WebSocketProtocol):
         super().__init__(*arguments, **named)
         self._binary = None
 
-    def _take(self, frame: Frame, session: Session) -> None:
+    def _receive_frame(self, frame: Frame, session: Session) -> None:
         if frame.opcode is Opcode.BINARY:
             self._binary = []
         elif frame.opcode is not Opcode.CONT or self._binary is None:
-            super()._take(frame, session)
+            super()._receive_frame(frame, session)
             return
         assert self._binary is not None
         self._binary.append(bytes(frame.data))

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from hubbub.server import Server
-from hubbub.transports.websocket.handshake import is_local
+from hubbub.transports.hosts import is_local
 from support.clients import SECRET, Peer, Raw, bearer, open_peer, server_bearer, token
 
 Peers = Callable[..., Awaitable[Peer]]
@@ -152,7 +152,7 @@ async def test_a_failure_is_logged_once_and_told_to_nobody(
     assert answer.json() == {
         "error": {
             "code": "INTERNAL",
-            "message": "Something went wrong in the server; its log has the details.",
+            "message": "Something went wrong in the server; its log has the details. Try again later.",
         }
     }
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hubbub.server import Server
-from hubbub.transports.http import protocol as http_protocol
+from hubbub.transports.http import time_limits
+from hubbub.transports.http.head_checks import MAX_HEAD
 from support.clients import Peer, Raw, server_bearer
 
 Open = Callable[..., Awaitable[Raw]]
@@ -27,8 +28,8 @@ def code(body: bytes) -> str:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the time limits short. What a test sends at once is still well within them."""
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
-    monkeypatch.setattr(http_protocol, "REQUEST_TIMEOUT", 0.4)
+    monkeypatch.setattr(time_limits, "HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(time_limits, "REQUEST_TIMEOUT", 0.4)
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
@@ -36,17 +37,17 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_head_up_to_the_limit_is_taken(server: Server, raw: Open) -> None:
     connection = await raw(server)
-    await connection.send(GET + b"X: " + b"x" * (http_protocol.MAX_HEAD - 200) + b"\r\n\r\n")
+    await connection.send(GET + b"X: " + b"x" * (MAX_HEAD - 200) + b"\r\n\r\n")
     assert (await connection.answer())[0] == 200
 
 
 @pytest.mark.parametrize(
     "head",
     [
-        GET + b"X: " + b"x" * http_protocol.MAX_HEAD + b"\r\n\r\n",
+        GET + b"X: " + b"x" * MAX_HEAD + b"\r\n\r\n",
         GET + b"x: y\r\n" * 6000 + b"\r\n",
-        b"GET /?" + b"x" * http_protocol.MAX_HEAD + b" HTTP/1.1\r\n\r\n",
-        GET + b"X: " + b"x" * http_protocol.MAX_HEAD,  # and no end of it
+        b"GET /?" + b"x" * MAX_HEAD + b" HTTP/1.1\r\n\r\n",
+        GET + b"X: " + b"x" * MAX_HEAD,  # and no end of it
     ],
     ids=["one header", "many headers", "address", "without an end"],
 )
@@ -62,7 +63,7 @@ async def test_a_larger_head_is_refused(server: Server, raw: Open, head: bytes) 
 async def test_a_head_in_many_pieces_counts_as_a_whole(server: Server, raw: Open) -> None:
     connection = await raw(server)
     await connection.send(GET + b"X: ")
-    for _ in range(http_protocol.MAX_HEAD // 1024):
+    for _ in range(MAX_HEAD // 1024):
         await connection.send(b"x" * 1024)
     status, _, body = await connection.answer()
     assert (status, code(body)) == (431, "TOO_LARGE")
@@ -142,7 +143,7 @@ async def test_a_body_that_does_not_end_is_given_up(
     await connection.send(head % authorization + b'{"message"')
     status, headers, body = await connection.answer()
     assert (status, headers["connection"]) == (408, "close")
-    assert b"The request did not come within 0.4 seconds" in body
+    assert b"The request was not complete within 0.4 seconds" in body
     assert await connection.ended() == b""
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 

@@ -135,7 +135,7 @@ async def test_names(secured: Server, client: httpx.AsyncClient, peers: Peers) -
 
 @pytest.mark.parametrize(
     ("query", "text"),
-    [("", b"Put a token into the address"), ("?token=", b"UNAUTHORIZED"), ("?token=nonsense", b"UNAUTHORIZED")],
+    [("", b"A token is missing"), ("?token=", b"UNAUTHORIZED"), ("?token=nonsense", b"UNAUTHORIZED")],
 )
 async def test_the_websocket_wants_a_token_at_once(
     secured: Server, raw: Callable[..., Awaitable[Raw]], query: str, text: bytes

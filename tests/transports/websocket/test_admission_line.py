@@ -28,7 +28,7 @@ def line(server: Server, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 async def test_a_crowd_gets_in_in_the_end(server: Server, peers: Peers, line: pytest.MonkeyPatch) -> None:
-    line.setattr("hubbub.transports.websocket.protocol.LONGEST_WAIT", float("inf"))
+    line.setattr("hubbub.transports.websocket.opening.LONGEST_WAIT", float("inf"))
     admission = server.node.admission
     coming = [asyncio.create_task(peers(server, guest=f"u{number}", group="g")) for number in range(CROWD)]
     while admission.waiting < CROWD:  # however slow this machine is, all of them wait before the first is admitted
@@ -44,12 +44,15 @@ async def test_who_would_wait_too_long_is_told_to_come_later(server: Server) -> 
     with pytest.raises(InvalidStatus) as refused:
         await open_peer(server)
     assert (refused.value.response.status_code, refused.value.response.headers["Retry-After"]) == (503, "5")
-    assert b'"code":"UNAVAILABLE","message":"Too many come at once; try again later."' in refused.value.response.body
+    assert (
+        b'"code":"UNAVAILABLE","message":"Too many clients are connecting at the same time. Try again later."'
+        in refused.value.response.body
+    )
 
 
 async def waits(server: Server, line: pytest.MonkeyPatch) -> asyncio.Task[Peer]:
     """Return somebody who stands in the line."""
-    line.setattr("hubbub.transports.websocket.protocol.LONGEST_WAIT", float("inf"))
+    line.setattr("hubbub.transports.websocket.opening.LONGEST_WAIT", float("inf"))
     task = asyncio.create_task(open_peer(server))
     while server.node.admission.waiting < 2:
         await asyncio.sleep(0)

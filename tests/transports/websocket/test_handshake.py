@@ -7,7 +7,8 @@ import json
 import pytest
 
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.transports.websocket.handshake import Refused, parse, refusal, response
+from hubbub.transports.refusal import HttpError, refusal
+from hubbub.transports.websocket.handshake import parse, response
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
 
@@ -23,8 +24,8 @@ def request(path: str = "/v1/connect", method: str = "GET", **headers: str | Non
     return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode()
 
 
-def refused(data: bytes, *origins: str) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refused(data: bytes, *origins: str) -> HttpError:
+    with pytest.raises(HttpError) as caught:
         parse(data, origins)
     return caught.value
 
@@ -70,8 +71,8 @@ def test_tokens(data: bytes, token: str | None) -> None:
         (request(sec_websocket_key="short"), 400, "Sec-WebSocket-Key"),
         (request(sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ"), 400, "Sec-WebSocket-Key"),
         (request(sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ==!"), 400, "Sec-WebSocket-Key"),
-        (request("//[/v1/connect"), 400, "Not a URL"),
-        (request(origin="http://["), 400, "Not a URL"),
+        (request("//[/v1/connect"), 400, "not a valid URL"),
+        (request(origin="http://["), 400, "not a valid URL"),
     ],
 )
 def test_malformed_handshakes(data: bytes, status: int, word: str) -> None:

@@ -66,4 +66,4 @@ async def test_after_a_ping_frames_take_the_fast_lane_again(
     await (await peer.socket.ping())
     await peer.do("post", to="g", message="hi")
     link = server.node.sessions[peer.welcome["connection_id"]].link
-    assert link._wslib is None  # type: ignore[attr-defined]
+    assert link._library is None  # type: ignore[attr-defined]

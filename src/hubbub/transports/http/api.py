@@ -11,9 +11,10 @@ from hubbub.auth.identity import Identity
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.limits import check_name
 from hubbub.node import Node
-from hubbub.transports.http.errors import HttpError, answer
+from hubbub.transports.http.errors import answer
 from hubbub.transports.http.input import read_ban, read_groups, read_message, read_nothing, read_users
 from hubbub.transports.http.request_rates import RequestRates
+from hubbub.transports.refusal import HttpError
 
 ANYONE = Identity(user_id="")
 """Who asks without a token, while guests are let in: sees everything, as guests do, and has no rights of a server."""

@@ -1,4 +1,4 @@
-"""Answers of the HTTP API: JSON, and errors in the one shape that the WebSocket has as well."""
+"""Answers of the HTTP API: JSON, with errors in the same shape as on the WebSocket."""
 
 from __future__ import annotations
 
@@ -10,70 +10,43 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hubbub.errors import HTTP_STATUS, CommandError, ErrorCode
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.transports.refusal import HttpError, refusal_body, status_and_headers
 
-INTERNAL = CommandError(ErrorCode.INTERNAL, "Something went wrong in the server; its log has the details.")
-
-
-class ErrorDetail(msgspec.Struct):
-    """What went wrong: a code for programs, a sentence that names the field and the limit for people."""
-
-    code: ErrorCode
-    message: str
-
-
-class Error(msgspec.Struct):
-    """The body of every answer that is not a success."""
-
-    error: ErrorDetail
-
-
-class HttpError(CommandError):
-    """An error that only HTTP has, with a status of its own.
-
-    Args:
-        status: The HTTP status, whatever `errors.HTTP_STATUS` says of `code`.
-        code: One of `ErrorCode`.
-        message: One sentence for the person who wrote the client.
-        headers: Headers that go with the status.
-    """
-
-    def __init__(self, status: int, code: ErrorCode, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(code, message)
-        self.status = status
-        self.headers = headers or {}
+INTERNAL = CommandError(
+    ErrorCode.INTERNAL, "Something went wrong in the server; its log has the details. Try again later."
+)
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return `content` as JSON. Nothing here may be kept by caches: who asks decides what is seen."""
-    body = msgspec.json.encode(content)
-    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+    """Return `content` as JSON, which no cache may keep."""
+    return _json(msgspec.json.encode(content), status, headers or {})
 
 
 def error_answer(error: CommandError) -> Response:
     """Return the answer that says why a request was refused."""
-    status = error.status if isinstance(error, HttpError) else HTTP_STATUS[error.code]
-    headers = dict(error.headers) if isinstance(error, HttpError) else {}
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750, section 3
-    elif status == 503:
-        headers["Retry-After"] = "5"
-    return answer(Error(ErrorDetail(error.code, error.message)), status, headers)
+    status, headers = status_and_headers(error)
+    return _json(refusal_body(error), status, headers)
+
+
+def _json(body: bytes, status: int, headers: Mapping[str, str]) -> Response:
+    # Caches may keep nothing: what an answer contains depends on who asks.
+    return Response(body, status, {"Cache-Control": "no-store", **headers}, "application/json")
 
 
 async def on_command_error(_request: Request, error: Exception) -> Response:
-    """Answer what was refused on purpose."""
+    """Answer a request that was refused on purpose."""
     assert isinstance(error, CommandError)
     return error_answer(error)
 
 
-async def on_routing_error(_request: Request, error: Exception) -> Response:
-    """Answer what Starlette's router refuses: unknown paths and methods."""
+async def on_routing_error(request: Request, error: Exception) -> Response:
+    """Answer a request that Starlette's router refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     if "Allow" in headers:
         headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
-        text = f"This path answers to {headers['Allow']} only."
+        text = f"This path does not support the method {request.method[:20]}. Use {headers['Allow']}."
     else:
-        text = "There is nothing at this path; /openapi.json says what there is."
+        text = "There is nothing at this path. See /openapi.json for all paths."
     return error_answer(HttpError(error.status_code, ErrorCode.INVALID_REQUEST, text, headers))

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hubbub.errors import ErrorCode
-from hubbub.transports.http.errors import HttpError
+from hubbub.transports.refusal import HttpError
 
 WEB = Path(__file__).parents[2] / "web"
 

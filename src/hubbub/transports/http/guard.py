@@ -1,12 +1,12 @@
-"""What holds for every HTTP request: which hosts and web pages may ask, what is logged and counted, what never leaks.
+"""Checks and headers for every HTTP request: allowed hosts and origins, access log, counters, no details of failures.
 
 Why there is no CSRF token
-    Only ``Authorization: Bearer`` gives rights, never a cookie, and a page of another origin cannot add that header
-    without a preflight, which is answered for the origins in the settings only.
+    Only ``Authorization: Bearer`` gives rights, never a cookie. A page of another origin cannot add that header without
+    a preflight, and only the origins in the settings pass the preflight.
 
-Why the host counts
-    While guests are let in, whoever reaches the server may look around. A web page can give its own domain the address
-    127.0.0.1 (DNS rebinding), and would then be of the same origin as we are. Its requests carry its name in ``Host``.
+Why the host is checked
+    A server that accepts guests answers everyone who can reach it. A web page can point its own domain at the address
+    127.0.0.1 (DNS rebinding) and then has the same origin as the server. Its requests still carry its name in ``Host``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.node import Node
+from hubbub.transports.hosts import is_local, not_local
 from hubbub.transports.http.errors import INTERNAL, error_answer
-from hubbub.transports.websocket.handshake import is_local
 
 PREFLIGHT_SECONDS = 600
-"""How long a browser may remember the answer to a preflight."""
+"""Seconds for which a browser may remember the answer to a preflight."""
 
 log = logging.getLogger("hubbub.http")
 access_log = logging.getLogger("hubbub.access")
@@ -34,9 +34,9 @@ class Guard:
     """ASGI middleware around the whole app.
 
     Args:
-        app: What answers.
-        node: Its settings, counters and clock.
-        templates: The path with placeholders of each endpoint, for the counters.
+        app: The app that answers the requests.
+        node: Has the settings, the counters and the clock.
+        templates: The path of each endpoint, with placeholders, for the counters.
     """
 
     def __init__(self, app: ASGIApp, node: Node, templates: Mapping[object, str]) -> None:
@@ -48,7 +48,7 @@ class Guard:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        # As it was sent: see NameConvertor. Pure ASCII, or uvicorn would have refused it.
+        # Not decoded: see NameConvertor. It is ASCII, or uvicorn would have refused it.
         scope["path"] = scope["raw_path"].decode("ascii")
         headers = Headers(scope=scope)
         began, status = self._node.now(), 0
@@ -65,17 +65,16 @@ class Guard:
             await (answer or self._app)(scope, receive, send_more)
         except Exception:
             if status:
-                raise  # too late to say so; uvicorn logs it and cuts the connection
+                raise  # the answer has begun; uvicorn logs the exception and cuts the connection
             log.exception("%s %s failed", scope["method"], scope["path"])
             await error_answer(INTERNAL)(scope, receive, send_more)
         finally:
             self._record(scope, status, self._node.now() - began)
 
     def _preempt(self, scope: Scope, headers: Headers) -> Response | None:
-        """Return an answer that spares asking the app."""
+        """Return the answer, if the app need not be asked."""
         if self._node.settings.allow_guests and not all(map(is_local, headers.getlist("host"))):
-            text = "While guests are let in, only localhost and loopback addresses are answered to; use one of these."
-            return error_answer(CommandError(ErrorCode.FORBIDDEN, text))
+            return error_answer(not_local())
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers and _is_api(scope):
             return self._preflight(headers)
         return None
@@ -84,7 +83,7 @@ class Guard:
 
     def _preflight(self, headers: Headers) -> Response:
         if self._allowed(headers.get("origin")) is None:
-            text = "The origin is not allowed; the server's --origins names those that are."
+            text = "Pages of this origin may not use the API. Add the origin to --origins of the server."
             return error_answer(CommandError(ErrorCode.FORBIDDEN, text))
         return Response(
             status_code=204,
@@ -96,7 +95,7 @@ class Guard:
         )
 
     def _allowed(self, origin: str | None) -> str | None:
-        """Return what to tell a browser: the origins that may read the answer; None if this one may not."""
+        """Return the origins that may read the answer, as browsers are told; None if `origin` may not."""
         if origin is None:
             return None
         origins = self._node.settings.origins
@@ -111,13 +110,13 @@ class Guard:
                 answer["Access-Control-Allow-Origin"] = allowed
                 answer["Access-Control-Expose-Headers"] = "Retry-After"
 
-    # --- what is remembered ---
+    # --- log and counters ---
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = self._templates.get(scope.get("endpoint"), "other")
         self._node.counters.requests[scope["method"], route, status] += 1
         if self._node.settings.access_log:
-            # The path as it was sent has neither line breaks nor, without its query string, tokens.
+            # The undecoded path has no line breaks; without its query string it has no tokens.
             access_log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
 
 

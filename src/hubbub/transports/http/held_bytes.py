@@ -1,27 +1,27 @@
-"""Bytes that one HTTP connection has sent and that are not parsed yet, handed out one request at a time. Pure.
+"""Bytes that one HTTP connection has sent and that are not parsed yet, returned one request at a time. Pure.
 
 A client may send thousands of pipelined requests in one packet (RFC 9112, section 9.3.2). Parsing them all at once
-would make thousands of pending requests, each many times as large as its bytes. So the parser gets the bytes in pieces
-that hold at most a few requests, and the next piece only when the answer to the last one has been written.
+would create thousands of pending requests, each many times as large as its bytes. So the parser gets the bytes in
+pieces that hold at most a few requests, and the next piece only when the answer to the last one has been written.
 """
 
 from __future__ import annotations
 
 END_OF_HEAD = b"\r\n\r\n"
-"""What ends the head of a request (RFC 9112, section 2.1)."""
+"""The end of a request's head (RFC 9112, section 2.1)."""
 
 SHORTEST_HEAD = 5
-"""Bytes before the first possible end of a head, so that empty lines in front of a request are not taken one by one."""
+"""Bytes before the first possible end of a head, so that empty lines before a request are not returned one by one."""
 
 BODY_PIECE = 16_384
-"""Most bytes of a body in one piece, so that a body which nobody reads stops being parsed soon."""
+"""Most bytes of a body in one piece, so that the parser soon stops at a body that the app does not read."""
 
 SHORTEST_BODY_PIECE = 64
-"""Least bytes of a body in one piece, if there are so many: a body may consist of ends of heads."""
+"""Fewest bytes of a body in one piece, if that many are held: a body may contain nothing but ends of heads."""
 
 
 class HeldBytes:
-    """What one connection has sent and the parser has not seen."""
+    """The bytes that one connection has sent and the parser has not seen."""
 
     __slots__ = ("_data", "_start")
 
@@ -34,15 +34,15 @@ class HeldBytes:
         return len(self._data) - self._start
 
     def add(self, data: bytes) -> None:
-        """Hold `data` behind what is held already."""
+        """Append `data`."""
         self._data = self._data[self._start :] + data if len(self) else data
         self._start = 0
 
     def take(self, *, body: bool) -> bytes:
-        """Return the next piece: to the end of the next head at most.
+        """Remove and return the next piece, which ends with the next head at the latest.
 
         Args:
-            body: Whether the parser is inside a body, in which an end of a head may be part of what is sent.
+            body: Whether the parser is inside a body, which may contain what looks like the end of a head.
         """
         start = self._start
         found = self._data.find(END_OF_HEAD, start + (SHORTEST_BODY_PIECE if body else SHORTEST_HEAD))
@@ -56,35 +56,49 @@ class HeldBytes:
         return piece
 
     def rest(self) -> bytes:
-        """Return everything that is held, and hold nothing any more."""
+        """Remove and return everything that is held."""
         rest = self._data[self._start :]
         self.clear()
         return rest
 
     def clear(self) -> None:
-        """Forget what is held."""
+        """Drop everything that is held."""
         self._data, self._start = b"", 0
+
+
+FAIR_SHARE = 4096
+"""Bytes that every HTTP connection may hold, however much the others do."""
 
 
 class HttpMemory:
     """What the HTTP connections of a process hold together: bytes not parsed yet, and bodies not read yet.
 
     Args:
-        most: Bytes from which on a connection that holds more than `FAIR_SHARE` is given up.
+        most: Bytes. While more are held, connections that hold more than `FAIR_SHARE` have to give them up.
     """
+
+    __slots__ = ("bytes", "most")
 
     def __init__(self, most: int = 33_554_432) -> None:
         self.bytes = 0
-        self._most = most
-
-    def change(self, before: int, after: int) -> None:
-        """Count that a connection which held `before` bytes now holds `after`."""
-        self.bytes += after - before
-
-    def too_much(self, held: int) -> bool:
-        """Return whether a connection that holds `held` bytes must give them up."""
-        return self.bytes > self._most and held > FAIR_SHARE
+        self.most = most
 
 
-FAIR_SHARE = 4096
-"""Bytes that every HTTP connection may hold, however much the others do."""
+class MemoryShare:
+    """What one connection holds of an `HttpMemory`."""
+
+    __slots__ = ("_counted", "_memory")
+
+    def __init__(self, memory: HttpMemory) -> None:
+        self._memory = memory
+        self._counted = 0
+
+    def count(self, held: int) -> None:
+        """Count that the connection holds `held` bytes now."""
+        self._memory.bytes += held - self._counted
+        self._counted = held
+
+    @property
+    def too_much(self) -> bool:
+        """Whether the connection has to give up what it holds."""
+        return self._memory.bytes > self._memory.most and self._counted > FAIR_SHARE

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from hubbub.dialects.v1 import explain
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Groups, Users
-from hubbub.transports.http.errors import HttpError
+from hubbub.transports.refusal import HttpError
 
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

@@ -11,7 +11,7 @@ from hubbub.limits import MAX_KEY
 from hubbub.messages import GroupRow, Groups, Page, Success, UserRow
 from hubbub.settings import Settings
 from hubbub.transports.http.api import Disconnected
-from hubbub.transports.http.errors import Error
+from hubbub.transports.refusal import Error
 
 Json = dict[str, Any]
 

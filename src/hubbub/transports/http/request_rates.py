@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hubbub.auth.identity import Identity
 from hubbub.errors import ErrorCode
-from hubbub.transports.http.errors import HttpError
+from hubbub.transports.refusal import HttpError
 
 MOST_USERS = 10_000
 """Users that are remembered; about 1 kB each at most. Beyond, whoever asked least recently begins anew."""

@@ -22,11 +22,12 @@ from hubbub.errors import HTTP_STATUS, CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Groups, Order, Page, Users
 from hubbub.node import Node
 from hubbub.settings import Settings
-from hubbub.transports.http.errors import INTERNAL, HttpError
+from hubbub.transports.hosts import is_local
+from hubbub.transports.http.errors import INTERNAL
 from hubbub.transports.http.input import read_body
 from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.http.skapi_discovery import discovery, pointer, server_url
-from hubbub.transports.websocket.handshake import is_local
+from hubbub.transports.refusal import HttpError
 
 CORS = {
     "Access-Control-Allow-Origin": "*",

@@ -1,7 +1,7 @@
 """WebSocket frames for the common case (RFC 6455, section 5.2): build text frames, cut whole masked ones out. Pure.
 
-Whatever is not a complete, masked, unfragmented text frame under 64 KiB, or a pong, is left for the full
-implementation of the protocol, byte for byte, so this file holds no second opinion on what is an error.
+Everything but complete, masked, unfragmented text frames under 64 KiB and pongs is left to the WebSocket library, byte
+for byte, so this file never decides what is an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PONG = 0x8A
 PING = b"\x89\x00"
 """A whole ping from the server, without data."""
 
-# A table is quicker than making the header, and nearly all frames are short.
+# A table is faster than building the header, and nearly all frames are short.
 _HEADERS = tuple(
     bytes((TEXT, length)) if length < 126 else b"\x81\x7e" + length.to_bytes(2, "big") for length in range(2048)
 )
@@ -35,19 +35,19 @@ def text_frame(payload: bytes) -> bytes:
 
 
 BATCH_FRAMES = 16
-"""Most frames that are cut out at once: a read may hold 40,000, and others want their turn."""
+"""Most frames that are cut out at once: a read may hold 40,000, and other connections must not wait for all of them."""
 
 BATCH_BYTES = 4096
 """Bytes after which no further frame is cut out at once."""
 
 
 def cut(data: bytes | bytearray, position: int = 0) -> tuple[list[bytes], int, int]:
-    """Cut whole text frames out of `data`, from `position` on: as many as there are, or a batch.
+    """Cut whole text frames out of `data`, from `position` on: all that there are, or a batch.
 
     Returns:
-        The unmasked payloads, where in `data` they end, and how many bytes the rest must have before looking again
-        makes sense: 0 if the rest begins with something that only the full implementation may judge, or if this was a
-        batch. If there are payloads, looking again at once is right as well.
+        The unmasked payloads, the position in `data` where they end, and how many bytes the rest must have before the
+        next call can find a frame: 0 if the rest begins with something that only the library may judge, or if this was
+        a batch. If there are payloads, the caller may also call again at once.
     """
     payloads: list[bytes] = []
     end = len(data)
@@ -79,8 +79,17 @@ def cut(data: bytes | bytearray, position: int = 0) -> tuple[list[bytes], int, i
 
 
 def _may_be_fast(data: bytes | bytearray, position: int) -> bool:
-    """Whether the first one to five bytes of a frame leave open that it is one for this file."""
+    """Return whether a frame, of which one to five bytes are known, may be one that this file handles."""
     first = data[position]
     if first != TEXT and first != PONG:
         return False
     return len(data) - position < 2 or 0x80 <= data[position + 1] < (0xFF if first == TEXT else 0xFE)
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Return whether `payload` is valid UTF-8, as the payload of a text frame must be (RFC 6455, section 5.6)."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,9 +1,9 @@
 """The WebSocket transport: one asyncio protocol per connection.
 
-uvicorn parses the upgrade request and hands the connection over. From then on frames take one of two lanes. Whole text
-frames are cut out of the buffer directly (`frames`); everything else (ping, close, fragments, errors) goes to
-`StrictProtocol`, the reference implementation, which is made when it is needed and keeps the connection until nothing
-is half done.
+uvicorn parses the upgrade request and hands the connection over. When the request has been answered (`opening`), frames
+take one of two paths. Whole text frames are cut out of the buffer directly (`frames`). Everything else (ping, close,
+fragments, errors) goes to the WebSocket library (`StrictProtocol`), which is created when it is needed and keeps the
+connection until no frame and no message is incomplete.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from functools import partial
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -21,65 +20,50 @@ from websockets.protocol import State
 
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
-from hubbub.dialects.skapi import Skapi
-from hubbub.dialects.v1 import V1
-from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode
+from hubbub.errors import CLOSE_RULES, Close
 from hubbub.node import Node
 from hubbub.session import Session
 from hubbub.time_budget import FRAME
 from hubbub.transports.reset import reset
 from hubbub.transports.websocket.backlog import RELAXED
-from hubbub.transports.websocket.frames import PING, TEXT, apply_mask, cut, text_frame
-from hubbub.transports.websocket.handshake import Handshake, Refused, parse, refusal, response
+from hubbub.transports.websocket.frames import PING, TEXT, apply_mask, cut, is_utf8
+from hubbub.transports.websocket.opening import Opening
 from hubbub.transports.websocket.slow_reader import SlowReader
-from hubbub.transports.websocket.strict import StrictProtocol
-
-ROUTES: dict[str, Wire] = {
-    "/v1/connect": Wire(V1(), text_frame),
-    "/skapi/connect": Wire(Skapi(), text_frame),
-}
-"""Which dialect is spoken where. A new dialect is one line here."""
-
+from hubbub.transports.websocket.strict import StrictProtocol, close_code
 
 MAX_HEADER = 14
 """Most bytes in front of a masked frame's payload."""
 
 PIECE = 512
-"""Bytes that the full implementation gets at a time: a read may hold 40,000 pings, and others want their turn."""
+"""Bytes that the library gets at a time: a read may hold 40,000 pings, and other connections must not wait for them."""
 
 TINY = 1024
-"""Bytes of a fragment below which it counts as wasted; the last one of a message does not count."""
-
-EARLY = 8192
-"""Most bytes of frames that a connection may send before its request is answered: thousands may wait at the door."""
-
-LONGEST_WAIT = 5.0
-"""Seconds that a newcomer may have to wait at the door; if it would be longer, it is told to try again later."""
+"""A fragment of fewer bytes counts as wasted (`Session.waste`), unless it is the last one of its message."""
 
 _LOG = logging.getLogger("hubbub.websocket")
 _LOG.setLevel(logging.INFO)  # at DEBUG the library would log frames, and tokens with them
 
 _DATA = frozenset((Opcode.TEXT, Opcode.BINARY, Opcode.CONT))
 
-_EMPTY = bytearray()  # shared by all connections without a part of a frame; never changed
+_EMPTY = bytearray()  # shared by all connections that hold no part of a frame; never changed
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """One connection, from the upgrade to the end. The `Link` of its `Session`."""
+    """One connection, from the upgrade request to the end. The `Link` of its `Session`."""
 
     __slots__ = (
-        "_asked",
         "_buffer",
-        "_deaf",
         "_fragments",
-        "_held",
+        "_ignores_input",
+        "_library",
         "_need",
         "_node",
+        "_opening",
+        "_postponed",
         "_session",
-        "_slow",
+        "_slow_reader",
         "_state",
         "_transport",
-        "_wslib",
     )
 
     def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
@@ -87,20 +71,21 @@ class WebSocketProtocol(asyncio.Protocol):
         self._state = server_state
         self._transport = cast(asyncio.Transport, None)
         self._session: Session | None = None
-        self._wslib: StrictProtocol | None = None
-        self._slow: SlowReader | None = None
+        self._library: StrictProtocol | None = None
+        self._slow_reader: SlowReader | None = None
         self._fragments: list[bytes] | None = None
         self._buffer: bytearray = _EMPTY
         self._need = 0
-        self._asked = False
-        self._held: bytes | bytearray = _EMPTY
-        self._deaf = False
+        self._opening: Opening | None = None
+        self._postponed: bytes | bytearray = _EMPTY
+        self._ignores_input = False
 
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over from uvicorn's HTTP protocol."""
         self._transport = cast(asyncio.Transport, transport)
+        self._opening = Opening(self._transport, self._node, self._opened)
         self._transport.set_write_buffer_limits(high=min(RELAXED, self._node.settings.max_queue))
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks it for shutdown() only
 
@@ -109,45 +94,46 @@ class WebSocketProtocol(asyncio.Protocol):
         self._state.connections.discard(self)
         self.resume_writing()
         if self._session is not None:
-            self._node.counters.closes[_close_code(self._wslib)] += 1
+            self._node.counters.closes[close_code(self._library)] += 1
             self._session.lost()
-            self._let_go()
+        self._break_cycles()
 
-    def _let_go(self) -> None:
-        """Break the cycles, so that the memory is released now and not when the garbage collector comes."""
-        self._session = None
-        if self._wslib is not None:
-            self._wslib.parser.close()
+    def _break_cycles(self) -> None:
+        """Break the cycles of references, so that the memory is released now: the garbage collector runs seldom."""
+        self._session = self._opening = None
+        if self._library is not None:
+            self._library.parser.close()
 
     def pause_writing(self) -> None:
-        """More than a little waits: the other side does not keep up, and others must not pay for it. Watch it."""
+        """The client has more than `RELAXED` bytes to read: watch it, so that other clients do not suffer."""
         if self._session is not None:
-            self._slow = SlowReader(self._transport, self._session, self._node)
+            self._slow_reader = SlowReader(self._transport, self._session, self._node)
 
     def resume_writing(self) -> None:
-        """It has caught up."""
-        if self._slow is not None:
-            self._slow.end()
-            self._slow = None
+        """The client has caught up, or is gone: stop watching it."""
+        if self._slow_reader is not None:
+            self._slow_reader.end()
+            self._slow_reader = None
 
     def eof_received(self) -> bool:
-        """Close with the other side."""
+        """Let the transport close: the client has closed its side."""
         return False
 
     def data_received(self, data: bytes | bytearray) -> None:
-        """Take what came: first the upgrade request, then frames."""
+        """Take what was received: first the upgrade request, then frames."""
         session = self._session
         if session is None:
-            self._receive_early(bytes(data))
+            if self._opening is not None:
+                self._opening.receive(bytes(data))
             return
         session.heard = True
-        # Nearly every read brings exactly one short text frame, so what `cut` would find is looked for here first; no
-        # functions, for the calls would cost more than what they do.
+        # Nearly every read brings exactly one short text frame, so that case comes first and does what `cut` would do.
+        # It calls no functions of ours: the calls would cost more than the work.
         alone = len(data) > 6 and len(data) + 122 == data[1] < 0xFE and data[0] == TEXT
-        if alone and not self._buffer and self._wslib is None and (budget := session.budget).left > 0:
+        if alone and not self._buffer and self._library is None and (budget := session.budget).left > 0:
             budget.left -= FRAME
             payload = apply_mask(data[6:], data[2:6])
-            if payload.isascii() or _is_utf8(payload):
+            if payload.isascii() or is_utf8(payload):
                 session.receive(payload, self._node.now())
             else:
                 session.close(Close.INVALID_UTF8, self._node.now())
@@ -160,179 +146,108 @@ class WebSocketProtocol(asyncio.Protocol):
         self._read(data, session)
 
     def _read(self, data: bytes | bytearray, session: Session) -> None:
-        """Take all frames of `data`, or as many as the budget allows; then wait for a later turn with the rest."""
+        """Take all frames of `data`, or as many as the user's budget allows; the rest then waits for a later turn."""
         position, end, budgets = 0, len(data), self._node.budgets
-        while position < end and not self._deaf:
+        while position < end and not self._ignores_input:
             budget = session.budget
             if budget.left <= 0 and not budgets.allows(budget):
-                self._pause(data[position:], session)
+                self._postpone(data[position:], session)
                 return
             began = budgets.clock()
-            if self._wslib is None:
+            if self._library is None:
                 position = self._read_quickly(data, position, session)
             else:
-                self._receive_by_the_book(data[position : position + PIECE], session)
+                self._receive_with_library(data[position : position + PIECE], session)
                 position += PIECE
             budget.left -= budgets.clock() - began
 
     def _read_quickly(self, data: bytes | bytearray, start: int, session: Session) -> int:
-        """Take a batch of frames, and what is left of the last one; return how far that came."""
+        """Take a batch of text frames, or keep an incomplete one; return the position behind what was taken."""
         payloads, position, need = cut(data, start)
         now = self._node.now()
         for payload in payloads:
             self._receive_text(payload, session, now)
-        if position > start or self._wslib is not None:  # there may be more to cut out; or the session was closed
+        if position > start or self._library is not None:  # there may be more frames, or the session was closed
             return position
         if not need or need > self._node.settings.max_command + MAX_HEADER:
-            self._by_the_book()
+            self._library_protocol()
             return position
         self._buffer, self._need = bytearray(data[position:]), need
         return len(data)
 
-    def _pause(self, rest: bytes | bytearray, session: Session) -> None:
-        """Read nothing more, and keep the rest of what was read, until the user's budget allows to go on."""
-        self._held = rest
+    def _postpone(self, rest: bytes | bytearray, session: Session) -> None:
+        """Stop reading, and keep the rest of what was read until the user's budget allows more."""
+        self._postponed = rest
         session.pause(self._node.now())
         if self._transport.is_reading():
             self._transport.pause_reading()
-        self._node.budgets.wait(session.budget, self._go_on)
+        self._node.budgets.wait(session.budget, self._read_postponed)
 
-    def _go_on(self) -> None:
+    def _read_postponed(self) -> None:
         session = self._session
         if session is None or self._transport.is_closing():
-            self._held = _EMPTY
+            self._postponed = _EMPTY
             return
-        rest, self._held = self._held, _EMPTY
+        rest, self._postponed = self._postponed, _EMPTY
         self._read(rest, session)
-        if not self._held and not self._deaf and not self._transport.is_closing():
+        if not self._postponed and not self._ignores_input and not self._transport.is_closing():
             session.resume(self._node.now())
             self._transport.resume_reading()
 
     @staticmethod
     def _receive_text(payload: bytes, session: Session, now: float) -> None:
-        if payload.isascii() or _is_utf8(payload):
+        if payload.isascii() or is_utf8(payload):
             session.receive(payload, now)
         else:
             session.close(Close.INVALID_UTF8, now)
 
     # --- the opening handshake ---
 
-    def _receive_early(self, data: bytes) -> None:
-        """Take the request, and hold the frames that came right behind it until it is answered."""
-        if not self._asked:
-            self._asked = True
-            self._upgrade(data)
-        elif len(self._buffer) + len(data) <= EARLY:
-            self._buffer = self._buffer + data
-        else:  # more than a client sends before it knows whether it is let in
-            reset(self._transport)
-
-    def _upgrade(self, request: bytes) -> None:
-        try:
-            handshake, wire = self._check(request)
-        except Refused as refused:
-            self._refuse(refused)
-            return
-        if not self._node.admission.enter(partial(self._admit, handshake, wire)):
-            self._transport.pause_reading()  # until its turn has come
-
-    def _check(self, request: bytes) -> tuple[Handshake, Wire]:
-        """Return what is asked for and in which language. Raises `Refused`."""
-        node = self._node
-        handshake = parse(request, node.settings.origins, local_only=node.settings.allow_guests)
-        wire = ROUTES.get(handshake.path)
-        if wire is None:
-            text = f"There is no WebSocket at this path; try {' or '.join(ROUTES)}."
-            raise Refused(404, ErrorCode.INVALID_REQUEST, text)
-        if node.draining:
-            raise _unavailable("The server is stopping.")
-        if node.full:
-            raise _unavailable("The server is full; try again later.")
-        if node.admission.wait > LONGEST_WAIT:
-            raise _unavailable("Too many come at once; try again later.")
-        if handshake.token is None and not wire.dialect.connects:
-            raise Refused(401, ErrorCode.UNAUTHORIZED, 'Put a token into the address: "?token=…".')
-        return handshake, wire
-
-    def _admit(self, handshake: Handshake, wire: Wire) -> None:
-        """Answer the request: it may have waited, and the other side, or the server, may have had enough of it."""
-        if self._transport.is_closing():
-            return
-        auth = self._node.auth
-        try:
-            if self._node.draining:
-                raise _unavailable("The server is stopping.")
-            if handshake.token is not None and auth.waits:
-                self._transport.pause_reading()
-                self._node.spawn(self._authenticate(handshake, wire))
-                return
-            self._open(handshake, wire, None if handshake.token is None else auth.check(handshake.token))
-        except (Refused, CommandError) as refused:
-            self._refuse(refused)
-            return
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
-
-    async def _authenticate(self, handshake: Handshake, wire: Wire) -> None:
-        assert handshake.token is not None
-        try:
-            identity = await self._node.auth.authenticate(handshake.token)
-        except CommandError as refused:
-            self._refuse(refused)
-            return
-        if not self._transport.is_closing():
-            self._open(handshake, wire, identity)
-            self._transport.resume_reading()
-
-    def _open(self, handshake: Handshake, wire: Wire, identity: Identity | None = None) -> None:
+    def _opened(self, wire: Wire, identity: Identity | None, early: bytes) -> None:
+        """Begin the session, and take the frames that came before it."""
+        self._opening = None
         node = self._node
         session = Session(secrets.token_urlsafe(9), wire, self._transport.write, self, node, node.now())
         self._session = session
-        self._transport.write(response(handshake, wire.dialect.subprotocol))
         node.admit(session)
         if identity is not None:
             session.adopt(identity)
-        if self._buffer:
-            early, self._buffer = self._buffer, _EMPTY
+        if early:
             self.data_received(early)
 
-    def _refuse(self, refused: Refused | CommandError) -> None:
-        self._node.counters.refused[refused.code] += 1
-        self._transport.write(refusal(refused))
-        self._transport.close()
+    # --- everything that is not a whole text frame ---
 
-    # --- the full implementation of the protocol ---
-
-    def _by_the_book(self) -> StrictProtocol:
-        if self._wslib is None:
-            self._wslib = StrictProtocol(self._node.settings.max_command, _LOG)
+    def _library_protocol(self) -> StrictProtocol:
+        """Return the library's protocol, which from now on gets everything that is received."""
+        if self._library is None:
+            self._library = StrictProtocol(self._node.settings.max_command, _LOG)
             if self._buffer:
-                self._wslib.receive_data(bytes(self._buffer))
+                self._library.receive_data(bytes(self._buffer))
                 self._buffer = _EMPTY
-        return self._wslib
+        return self._library
 
-    def _receive_by_the_book(self, data: bytes | bytearray, session: Session) -> None:
-        protocol = self._by_the_book()
+    def _receive_with_library(self, data: bytes | bytearray, session: Session) -> None:
+        protocol = self._library_protocol()
         protocol.receive_data(bytes(data))
         for frame, answers in protocol.steps():
-            self._take(frame, session)
-            if self._deaf or self._transport.is_closing():  # this was too much, and no pong may follow the close
+            self._receive_frame(frame, session)
+            if self._ignores_input or self._transport.is_closing():  # flooding; no pong may follow the close frame
                 return
-            self._send_by_the_book(answers, session)
+            self._send_from_library(answers, session)
         if protocol.state is not State.OPEN and not session.closing:
             session.ending(self._node.now())
-        self._send_by_the_book(protocol.data_to_send(), session)
-        if protocol.idle and not session.closing:  # a ping, as a rule: frames can take the fast lane again
+        self._send_from_library(protocol.data_to_send(), session)
+        if protocol.idle and not session.closing:  # usually after a ping: frames can take the fast path again
             protocol.parser.close()
-            self._wslib = None
+            self._library = None
 
-    def _take(self, frame: Frame, session: Session) -> None:
+    def _receive_frame(self, frame: Frame, session: Session) -> None:
         now = self._node.now()
         is_data = frame.opcode in _DATA
         if session.closing or not is_data or (not frame.fin and len(frame.data) < TINY):
             session.waste(now)
         if session.closing or not is_data:
-            return  # ping and pong are answered by the library, close as well
+            return  # the library answers pings and the close frame
         if frame.opcode is Opcode.BINARY:
             session.close(Close.BINARY, now)
             return
@@ -345,35 +260,35 @@ class WebSocketProtocol(asyncio.Protocol):
             self._fragments = None
             self._receive_text(payload, session, now)
 
-    def _send_by_the_book(self, answers: list[bytes], session: Session) -> None:
-        """Send what the library has to say, in order with everything else; an empty part means end of stream."""
+    def _send_from_library(self, answers: list[bytes], session: Session) -> None:
+        """Send the library's answers, in order with everything else; an empty one means end of stream."""
         for data in answers:
             if data:
                 self._node.send(session, data)
-            else:  # after the flush, which is already scheduled
+            else:  # after the flush, which is scheduled already
                 self._node.after_tick(self._transport.close)
 
-    # --- what the session asks (`hubbub.session.Link`) ---
+    # --- called by the session (`hubbub.session.Link`) ---
 
     def close(self, code: Close) -> None:
-        """Send a close frame and wait for the other side's; the session cuts the wait short."""
-        session, protocol = self._session, self._by_the_book()
+        """Send a close frame and wait for the client's; the session limits that wait."""
+        session, protocol = self._session, self._library_protocol()
         assert session is not None
         if protocol.state is State.OPEN:
             protocol.send_close(code, CLOSE_RULES[code].reason)
-        self._send_by_the_book(protocol.data_to_send(), session)
+        self._send_from_library(protocol.data_to_send(), session)
         if code is Close.FLOODING:
-            self._deaf = True
+            self._ignores_input = True
             if self._transport.is_reading():
                 self._transport.pause_reading()
 
     def ping(self) -> None:
-        """Send a ping; the pong counts as any other sign of life."""
+        """Send a ping. The pong, like everything that is received, proves that the client is alive."""
         assert self._session is not None
         self._node.send(self._session, PING)
 
     def abort(self) -> None:
-        """Cut the connection without further words, and let the system forget what it has not sent yet."""
+        """Reset the connection; what the system has not sent yet is dropped."""
         reset(self._transport)
 
     def shutdown(self) -> None:
@@ -382,22 +297,3 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.close()
         else:
             self._session.close(Close.GOING_AWAY, self._node.now())
-
-
-def _unavailable(message: str) -> Refused:
-    return Refused(503, ErrorCode.UNAVAILABLE, message, "Retry-After: 5\r\n")
-
-
-def _close_code(protocol: StrictProtocol | None) -> str:
-    """Return the code that a connection ended with: whoever spoke first; 1006 if nobody did (RFC 6455, 7.1.5)."""
-    close = None if protocol is None else protocol.close_sent or protocol.close_rcvd
-    code = 1006 if close is None else close.code
-    return str(code) if 1000 <= code <= 1015 or code in CLOSE_RULES else "other"
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

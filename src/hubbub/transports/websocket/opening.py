@@ -1,0 +1,127 @@
+"""From the upgrade request of one connection to its answer: checked, admitted, authenticated, opened or refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from hubbub.auth.identity import Identity
+from hubbub.dialects.base import Wire
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.node import Node
+from hubbub.transports.refusal import HttpError, refusal, server_full
+from hubbub.transports.reset import reset
+from hubbub.transports.websocket.handshake import Handshake, parse, response
+from hubbub.transports.websocket.routes import ROUTES
+
+MAX_EARLY_BYTES = 8192
+"""Most bytes of frames that a connection may send before its request is answered: thousands may wait for admission."""
+
+LONGEST_WAIT = 5.0
+"""Seconds that a new connection may have to wait for admission; one that would wait longer is refused with 503."""
+
+_STOPPING = "The server is stopping. Try again later."
+
+Opened: TypeAlias = Callable[[Wire, Identity | None, bytes], None]
+"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, and the
+frames that have already come."""
+
+
+class Opening:
+    """A connection that is not open yet.
+
+    Args:
+        transport: The connection.
+        node: Admits and authenticates it.
+        opened: Called once, right after the 101 answer was written; never if the request is refused.
+    """
+
+    __slots__ = ("_early", "_node", "_opened", "_requested", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, node: Node, opened: Opened) -> None:
+        self._transport = transport
+        self._node = node
+        self._opened = opened
+        self._requested = False
+        self._early = b""
+
+    def receive(self, data: bytes) -> None:
+        """Take the request, and keep the frames that come right behind it until it is answered."""
+        if not self._requested:
+            self._requested = True
+            self._upgrade(data)
+        elif len(self._early) + len(data) <= MAX_EARLY_BYTES:
+            self._early += data
+        else:  # no client needs to send more before it knows whether its request is accepted
+            reset(self._transport)
+
+    def _upgrade(self, request: bytes) -> None:
+        try:
+            handshake, wire = self._check(request)
+        except CommandError as error:
+            self._refuse(error)
+            return
+        if not self._node.admission.enter(partial(self._admit, handshake, wire)):
+            self._transport.pause_reading()  # until the connection is admitted
+
+    def _check(self, request: bytes) -> tuple[Handshake, Wire]:
+        """Return what the client asks for and which wire its path has. Raises `CommandError`."""
+        node = self._node
+        handshake = parse(request, node.settings.origins, local_only=node.settings.allow_guests)
+        wire = ROUTES.get(handshake.path)
+        if wire is None:
+            text = f"There is no WebSocket at this path. Connect to {' or '.join(ROUTES)}."
+            raise HttpError(404, ErrorCode.INVALID_REQUEST, text)
+        if node.draining:
+            raise _unavailable(_STOPPING)
+        if node.full:
+            raise server_full()
+        if node.admission.wait > LONGEST_WAIT:
+            raise _unavailable("Too many clients are connecting at the same time. Try again later.")
+        if handshake.token is None and not wire.dialect.connects:
+            text = 'A token is missing. Add it to the address as "?token=…".'
+            raise HttpError(401, ErrorCode.UNAUTHORIZED, text)
+        return handshake, wire
+
+    def _admit(self, handshake: Handshake, wire: Wire) -> None:
+        """Answer the request. While it waited for admission, the client may have left or the server begun to stop."""
+        if self._transport.is_closing():
+            return
+        auth = self._node.auth
+        try:
+            if self._node.draining:
+                raise _unavailable(_STOPPING)
+            if handshake.token is not None and auth.waits:
+                self._transport.pause_reading()
+                self._node.spawn(self._authenticate(handshake, wire))
+                return
+            self._open(handshake, wire, None if handshake.token is None else auth.check(handshake.token))
+        except CommandError as error:
+            self._refuse(error)
+
+    async def _authenticate(self, handshake: Handshake, wire: Wire) -> None:
+        assert handshake.token is not None
+        try:
+            identity = await self._node.auth.authenticate(handshake.token)
+        except CommandError as error:
+            self._refuse(error)
+            return
+        if not self._transport.is_closing():
+            self._open(handshake, wire, identity)
+
+    def _open(self, handshake: Handshake, wire: Wire, identity: Identity | None) -> None:
+        if not self._transport.is_reading():
+            self._transport.resume_reading()  # before `_opened`, which may have reasons to pause it again
+        self._transport.write(response(handshake, wire.dialect.subprotocol))
+        self._opened(wire, identity, self._early)
+
+    def _refuse(self, error: CommandError) -> None:
+        self._node.counters.refused[error.code] += 1
+        self._transport.write(refusal(error))
+        self._transport.close()
+
+
+def _unavailable(message: str) -> CommandError:
+    return CommandError(ErrorCode.UNAVAILABLE, message)
