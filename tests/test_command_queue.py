@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.command_queue import MAX_WAITING_BYTES, Waiting
+from hubbub.command_queue import MAX_WAITING_BYTES, CommandQueue
 from hubbub.errors import CommandError
 from hubbub.messages import Groups, Leave
-from hubbub.time_budget import Budget
+from hubbub.time_budget import TimeBudget
 
 
-def fill(waiting: Waiting, budget: Budget, size: int = 100_000) -> str:
+def fill(waiting: CommandQueue, budget: TimeBudget, size: int = 100_000) -> str:
     def add_many() -> None:
         for _ in range(1000):
             waiting.add(Leave(), size, budget)
@@ -22,8 +22,8 @@ def fill(waiting: Waiting, budget: Budget, size: int = 100_000) -> str:
 
 
 def test_bytes_of_a_connection_and_of_a_user_are_bounded_and_given_back() -> None:
-    budget = Budget("ada", 4 << 20, 0.0)
-    ends = [Waiting() for _ in range(30)]
+    budget = TimeBudget("ada", 4 << 20, 0.0)
+    ends = [CommandQueue() for _ in range(30)]
     texts = [fill(end, budget) for end in ends]
     assert f"{MAX_WAITING_BYTES} bytes of commands of this connection" in texts[0]
     assert f"{4 << 20} bytes of commands of this user" in texts[-1]
@@ -34,10 +34,10 @@ def test_bytes_of_a_connection_and_of_a_user_are_bounded_and_given_back() -> Non
 
 
 def test_a_cursor_counts_as_the_objects_that_it_became() -> None:
-    budget = Budget("ada", 4 << 20, 0.0)
-    held = Waiting().hold(Groups(start_key={"a": 1}), 1000, budget)
+    budget = TimeBudget("ada", 4 << 20, 0.0)
+    held = CommandQueue().hold(Groups(start_key={"a": 1}), 1000, budget)
     assert budget.bytes == held.weight > 32_000
 
 
 def test_one_command_alone_is_never_too_large() -> None:
-    Waiting().hold(Leave(), 100 << 20, Budget("ada", 4 << 20, 0.0))
+    CommandQueue().hold(Leave(), 100 << 20, TimeBudget("ada", 4 << 20, 0.0))

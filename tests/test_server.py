@@ -116,7 +116,7 @@ async def test_a_ticket_that_is_not_valid_leaves_the_connection_as_it_was() -> N
             "message": "The ticket is not valid, or not any more: connect with a token.",
         }
         assert (await peer.fail("connect", ticket="t", token="t"))["message"] == (
-            '"connect" needs either "token", "guest" or "ticket".'
+            '"connect" needs exactly one of "token", "guest" and "ticket".'
         )
         await peer.do("connect", token=token("ada"))
         await peer.socket.close()

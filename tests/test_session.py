@@ -18,8 +18,8 @@ from hubbub.errors import Close
 from hubbub.groups.history import Replay
 from hubbub.messages import Position, Private, UserRow
 from hubbub.node import Node
-from hubbub.rate_limit import PATIENCE
-from hubbub.session import CLOSE_TIMEOUT, SLOW_TIMEOUT
+from hubbub.rate_limit import WASTED_PER_COMMAND
+from hubbub.session_lifetime import CLOSE_TIMEOUT, SLOW_READER_CLOSE_TIMEOUT
 from hubbub.settings import Settings
 from support.fake_link import FakeLink, turn
 
@@ -29,7 +29,7 @@ SECRET = "a secret of at least thirty-two bytes"
 def make(backend: MemoryBackend | None = None, wall: float = 1000.0, **options: Any) -> Node:
     settings = Settings(**options)
     backend = backend or MemoryBackend()
-    return Node(settings, backend, Authenticator(settings, now=lambda: wall), wall=lambda: wall)
+    return Node(settings, backend, Authenticator(settings, unix_time=lambda: wall))
 
 
 def enter(node: Node, guest: str = "ada") -> FakeLink:
@@ -63,9 +63,9 @@ async def test_unidentified_connections_are_closed() -> None:
 async def test_who_reads_too_slowly_has_less_time_to_answer_the_close() -> None:
     end = enter(make())
     end.session.close(Close.TOO_SLOW, end.born)
-    end.session.tick(end.born + SLOW_TIMEOUT - 0.1)
+    end.session.tick(end.born + SLOW_READER_CLOSE_TIMEOUT - 0.1)
     assert not end.aborted
-    end.session.tick(end.born + SLOW_TIMEOUT)
+    end.session.tick(end.born + SLOW_READER_CLOSE_TIMEOUT)
     assert end.aborted
 
 
@@ -196,12 +196,12 @@ async def test_malformed_frames_count_as_well() -> None:
 
 async def test_who_goes_on_regardless_is_closed_then_cut() -> None:
     end = enter(make(rate_limit=10, rate_burst=5))
-    for number in range(4 + PATIENCE * 5):
+    for number in range(4 + WASTED_PER_COMMAND * 5):
         end.say(id=number, do="leave")
     assert end.closed == []
     end.say(id=0, do="leave")
     assert end.closed == [Close.FLOODING]
-    for _ in range(PATIENCE * 5):
+    for _ in range(WASTED_PER_COMMAND * 5):
         end.session.waste(end.born)
     assert not end.aborted
     end.session.waste(end.born)
@@ -211,7 +211,7 @@ async def test_who_goes_on_regardless_is_closed_then_cut() -> None:
 async def test_waste_is_forgotten_at_the_rate() -> None:
     end = enter(make(rate_limit=10, rate_burst=5))
     for moment in range(1000):
-        end.session.waste(end.born + moment / (PATIENCE * 10))
+        end.session.waste(end.born + moment / (WASTED_PER_COMMAND * 10))
     assert end.closed == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hubbub.time_budget import SLICE, TURN, Budgets
+from hubbub.time_budget import SLICE, TURN, TimeBudgets
 
 
 class Loop:
@@ -13,7 +13,7 @@ class Loop:
     def __init__(self) -> None:
         self.time = self.cached = 0.0
         self.callbacks: list[Callable[[], None]] = []
-        self.budgets = Budgets(lambda _, call: self.callbacks.append(call), lambda: self.cached, lambda: self.time)
+        self.budgets = TimeBudgets(lambda _, call: self.callbacks.append(call), lambda: self.cached, lambda: self.time)
 
     def turn(self) -> None:
         self.time += 0.001

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Command, Groups, Users
-from hubbub.time_budget import Budget
+from hubbub.time_budget import TimeBudget
 
 MAX_WAITING = 256
 """Most commands of one connection that wait for the one before; more are refused."""
@@ -23,14 +23,14 @@ OBJECTS = 32
 
 
 class Held(NamedTuple):
-    """A command, and what it counts in which budget until `Waiting.done`."""
+    """A command, and what it counts in which budget until `CommandQueue.done`."""
 
     command: Command
     weight: int
-    budget: Budget
+    budget: TimeBudget
 
 
-class Waiting:
+class CommandQueue:
     """The commands of one connection, in the order in which they came."""
 
     __slots__ = ("_bytes", "_commands")
@@ -39,7 +39,7 @@ class Waiting:
         self._bytes = 0
         self._commands: deque[Held] = deque()
 
-    def hold(self, command: Command, size: int, budget: Budget) -> Held:
+    def hold(self, command: Command, size: int, budget: TimeBudget) -> Held:
         """Count a command whose frame had `size` bytes.
 
         Raises:
@@ -55,7 +55,7 @@ class Waiting:
         budget.bytes += weight
         return Held(command, weight, budget)
 
-    def add(self, command: Command, size: int, budget: Budget) -> None:
+    def add(self, command: Command, size: int, budget: TimeBudget) -> None:
         """Let a command wait. Raises `CommandError` ``RATE_LIMITED``: too many wait, or too many bytes."""
         if len(self._commands) >= MAX_WAITING:
             text = f"More than {MAX_WAITING} commands wait for their answers: wait for some of them."

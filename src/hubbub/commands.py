@@ -7,15 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 from uuid import UUID
 
-from hubbub.auth.authenticator import Authenticator
-from hubbub.auth.bans import TicketUse
-from hubbub.auth.identity import Identity
-from hubbub.auth.tickets import Tickets
 from hubbub.backends.base import Backend, ImmediateBackend
-from hubbub.counters import Counters
-from hubbub.errors import Close, CommandError, ErrorCode, invalid
+from hubbub.connect_command import ConnectCommand, replay_frames
+from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.fanout import Fanout
-from hubbub.groups.history import Replay
 from hubbub.limits import check_key, check_message, check_name, check_recipient
 from hubbub.messages import (
     LEFT,
@@ -26,7 +21,6 @@ from hubbub.messages import (
     Leave,
     Message,
     Page,
-    Position,
     Post,
     Private,
     Recipient,
@@ -34,69 +28,39 @@ from hubbub.messages import (
     Signal,
     Signaled,
     Success,
-    UserRow,
     Users,
-    Welcome,
     joined,
     sent,
 )
 from hubbub.services import Services
-from hubbub.session import NEVER, AdoptIdentity, Replayed, Session
+from hubbub.session import AdoptIdentity, Replayed, Session
 from hubbub.settings import Settings
 from hubbub.time_budget import DELIVERY
 
-_NOWHERE = Position("", 0)
-
 
 class Commands:
-    """The commands of the sessions of one node.
+    """Executes the commands of the sessions of one node.
 
     Args:
-        node_id: What clients are told that the node is called.
         settings: The limits.
         backend: What is shared with other nodes.
-        auth: Tells who a token belongs to.
-        fanout: Who is here.
-        services: What the commands have in common with the HTTP API.
-        counters: Where posts are counted.
-        tickets: Tells who a ticket belongs to.
-        now: The clock of the sessions' deadlines, seconds.
-        wall: Unix time, seconds; tokens are compared with it.
-
-    Attributes:
-        entering: The sessions whose user the backend is just being told of, with the user's id. They are not in the
-            hub yet, but whoever ends the user's connections must find them as well.
+        fanout: The connections and groups of this node.
+        services: What commands have in common with the HTTP API, and the counters.
+        connect: Executes `Connect` and `AdoptIdentity`.
     """
 
     def __init__(
-        self,
-        node_id: str,
-        settings: Settings,
-        backend: Backend,
-        auth: Authenticator,
-        fanout: Fanout,
-        services: Services,
-        counters: Counters,
-        tickets: Tickets,
-        *,
-        now: Callable[[], float],
-        wall: Callable[[], float] = time.time,
+        self, settings: Settings, backend: Backend, fanout: Fanout, services: Services, connect: ConnectCommand
     ) -> None:
-        self._node_id = node_id
         self._settings = settings
         self._backend = backend
-        self._auth = auth
         self._fanout = fanout
         self._services = services
-        self._counters = counters
-        self._tickets = tickets
-        self._now = now
-        self._wall = wall
-        self.entering: dict[Session, str] = {}
+        self._counters = services.counters
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
-            AdoptIdentity: self._adopt_identity,
-            Connect: self._connect,
+            AdoptIdentity: connect.adopt_identity,
+            Connect: connect.connect,
             Join: self._join,
             Leave: self._leave,
             Post: self._post,
@@ -141,115 +105,6 @@ class Commands:
         session.budget.left -= recipients * DELIVERY
         return recipients
 
-    async def _connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
-        renewed = session.identity is not None
-        if renewed and command.ticket is not None:  # it may give more than the token that is there now
-            raise CommandError(ErrorCode.INVALID_REQUEST, "A ticket opens a new connection: renew this with a token.")
-        identity, ticket = await self._identify(command)
-        inbox = await self._take_in(session, identity, command.since, ticket)
-        if inbox is None:
-            return None
-        settings = self._settings
-        welcome = Welcome(
-            identity.user_id,
-            session.connection_id,
-            self._node_id,
-            settings.ping_interval,
-            settings.max_message,
-            identity.expires,
-        )
-        if renewed:
-            return welcome
-        frames, welcome.gap = self._frames(session, inbox)
-        welcome.inbox, welcome.replayed = inbox.position, len(frames)
-        return Replayed(welcome, frames)
-
-    def _frames(self, session: Session, replay: Replay) -> tuple[list[bytes], bool]:
-        """Return what has to be written, and whether there is a gap: all of it must fit into the queue."""
-        frames = [session.wire.event(event) for event in replay.events]
-        if sum(map(len, frames)) > self._settings.max_queue * 3 // 4:
-            return [], True
-        return frames, replay.gap
-
-    async def _identify(self, command: Connect) -> tuple[Identity, TicketUse | None]:
-        given = (command.token, command.guest, command.ticket)
-        if sum(each is not None for each in given) != 1:
-            raise invalid('"connect" needs either "token", "guest" or "ticket".')
-        if command.token is not None:
-            return await self._auth.authenticate(command.token), None
-        if command.ticket is not None:
-            return self._tickets.check(command.ticket)
-        assert command.guest is not None
-        return self._auth.guest(command.guest), None
-
-    async def _adopt_identity(self, session: Session, command: AdoptIdentity) -> None:
-        try:
-            await self._take_in(session, command.identity)
-        except CommandError as error:
-            if error.code == ErrorCode.FORBIDDEN:  # nothing was asked that could be answered: the close code says it
-                session.close(Close.DISCONNECTED, self._now())
-            raise
-
-    async def _take_in(
-        self, session: Session, identity: Identity, since: Position | None = None, ticket: TicketUse | None = None
-    ) -> Replay | None:
-        """Give the session its identity, or a fresh one of the same user.
-
-        Returns:
-            The private messages after `since`, none for a fresh identity; or None: it is gone or being closed, and
-            there is nothing to answer.
-
-        Raises:
-            CommandError: ``FORBIDDEN``, the connection belongs to another user already, or the user is kept out;
-                ``UNAUTHORIZED``, the ticket was used or withdrawn.
-        """
-        if session.closing:
-            return None
-        now = self._now()
-        expires = NEVER if identity.expires is None else now + self._left(identity.expires)
-        if session.identity is not None:
-            if session.user_id != identity.user_id:
-                raise CommandError(ErrorCode.FORBIDDEN, "The new token belongs to another user.")
-            session.identified(identity, expires, now)
-            if session.group is not None and not identity.may_join(session.group):
-                await self._put_out(session)
-            return Replay(_NOWHERE)
-        self.entering[session] = identity.user_id
-        try:
-            row = UserRow(identity.user_id, session.connection_id)
-            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since, ticket)
-        except CommandError as error:
-            if error.code != ErrorCode.INVALID_REQUEST:
-                raise
-            session.close(Close.TOO_MANY_CONNECTIONS, now)
-            return None
-        finally:
-            self.entering.pop(session, None)
-        session.identified(identity, expires, now)
-        return inbox if self._let_in(session) else None
-
-    def _let_in(self, session: Session) -> bool:
-        """Let the session hear what is for its user, unless it is being closed, perhaps by a kick."""
-        if not session.closing:
-            self._fanout.add(session)
-        return not session.closing
-
-    async def _put_out(self, session: Session) -> None:
-        """Take the session out of a group that its new token does not allow; it hears nothing more from there.
-
-        If the store cannot be told now, the connection ends: it would stay listed where it may not be.
-        """
-        self._fanout.leave(session)
-        try:
-            await self._backend.leave(session.row)
-        except CommandError:
-            session.close(Close.INTERNAL, self._now())
-
-    def _left(self, expires: float) -> float:
-        """Return how long a token is still good for; within the leeway one may come that has just ended."""
-        left = expires - self._wall()
-        return left if left > 0 else left + self._settings.leeway
-
     async def _join(self, session: Session, command: Join) -> Success | Replayed:
         group = command.group
         if not group:
@@ -269,7 +124,7 @@ class Commands:
             raise
         # From here to the end of the answer nothing may wait: what is delivered next must come behind what is replayed.
         self._stay(session, group)
-        frames, gap = self._frames(session, replay)
+        frames, gap = replay_frames(session, replay, self._settings.max_queue)
         return Replayed(joined(group, replay.position, len(frames), gap=gap), frames)
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:

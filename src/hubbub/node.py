@@ -15,18 +15,19 @@ from msgspec import UNSET
 from hubbub.admission import Admission
 from hubbub.auth.authenticator import Authenticator
 from hubbub.auth.identity import Identity
-from hubbub.auth.tickets import Tickets
 from hubbub.backends.base import Backend
 from hubbub.commands import Commands
+from hubbub.connect_command import ConnectCommand
 from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
-from hubbub.messages import Command, Connect, Gap, Notice, Private, Restart
+from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
 from hubbub.services import Services
 from hubbub.session import Session, run_now
+from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings, secret_bytes
-from hubbub.time_budget import Budgets
+from hubbub.time_budget import TimeBudgets
 
 TICK = 0.25
 """Seconds between two looks at the sessions' deadlines."""
@@ -50,12 +51,9 @@ class Node:
         settings: The limits.
         backend: What is shared with other nodes; the node attaches itself to it.
         auth: Tells who a token belongs to.
-        wall: Unix time, seconds; tokens are compared with it.
     """
 
-    def __init__(
-        self, settings: Settings, backend: Backend, auth: Authenticator, *, wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator) -> None:
         self.settings = settings
         self.backend = backend
         self.auth = auth
@@ -66,30 +64,12 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
-        self.budgets = Budgets(self._later, self.now, time.perf_counter)
+        self.budgets = TimeBudgets(self._later, self.now, time.perf_counter)
         self.fanout = Fanout(self.after_tick)
-        self.send = self.fanout.send
-        self.silence = self.fanout.silence
-        self.deliver = self.fanout.publish
-        self.deliver_to_connection = self.fanout.signal
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        self.tickets = Tickets(settings.leeway, wall, issuer=settings.issuer, audience=settings.audience)
-        commands = Commands(
-            self.node_id,
-            settings,
-            backend,
-            auth,
-            self.fanout,
-            self.services,
-            self.counters,
-            self.tickets,
-            now=self.now,
-            wall=wall,
-        )
-        self.entering = commands.entering
-        self.execute = commands.execute
-        self.post_now = commands.post_now
+        self.connect_command = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now)
+        self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
         self.tasks: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
         backend.attach(self)
@@ -139,15 +119,15 @@ class Node:
                 await self.backend.send_off([session.row for session in sessions if session.identity is not None])
         for session in sessions:
             if session.identity is not None and not session.closing:
-                restart = Restart(after, self.tickets.issue(session.identity, after) or UNSET)
+                restart = Restart(after, self.auth.tickets.issue(session.identity, after) or UNSET)
                 if said := session.wire.event(restart):  # the legacy dialect has no word for it
-                    self.send(session, said)
+                    self.fanout.send(session, said)
             session.close(Close.GOING_AWAY, self.now())
 
     async def _share_key(self) -> None:
         secret = self.settings.secret
         shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
-        self.tickets.use(shared)
+        self.auth.tickets.use(shared)
         self.cursors.use(shared)
 
     @property
@@ -194,7 +174,11 @@ class Node:
             session.tick(now)
         self._ticking = self.loop.call_at(now + TICK, self._tick, now + TICK)
 
-    # --- what a session asks (`hubbub.session.Operations`) ---
+    # --- what sessions and transports call (`hubbub.session.Operations`) ---
+
+    def send(self, session: Session, data: bytes) -> None:
+        """Queue `data` behind everything that was sent to the connection before."""
+        self.fanout.send(session, data)
 
     def waits(self, command: Command) -> bool:
         """Whether `command` may have to wait for the backend or, when it connects, for keys."""
@@ -207,11 +191,11 @@ class Node:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def lost(self, session: Session) -> None:
+    def lost(self, session: SessionLifetime) -> None:
         """Write nothing to the session any more, whatever it still waits for: its transport would refuse, and raise."""
         self.fanout.remove(session)
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: SessionLifetime) -> None:
         """Take a lost session out of everything else; its group hears of it."""
         self.sessions.pop(session.connection_id, None)
         if session.identity is None:
@@ -228,7 +212,15 @@ class Node:
         connection = next(iter(self.fanout.users.get(user_id, {}).values()), None)
         return None if connection is None else self.sessions[connection.connection_id].identity
 
-    # --- what the backend asks (`hubbub.backends.base.Receiver`); it delivers straight to the fan-out ---
+    # --- what the backend calls (`hubbub.backends.base.Receiver`) ---
+
+    def deliver(self, group: str, event: Event) -> int:
+        """Hand an event to every member of the group here; return how many connections that is."""
+        return self.fanout.publish(group, event)
+
+    def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
+        """Hand an event to one connection; return 1, or 0 if it is not here."""
+        return self.fanout.signal(connection_id, event)
 
     def announce(self, group: str, event: Notice) -> int:
         """Hand a notice to the members of the group here, except the one that it is about."""
@@ -252,7 +244,11 @@ class Node:
         found: list[Session] = []
         if user_id is not None:
             found = [self.sessions[each] for each in self.fanout.users.get(user_id, ())]
-            found += [session for session, who in self.entering.items() if who == user_id and not session.closing]
+            found += [
+                session
+                for session, who in self.connect_command.connecting.items()
+                if who == user_id and not session.closing
+            ]
         elif connection_id is not None and connection_id in self.fanout.connections:
             found = [self.sessions[connection_id]]
         for session in found:

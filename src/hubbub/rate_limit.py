@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-PATIENCE = 5
-"""How many frames a connection may waste for each command that it may send (`Rate.waste`)."""
+WASTED_PER_COMMAND = 5
+"""How many frames a connection may waste for each command that it may send (`RateLimit.waste`)."""
 
 
-class Rate:
+class RateLimit:
     """The rate of one connection.
 
     Args:
@@ -37,14 +37,15 @@ class Rate:
     def waste(self, now: float) -> bool:
         """Count a frame that costs time and does nothing; return whether these are too many by now.
 
-        A few are normal; `PATIENCE` times as many as commands are allowed, at once or in the long run, are too many.
+        A few are normal. More than `WASTED_PER_COMMAND` for each command that is allowed, at once or in the long run,
+        are too many.
         """
         if not self._limit:
             return False
-        forgotten = (now - self._wasted_at) * PATIENCE * self._limit
+        forgotten = (now - self._wasted_at) * WASTED_PER_COMMAND * self._limit
         self._wasted = max(0.0, self._wasted - forgotten) + 1
         self._wasted_at = now
-        if self._wasted <= PATIENCE * self._burst:
+        if self._wasted <= WASTED_PER_COMMAND * self._burst:
             return False
         self._wasted = 0.0
         return True

@@ -45,17 +45,18 @@ SPARE_FILES = 96
 
 
 def window(settings: Settings) -> Window:
-    """Return how much of what is said the settings keep."""
+    """Return how much history the settings keep."""
     return Window(
-        settings.history_messages,
-        min(settings.history_bytes, settings.max_queue // 2),  # who resumes is sent all of it at once
-        settings.history_age,
-        settings.inbox_messages,
-        settings.history_total,
-        settings.history_keys,
-        settings.history_idle_groups,
-        settings.restart_grace,
-        settings.history_user,
+        messages=settings.history_messages,
+        # A client that reconnects is sent all of it at once, which must fit into the queue of a slow reader.
+        bytes=min(settings.history_bytes, settings.max_queue // 2),
+        age=settings.history_age,
+        inbox=settings.inbox_messages,
+        total=settings.history_total,
+        keys=settings.history_keys,
+        gone=settings.history_idle_groups,
+        absence=settings.restart_grace,
+        user=settings.history_user,
     )
 
 

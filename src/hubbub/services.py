@@ -31,7 +31,7 @@ class Services:
     def __init__(self, settings: Settings, backend: Backend, counters: Counters, cursors: Cursors) -> None:
         self._settings = settings
         self._backend = backend
-        self._counters = counters
+        self.counters = counters
         self._cursors = cursors
 
     async def groups(self, identity: Identity, command: Groups) -> Page:
@@ -104,6 +104,6 @@ class Services:
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> Success:
         """Publish a message that was checked, and return what its sender is told."""
         recipients = await self._backend.publish(message, key, least)
-        self._counters.published += 1
-        self._counters.delivered += recipients
+        self.counters.published += 1
+        self.counters.delivered += recipients
         return sent(recipients)

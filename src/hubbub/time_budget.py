@@ -3,7 +3,7 @@
 Each user has one budget per node, for all connections together; those who have not said who they are share one. Work is
 charged to it, measured or estimated. A budget that is used up is filled by the time that passes, so a user may have all
 the time that nobody else needs, but no more than `SLICE` in one turn of the loop. Whoever has used it up *waits*: the
-transport stops to read, keeps what it has read, and goes on when `Budgets` calls, in a later turn. Nothing is refused.
+transport stops reading, keeps what it has read, and continues when `TimeBudgets` calls, in a later turn.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ UNIDENTIFIED_BYTES = 32 * 1_048_576
 NEVER = -1
 
 
-class Budget:
+class TimeBudget:
     """The budget of one user.
 
     Attributes:
-        left: Seconds left; none if it is not more than zero, unless `Budgets.allows` says otherwise.
+        left: Seconds left; none if it is not more than zero, unless `TimeBudgets.allows` says otherwise.
         bytes: How many bytes of commands wait.
         most_bytes: How many may.
         user_id: Whose it is.
@@ -58,7 +58,7 @@ class Budget:
         self.waiting: deque[Callable[[], object]] = deque()
 
 
-class Budgets:
+class TimeBudgets:
     """The budgets of a node.
 
     Args:
@@ -80,22 +80,22 @@ class Budgets:
         self._schedule = schedule
         self._now = now
         self.clock = clock
-        self.unidentified = Budget("", UNIDENTIFIED_BYTES, now())
+        self.unidentified = TimeBudget("", UNIDENTIFIED_BYTES, now())
         self.pauses = 0
-        self._of: dict[str, Budget] = {}
-        self._line: deque[Budget] = deque()
+        self._of: dict[str, TimeBudget] = {}
+        self._line: deque[TimeBudget] = deque()
         self._turn = 0
         self._scheduled = False
 
-    def enter(self, user_id: str) -> Budget:
+    def enter(self, user_id: str) -> TimeBudget:
         """Return the budget of a user, for a connection more; `leave` gives it back."""
         budget = self._of.get(user_id)
         if budget is None:
-            budget = self._of[user_id] = Budget(user_id, USER_BYTES, self._now())
+            budget = self._of[user_id] = TimeBudget(user_id, USER_BYTES, self._now())
         budget.connections += 1
         return budget
 
-    def leave(self, budget: Budget) -> None:
+    def leave(self, budget: TimeBudget) -> None:
         """Forget the budget with the last connection of its user."""
         budget.connections -= 1
         if not budget.connections and self._of.get(budget.user_id) is budget:
@@ -105,7 +105,7 @@ class Budgets:
         """Return how many users have a budget."""
         return len(self._of)
 
-    def allows(self, budget: Budget) -> bool:
+    def allows(self, budget: TimeBudget) -> bool:
         """Fill a budget with the time that has passed, once a turn; return whether there is something left."""
         if budget.turn != self._turn:
             budget.turn = self._turn
@@ -115,7 +115,7 @@ class Budgets:
             self._wake(0)
         return budget.left > 0
 
-    def wait(self, budget: Budget, go_on: Callable[[], object]) -> None:
+    def wait(self, budget: TimeBudget, go_on: Callable[[], object]) -> None:
         """Call `go_on` once, in a later turn, when `budget` allows; those of one budget in the order of the calls."""
         self.pauses += 1
         if not budget.waiting:

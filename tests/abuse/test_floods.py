@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.frames import Frame, Opcode
 
-from hubbub import session
+from hubbub import session_lifetime
 from hubbub.errors import Close
 from hubbub.server import Server
 from support.raw import RawWebSocket, text
@@ -47,7 +47,7 @@ async def flood(attacker: RawWebSocket, data: bytes) -> None:
 async def test_a_flood_ends_with_a_close(
     kind: str, start: Start, attack: Make, bystanders: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "CLOSE_TIMEOUT", 0.3)
+    monkeypatch.setattr(session_lifetime, "CLOSE_TIMEOUT", 0.3)
     server = await start(rate_limit=20, rate_burst=20)
     group = await bystanders(server)
     flooder = await attack(server)

@@ -40,7 +40,7 @@ async def ban(browse: Any, server: Server, user: str, seconds: int | None) -> di
 
 
 def ticket_of(server: Server, user: str) -> str:
-    ticket = server.node.tickets.issue(Identity(user, expires=server.node.auth._now() + 3600), 0.0)
+    ticket = server.node.auth.tickets.issue(Identity(user, expires=server.node.auth._unix_time() + 3600), 0.0)
     assert ticket is not None
     return ticket
 
@@ -139,7 +139,7 @@ async def test_a_ticket_has_the_rights_of_the_newest_token(secured: Server, peer
     assert session.identity is not None
     await secured.node.drain()
     ticket = (await eve.event())["ticket"]
-    assert secured.node.tickets.check(ticket)[0].groups == ("a",)
+    assert secured.node.auth.tickets.check(ticket)[0].groups == ("a",)
 
 
 async def test_without_the_store_a_ticket_is_unavailable(start: Make, peers: Make) -> None:

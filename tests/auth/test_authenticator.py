@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.auth.authenticator import MAX_TOKEN, Authenticator, make_token
+from hubbub.auth.authenticator import Authenticator, make_token
 from hubbub.auth.claims import MAX_PATTERN, MAX_PATTERNS
 from hubbub.auth.identity import Identity
+from hubbub.auth.token_format import MAX_TOKEN
 from hubbub.errors import CommandError, ErrorCode, SettingsError
 from hubbub.settings import Settings
 from support.key_server import (
@@ -42,7 +43,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def authenticator(**options: Any) -> Authenticator:
-    return Authenticator(Settings(**{"secret": SECRET, **options}), now=lambda: NOW)
+    return Authenticator(Settings(**{"secret": SECRET, **options}), unix_time=lambda: NOW)
 
 
 def check(claims: Any, **options: Any) -> Identity:
@@ -143,7 +144,7 @@ def test_tokens_we_make_are_read_by_us_and_by_pyjwt(
     token = make_token(user_id, SECRET, ttl=ttl, groups=groups, server=server, issuer="i", audience="a", now=NOW)
     settings = Settings(secret=SECRET, issuer="i", audience="a")
     expected = Identity(user_id, None if groups is None else tuple(groups), server, NOW + ttl)
-    assert Authenticator(settings, now=lambda: NOW).check(token) == expected
+    assert Authenticator(settings, unix_time=lambda: NOW).check(token) == expected
     theirs = jwt.decode(token, SECRET, ["HS256"], {"verify_exp": False, "verify_iat": False}, audience="a", issuer="i")
     assert (theirs["sub"], theirs["exp"], theirs["iat"]) == (user_id, NOW + ttl, NOW)
 
@@ -161,7 +162,7 @@ def test_the_example_of_rfc_7515() -> None:
         "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     )
     key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
-    auth = Authenticator(Settings(secret=SECRET), now=lambda: 1_300_819_379)
+    auth = Authenticator(Settings(secret=SECRET), unix_time=lambda: 1_300_819_379)
     auth._secret = jwt.utils.base64url_decode(key)  # not text, so no setting can hold it
     with pytest.raises(CommandError, match='"sub"'):
         auth.check(token)
@@ -459,7 +460,7 @@ def strict(request: pytest.FixtureRequest, key_server: KeyServer, monkeypatch: p
     secret = None if request.param == "key set" else SECRET
     url = None if request.param == "secret" else key_server.url
     settings = Settings(secret=secret, jwks_url=url, issuer="issuer", audience="audience")
-    return Authenticator(settings, now=lambda: NOW)
+    return Authenticator(settings, unix_time=lambda: NOW)
 
 
 async def test_the_good_twins_of_the_hostile_tokens_are_accepted(strict: Authenticator) -> None:

@@ -45,7 +45,7 @@ class Clock:
 
 @asynccontextmanager
 async def authenticator(url: str, clock: Callable[[], float] = Clock(), **options: Any) -> AsyncIterator[Authenticator]:  # noqa: B008
-    auth = Authenticator(Settings(jwks_url=url, **options), now=lambda: NOW, clock=clock)
+    auth = Authenticator(Settings(jwks_url=url, **options), unix_time=lambda: NOW, clock=clock)
     try:
         yield auth
     finally:

@@ -30,7 +30,7 @@ class EchoSession(Session):
 
     def receive(self, payload: bytes, now: float) -> None:
         if not self.closing:
-            self._node.send(self, text_frame(payload))
+            self._node.fanout.send(self, text_frame(payload))
 
 
 class EchoProtocol(WebSocketProtocol):

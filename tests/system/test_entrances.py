@@ -57,7 +57,7 @@ HTTP = {
 @pytest.fixture
 async def strict(key_server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server that takes tokens of both kinds and logs all it can, on the day for which they were made."""
-    monkeypatch.setattr("hubbub.server.Authenticator", partial(Authenticator, now=lambda: NOW))
+    monkeypatch.setattr("hubbub.server.Authenticator", partial(Authenticator, unix_time=lambda: NOW))
     settings = Settings(
         port=0, secret=SECRET, jwks_url=key_server.url, issuer="issuer", audience="audience", access_log=True,
         rate_limit=0, identify_timeout=60,

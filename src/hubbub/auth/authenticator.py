@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import math
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from unicodedata import category
 
 import jwt
 from jwt.algorithms import HMACAlgorithm
 
-from hubbub.auth.claims import GUEST_PREFIX, decode_object, read_claims, unauthorized
+from hubbub.auth.bans import TicketUse
+from hubbub.auth.claims import GUEST_PREFIX, read_claims, unauthorized
 from hubbub.auth.identity import Identity
 from hubbub.auth.jwks import ALGORITHMS, Jwks
+from hubbub.auth.tickets import Tickets
+from hubbub.auth.token_format import parse_token
 from hubbub.errors import CommandError, ErrorCode, SettingsError, invalid
+from hubbub.messages import Connect
 from hubbub.settings import Settings, secret_bytes
-
-MAX_TOKEN = 8192
-"""Most characters of a token; a longer one is refused unread."""
 
 _HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
 
@@ -47,13 +46,14 @@ class Authenticator:
         self,
         settings: Settings,
         *,
-        now: Callable[[], float] = time.time,
+        unix_time: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._now = now
+        self._unix_time = unix_time
         self._secret = None if settings.secret is None else _prepare_secret(settings.secret)
         self._jwks = None if settings.jwks_url is None else Jwks(settings.jwks_url, clock=clock)
+        self.tickets = Tickets(settings.leeway, unix_time, issuer=settings.issuer, audience=settings.audience)
 
     @property
     def waits(self) -> bool:
@@ -75,6 +75,33 @@ class Authenticator:
         if self._jwks is not None:
             await self._jwks.close()
 
+    async def identify(self, command: Connect) -> tuple[Identity, TicketUse | None]:
+        """Return whom a `Connect` identifies and, if it brought a ticket, what the backend needs to use that up.
+
+        Raises:
+            CommandError: ``INVALID_PARAMETER``, not exactly one of token, guest and ticket; and what `authenticate`,
+                `guest` and `hubbub.auth.tickets.Tickets.check` raise.
+        """
+        given = (command.token, command.guest, command.ticket)
+        if sum(each is not None for each in given) != 1:
+            raise invalid('"connect" needs exactly one of "token", "guest" and "ticket".')
+        if command.token is not None:
+            return await self.authenticate(command.token), None
+        if command.ticket is not None:
+            return self.tickets.check(command.ticket)
+        assert command.guest is not None
+        return self.guest(command.guest), None
+
+    def seconds_left(self, identity: Identity) -> float | None:
+        """Return for how many seconds the rights of `identity` still last; None for ever.
+
+        A token that expired within the leeway is accepted: it lasts until the leeway is over.
+        """
+        if identity.expires is None:
+            return None
+        left = identity.expires - self._unix_time()
+        return left if left > 0 else left + self._settings.leeway
+
     def check(self, token: str) -> Identity | None:
         """Return whom `token` identifies, with the keys at hand; None if its key must be fetched first.
 
@@ -83,7 +110,7 @@ class Authenticator:
         Raises:
             CommandError: ``UNAUTHORIZED``, with a sentence that says why and does not quote the token.
         """
-        parts = _take_apart(token)
+        parts = parse_token(token)
         if self._secret is not None and parts.alg == "HS256":
             genuine = _HS256.verify(parts.signed, self._secret, parts.signature)
         elif self._jwks is not None and parts.alg in ALGORITHMS:
@@ -97,7 +124,7 @@ class Authenticator:
             raise unauthorized("This server takes no tokens: it has neither a secret nor a JWKS URL.")
         if not genuine:
             raise unauthorized("The token's signature is wrong.")
-        return read_claims(parts.payload, self._settings, self._now())
+        return read_claims(parts.payload, self._settings, self._unix_time())
 
     async def authenticate(self, token: str) -> Identity:
         """Return whom `token` identifies. Waits only if its key is not at hand.
@@ -182,47 +209,6 @@ def make_token(
     }
     claims.update({name: value for name, value in optional.items() if value is not None})
     return jwt.encode(claims, key, algorithm="HS256")
-
-
-class _Parts(NamedTuple):
-    alg: str
-    kid: str | None
-    payload: bytes
-    signed: bytes
-    """What the signature is made over: header, dot and payload as they came."""
-    signature: bytes
-
-
-def _take_apart(token: str) -> _Parts:
-    """Split and decode a token; nothing in it is proven yet."""
-    if len(token) > MAX_TOKEN:
-        raise unauthorized(f"The token is longer than {MAX_TOKEN} characters.")
-    try:
-        header, payload, signature = token.encode("ascii").split(b".")
-        alg, kid = _read_header(header)
-        return _Parts(alg, kid, _decode(payload), header + b"." + payload, _decode(signature))
-    except ValueError:
-        raise unauthorized("The token is not a well-formed JSON Web Token.") from None
-
-
-@lru_cache(maxsize=256)  # nearly all tokens of a server have the same few headers
-def _read_header(part: bytes) -> tuple[str, str | None]:
-    """Return ``alg`` and ``kid``. Where a token says to find its key (``jwk``, ``jku``, ``x5u``) is never looked at."""
-    header = decode_object(_decode(part))
-    alg, kid = header.get("alg"), header.get("kid")
-    if not isinstance(alg, str) or not isinstance(kid, str | None):
-        raise ValueError("alg and kid must be text")
-    if "crit" in header or "b64" in header:  # RFC 7515, section 4.1.11: what is not understood must be refused
-        raise ValueError("extensions are not supported")
-    return alg, kid
-
-
-def _decode(part: bytes) -> bytes:
-    """Decode base64url without padding (RFC 7515, section 2), in its one canonical spelling."""
-    decoded = urlsafe_b64decode(part + b"=="[: -len(part) % 4])
-    if urlsafe_b64encode(decoded).rstrip(b"=") != part:  # the decoder skips what is not in its alphabet
-        raise ValueError("not base64url")
-    return decoded
 
 
 def _prepare_secret(secret: str) -> bytes:

@@ -38,13 +38,13 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def read_claims(payload: bytes, settings: Settings, now: float) -> Identity:
+def read_claims(payload: bytes, settings: Settings, unix_time: float) -> Identity:
     """Return the identity that the claims of a token give.
 
     Args:
         payload: The claims as JSON; their signature has been checked.
         settings: Says the issuer and audience that are required, the leeway and how long a user id may be.
-        now: Unix time in seconds.
+        unix_time: The present, in seconds.
 
     Raises:
         CommandError: ``UNAUTHORIZED``, with a sentence that names the claim but quotes nothing.
@@ -53,7 +53,7 @@ def read_claims(payload: bytes, settings: Settings, now: float) -> Identity:
         claims = decode_object(payload)
     except ValueError:
         raise unauthorized("The token's claims are not a JSON object with each name once.") from None
-    expires = _check_times(claims, settings.leeway, now)
+    expires = _check_times(claims, settings.leeway, unix_time)
     _check_source(claims, settings)
     return Identity(
         user_id=_subject(claims, settings),
@@ -65,14 +65,14 @@ def read_claims(payload: bytes, settings: Settings, now: float) -> Identity:
     )
 
 
-def _check_times(claims: dict[str, Any], leeway: float, now: float) -> float:
+def _check_times(claims: dict[str, Any], leeway: float, unix_time: float) -> float:
     """Check ``exp``, ``nbf`` and ``iat`` (RFC 7519, sections 4.1.4 to 4.1.6) and return ``exp``."""
     expires = _time(claims, "exp")
-    if expires + leeway <= now:
+    if expires + leeway <= unix_time:
         raise unauthorized("The token has expired.")
-    if "nbf" in claims and _time(claims, "nbf") - leeway > now:
+    if "nbf" in claims and _time(claims, "nbf") - leeway > unix_time:
         raise unauthorized('The token is not valid yet: "nbf" is in the future.')
-    if "iat" in claims and _time(claims, "iat") - leeway > now:
+    if "iat" in claims and _time(claims, "iat") - leeway > unix_time:
         raise unauthorized('The token was issued in the future: check "iat" and the clocks.')
     return expires
 

@@ -41,7 +41,7 @@ class Tickets:
 
     Args:
         leeway: Seconds by which the clocks of nodes may differ.
-        wall: Unix time, seconds.
+        unix_time: Unix time, seconds.
         issuer: ``iss`` that the settings require of tokens, or None.
         audience: The same for ``aud``.
     """
@@ -49,13 +49,13 @@ class Tickets:
     def __init__(
         self,
         leeway: float,
-        wall: Callable[[], float] = time.time,
+        unix_time: Callable[[], float] = time.time,
         *,
         issuer: str | None = None,
         audience: str | None = None,
     ) -> None:
         self._leeway = min(leeway, MOST_LEEWAY)
-        self._wall = wall
+        self._unix_time = unix_time
         self._source = {"iss": issuer or "", "aud": audience or ""}
         self._key: bytes | None = None
 
@@ -71,7 +71,7 @@ class Tickets:
         if self._key is None or identity.expires is None:
             return None
         life = min(after + LIFE, TICKET_LIFE - 2 * self._leeway)  # by whichever clock, it ends within TICKET_LIFE
-        claims = {"identity": msgspec.to_builtins(identity), "exp": self._wall() + life, "jti": token_urlsafe(15)}
+        claims = {"identity": msgspec.to_builtins(identity), "exp": self._unix_time() + life, "jti": token_urlsafe(15)}
         claims.update(self._source)
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
@@ -85,7 +85,7 @@ class Tickets:
             with suppress(jwt.InvalidTokenError, RecursionError):  # the latter for a header that is nested too deep
                 claims = jwt.decode(ticket, self._key, algorithms=[_ALGORITHM], options=_CHECKED_HERE)
                 identity = msgspec.convert(claims["identity"], Identity)
-                left = min(claims["exp"], identity.expires or 0) + self._leeway - self._wall()
+                left = min(claims["exp"], identity.expires or 0) + self._leeway - self._unix_time()
                 ours = claims.items() >= self._source.items() and "jti" in claims  # older versions gave them no id
                 if ours and 0 < left <= TICKET_LIFE:
                     return identity, TicketUse(claims["jti"], left)

@@ -18,6 +18,7 @@ from typing import TypeAlias
 import msgspec
 
 from hubbub.dialects.base import BadCommandError
+from hubbub.dialects.explain import explain
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import (
     Command,
@@ -125,7 +126,7 @@ class Skapi:
         try:
             action = self._decode(payload)
         except msgspec.ValidationError as error:
-            raise _bad(_explain(str(error))) from None
+            raise _bad(explain(str(error), tag="action", tags=ACTIONS, whole="frame")) from None
         except RecursionError:
             raise BadCommandError(ErrorCode.TOO_LARGE, "The frame is nested too deep.", _SOME_ID) from None
         except (msgspec.DecodeError, UnicodeError):
@@ -160,7 +161,7 @@ class Skapi:
             names = {name: frame[name] for name in ("action", "rid", "uid") if name in frame}
             action: _Action = self._decode(self._encode({**names, "content": _NULL}))
         except msgspec.ValidationError as error:
-            raise _bad(_explain(str(error))) from None
+            raise _bad(explain(str(error), tag="action", tags=ACTIONS, whole="frame")) from None
         except RecursionError:
             raise BadCommandError(ErrorCode.TOO_LARGE, "The frame is nested too deep.", _SOME_ID) from None
         except (ValueError, TypeError, AttributeError, KeyError):
@@ -207,16 +208,3 @@ def _escape(frame: bytes) -> bytes:
 
 def _bad(message: str) -> BadCommandError:
     return BadCommandError(ErrorCode.INVALID_PARAMETER, message, _SOME_ID)
-
-
-def _explain(problem: str) -> str:
-    """Turn msgspec's description of a wrong value into a sentence that names the field."""
-    what, _, path = problem.replace("`", "").partition(" - at $")
-    if "action" in path or "required field action" in what:
-        return f'"action" must be one of {", ".join(ACTIONS)}.'
-    _, missing, name = what.partition("Object missing required field ")
-    if missing:
-        return f'"{name}" is missing.'
-    field = path.removeprefix(".")
-    what = what.replace("Expected", "must be").replace(" str", " text").replace(" | ", " or ")
-    return f'"{field}" {what}.' if field else f"A frame {what}."

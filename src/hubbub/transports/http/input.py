@@ -15,7 +15,7 @@ import msgspec
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 
-from hubbub.dialects.v1 import explain
+from hubbub.dialects.explain import explain
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Groups, Users
 from hubbub.transports.refusal import HttpError

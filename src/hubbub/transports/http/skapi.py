@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hubbub.auth.identity import Identity
-from hubbub.dialects.v1 import explain
+from hubbub.dialects.explain import explain
 from hubbub.errors import HTTP_STATUS, CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Groups, Order, Page, Users
 from hubbub.node import Node

@@ -1,0 +1,162 @@
+"""The command that identifies a connection: by token, guest name or ticket, or by what the handshake has proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubbub.auth.authenticator import Authenticator
+from hubbub.auth.bans import TicketUse
+from hubbub.auth.identity import Identity
+from hubbub.backends.base import Backend
+from hubbub.errors import Close, CommandError, ErrorCode
+from hubbub.fanout import Fanout
+from hubbub.groups.history import Replay
+from hubbub.messages import Connect, Position, UserRow, Welcome
+from hubbub.session import AdoptIdentity, Replayed, Session
+from hubbub.session_lifetime import NEVER
+from hubbub.settings import Settings
+
+_NO_POSITION = Position("", 0)
+
+
+class ConnectCommand:
+    """Identifies the sessions of one node, and renews their tokens.
+
+    Args:
+        node_id: The node's name, which clients are told.
+        settings: The limits.
+        backend: Counts connections and keeps inboxes.
+        auth: Tells whom a token, guest name or ticket identifies.
+        fanout: Where identified connections are added.
+        now: Seconds on the clock of the event loop, which deadlines are measured by.
+
+    Attributes:
+        connecting: Sessions whose user is just being reported to the backend, with the user's id. They are not in the
+            fan-out yet, but a kick must find them as well.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        settings: Settings,
+        backend: Backend,
+        auth: Authenticator,
+        fanout: Fanout,
+        now: Callable[[], float],
+    ) -> None:
+        self._node_id = node_id
+        self._settings = settings
+        self._backend = backend
+        self._auth = auth
+        self._fanout = fanout
+        self._now = now
+        self.connecting: dict[Session, str] = {}
+
+    async def connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
+        """Identify a session, or renew its token; None if it was closed meanwhile.
+
+        Raises:
+            CommandError: See `hubbub.auth.authenticator.Authenticator.identify` and `hubbub.backends.base`;
+                ``INVALID_REQUEST``, a ticket on a connection that is identified already.
+        """
+        renewed = session.identity is not None
+        if renewed and command.ticket is not None:  # it may give more rights than the current token
+            raise CommandError(ErrorCode.INVALID_REQUEST, "A ticket opens a new connection: renew this with a token.")
+        identity, ticket = await self._auth.identify(command)
+        inbox = await self._identify_session(session, identity, command.since, ticket)
+        if inbox is None:
+            return None
+        settings = self._settings
+        welcome = Welcome(
+            identity.user_id,
+            session.connection_id,
+            self._node_id,
+            settings.ping_interval,
+            settings.max_message,
+            identity.expires,
+        )
+        if renewed:
+            return welcome
+        frames, welcome.gap = replay_frames(session, inbox, settings.max_queue)
+        welcome.inbox, welcome.replayed = inbox.position, len(frames)
+        return Replayed(welcome, frames)
+
+    async def adopt_identity(self, session: Session, command: AdoptIdentity) -> None:
+        """Identify a session as its handshake has proved."""
+        try:
+            await self._identify_session(session, command.identity)
+        except CommandError as error:
+            if error.code == ErrorCode.FORBIDDEN:  # there is no command to answer: the close code has to say it
+                session.close(Close.DISCONNECTED, self._now())
+            raise
+
+    async def _identify_session(
+        self, session: Session, identity: Identity, since: Position | None = None, ticket: TicketUse | None = None
+    ) -> Replay | None:
+        """Give the session its identity, or a fresh one of the same user.
+
+        Returns:
+            The private messages after `since`, none for a fresh identity; or None: the connection is gone or being
+            closed, and there is nothing to answer.
+
+        Raises:
+            CommandError: ``FORBIDDEN``, the connection belongs to another user, or the user is banned;
+                ``UNAUTHORIZED``, the ticket was used or withdrawn.
+        """
+        if session.closing:
+            return None
+        now = self._now()
+        left = self._auth.seconds_left(identity)
+        expires = NEVER if left is None else now + left
+        if session.identity is not None:
+            if session.user_id != identity.user_id:
+                raise CommandError(
+                    ErrorCode.FORBIDDEN,
+                    f'The new token belongs to another user: renew with a token of "{session.user_id}", '
+                    "or open another connection.",
+                )
+            session.identified(identity, expires, now)
+            if session.group is not None and not identity.may_join(session.group):
+                await self._remove_from_group(session)
+            return Replay(_NO_POSITION)
+        self.connecting[session] = identity.user_id
+        try:
+            row = UserRow(identity.user_id, session.connection_id)
+            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since, ticket)
+        except CommandError as error:
+            if error.code != ErrorCode.INVALID_REQUEST:
+                raise
+            session.close(Close.TOO_MANY_CONNECTIONS, now)
+            return None
+        finally:
+            self.connecting.pop(session, None)
+        session.identified(identity, expires, now)
+        return inbox if self._add_to_fanout(session) else None
+
+    def _add_to_fanout(self, session: Session) -> bool:
+        """Deliver to the session what its user is sent, unless it is being closed, perhaps by a kick."""
+        if not session.closing:
+            self._fanout.add(session)
+        return not session.closing
+
+    async def _remove_from_group(self, session: Session) -> None:
+        """Remove the session from a group that its new token does not allow; nothing more is delivered from there.
+
+        If the store cannot be told now, the connection is closed: otherwise it would stay listed in that group.
+        """
+        self._fanout.leave(session)
+        try:
+            await self._backend.leave(session.row)
+        except CommandError:
+            session.close(Close.INTERNAL, self._now())
+
+
+def replay_frames(session: Session, replay: Replay, max_queue: int) -> tuple[list[bytes], bool]:
+    """Return the frames to write behind a reply, and whether there is a gap.
+
+    They must fit into the queue for slow readers together, of `max_queue` bytes; otherwise there are none, and a gap.
+    """
+    frames = [session.wire.event(event) for event in replay.events]
+    if sum(map(len, frames)) > max_queue * 3 // 4:
+        return [], True
+    return frames, replay.gap
