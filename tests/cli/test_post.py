@@ -130,7 +130,7 @@ async def test_what_the_server_refuses(role: str | None, start: Start, empty: Pa
     ours = {"secret": "x" * 32, "role": role}
     for arguments, message in [
         (["g", "x" * 1000], "at most 1000 are allowed."),
-        (["g", "--json", "NaN"], '"message" is nan, which JSON cannot carry.'),
+        (["g", "--json", "NaN"], '"message" is nan, which JSON cannot represent.'),
         (["g" * 300, "x"], "must be 1 to 256 characters"),
     ]:
         ran = await ask("post", *arguments, "--url", server.url, "--token", token(**ours))
