@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, should_reconnect, is_loopback, refresh_in, socket_url
+from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, is_loopback, refresh_in, should_reconnect, socket_url
 from hubbub.errors import CommandError, ErrorCode
 
 

@@ -1,4 +1,4 @@
-"""The golden vectors, shared with the browser client: the same calls make the same frames, and frames have the same meaning."""
+"""The golden vectors, shared with the browser client: same calls, same frames, same meaning."""
 
 from __future__ import annotations
 

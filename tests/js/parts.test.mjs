@@ -74,7 +74,7 @@ test('undefined is null, and inside an object nothing, as in JSON.stringify; dat
 });
 
 const BAD_CALLS = [
-  ['a group that is no text', () => commands.join({ group: 7 }), /"group" must be a string or null/],
+  ['a group that is no text', () => commands.join({ group: 7 }), /"group" must be a string, or null/],
   ['no recipient', () => commands.post('x', ''), /"recipient"/],
   ['a recipient of the wrong type', () => commands.post('x', 7), /"recipient"/],
   ['a recipient without a name', () => commands.post('x', {}), /"recipient"/],

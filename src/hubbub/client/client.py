@@ -163,9 +163,12 @@ class Client:
     # --- events ---
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """Yield the events since `connect_realtime`, and end after `Closed`. Each event is yielded once, to one reader."""
+        """Yield the events since `connect_realtime`, each once and to one reader, and end after `Closed`."""
         if self._on_event:
-            raise CommandError(ErrorCode.INVALID_REQUEST, "This client passes its events to on_event. Leave on_event out to read them with `async for`.")
+            raise CommandError(
+                ErrorCode.INVALID_REQUEST,
+                "This client passes its events to on_event. Leave on_event out to read them with `async for`.",
+            )
         if self._queue is None:
             raise _not_connected()
         while event := await self._queue.get():

@@ -16,7 +16,16 @@ from websockets.typing import Subprotocol
 
 from hubbub.client.events import UNREADABLE, Event, Problem
 from hubbub.client.reconnect_policy import ABNORMAL, is_loopback
-from hubbub.client.wire import MAX_DECODED_SIZE, Command, Reply, decoded_size, encode, invalid_reply, read_frame, with_id
+from hubbub.client.wire import (
+    MAX_DECODED_SIZE,
+    Command,
+    Reply,
+    decoded_size,
+    encode,
+    invalid_reply,
+    read_frame,
+    with_id,
+)
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.messages import Gap as ServerGap
 from hubbub.messages import Restart
@@ -73,7 +82,10 @@ class Call:
         if self.future.done():
             return
         if reply.ok is None:
-            self.reject(reply.error or CommandError(ErrorCode.INTERNAL, "The server sent a reply that is neither ok nor an error."))
+            self.reject(
+                reply.error
+                or CommandError(ErrorCode.INTERNAL, "The server sent a reply that is neither ok nor an error.")
+            )
             return
         try:
             answer = msgspec.json.decode(reply.ok, type=self._kind)
@@ -120,7 +132,7 @@ class Connection:
         """Send a call and return its reply.
 
         Raises:
-            CommandError: The server's error; or ``UNAVAILABLE``: the connection ended, or `timeout` seconds have passed.
+            CommandError: The server's error; or ``UNAVAILABLE``: the connection ended, or `timeout` passed.
         """
         self.send(call)
         await asyncio.wait([call.future, self._ended], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -129,7 +141,7 @@ class Connection:
         return call.future.result()
 
     async def run(self) -> End:
-        """Send and receive until the connection ends, and return why. When cancelled, do the closing handshake first."""
+        """Send and receive until the connection ends; return why. When cancelled, do the closing handshake first."""
         writing = asyncio.ensure_future(self._write())
         try:
             while not self._violation:
@@ -188,7 +200,7 @@ class Connection:
         if self._violation:
             end = End(ABNORMAL, self._violation)
         elif self._socket.protocol.close_sent and not self._socket.protocol.close_rcvd_then_sent:
-            # The code is our own, sent back: the library closed the connection because of something that the server did.
+            # The code is our own, sent back: the library closed the connection because the server broke the protocol.
             end = End(ABNORMAL, self._socket.protocol.close_sent.reason or "closed by this client")
         self._ended.set_result(end)
         self._sent.clear()
@@ -252,7 +264,9 @@ async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: s
         why = str(error) or type(error).__name__
         raise CommandError(ErrorCode.UNAVAILABLE, f"Cannot connect to {url}: {why}.") from None
     except InvalidHandshake as error:
-        raise CommandError(ErrorCode.INVALID_REQUEST, f"{url} does not answer like a Hubbub server: {error}. Check the address.") from None
+        raise CommandError(
+            ErrorCode.INVALID_REQUEST, f"{url} does not answer like a Hubbub server: {error}. Check the address."
+        ) from None
     return Connection(socket, on_event)
 
 

@@ -40,7 +40,7 @@ class Message(_Tagged, tag="message", frozen=True):
 
 
 class Private(_Tagged, tag="private", frozen=True):
-    """A private message to this user, delivered to each of the user's connections. The fields are those of `Message`."""
+    """A private message to this user, on each of the user's connections. The fields are those of `Message`."""
 
     message: Any
     sender: str
@@ -54,8 +54,8 @@ class Notice(_Tagged, tag="notice", frozen=True):
     """A user joined the group, left it, or lost the connection.
 
     Attributes:
-        user_connections: How many connections that user now has in the group. A user who joins with a second device has 2;
-            0 means that the last one is gone.
+        user_connections: How many connections that user now has in the group. A user who joins with a second device
+            has 2; 0 means that the last one is gone.
     """
 
     message: str

@@ -1,4 +1,4 @@
-"""Keeps a client connected: connect, identify, rejoin the group, renew the token, and reconnect when the connection ends."""
+"""Keeps a client connected: connect, identify, rejoin the group, renew the token, reconnect."""
 
 from __future__ import annotations
 

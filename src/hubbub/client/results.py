@@ -30,7 +30,7 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The reply to a post. `recipients`: how many connections it was delivered to; our own counts if it is in the group."""
+    """The reply to a post. `recipients`: how many connections it was delivered to, our own included if in the group."""
 
     message: str
     recipients: int

@@ -30,14 +30,14 @@ class ToUser(TypedDict):
 
 
 Recipient: TypeAlias = str | ToGroup | ToUser
-"""Who receives a post: a name (the joined group if it has that name, otherwise a user), or explicitly one of the two."""
+"""Who receives a post: a name (the joined group if it has that name, otherwise a user), or one of the two by kind."""
 
 
 # --- calls to commands ------------------------------------------------------------------------------------------------
 
 
 def join_command(group: str | None, since: Position | None = None, history: int = 0) -> Command:
-    """Return the command that joins `group`, or for None and ``""`` leaves. Raises `CommandError` unless it is a string."""
+    """Return the command that joins `group`, or for None and ``""`` leaves. Raises `CommandError` for other types."""
     if group is not None and not isinstance(group, str):
         raise invalid('"group" must be a string, or None to leave the group.')
     if not group:
@@ -188,7 +188,7 @@ MAX_DECODED_SIZE = 128 * 1024 * 1024
 
 
 def decoded_size(text: str) -> int:
-    """Estimate how many bytes a frame takes once it is decoded: more than its length, because each value is an object."""
+    """Estimate how many bytes a frame takes once decoded: more than its length, because each value is an object."""
     return len(text) + 64 * (text.count(",") + text.count("[") + text.count("{"))
 
 
