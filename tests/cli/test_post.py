@@ -118,7 +118,7 @@ async def test_bytes_that_are_no_text_are_refused(server: Server, tmp_path: Path
     for arguments in (["\udcff", "x"], ["x", "\udcff"], ["--user", "\udcff", "x"]):
         ran = await run("post", *arguments, "--url", server.url, cwd=tmp_path)
         assert (ran.code, ran.out) == (1, "")
-        assert "no Unicode text" in ran.err
+        assert "not valid Unicode text" in ran.err
         assert len(ran.err.splitlines()) == 1
     with pytest.raises(Exception, match="not UTF-8"):
         parse_message(b"\xff", as_json=False)
@@ -130,7 +130,7 @@ async def test_what_the_server_refuses(role: str | None, start: Start, empty: Pa
     ours = {"secret": "x" * 32, "role": role}
     for arguments, message in [
         (["g", "x" * 1000], "at most 1000 are allowed."),
-        (["g", "--json", "NaN"], '"message" is nan, which JSON cannot carry.'),
+        (["g", "--json", "NaN"], '"message" is nan, which JSON cannot represent.'),
         (["g" * 300, "x"], "must be 1 to 256 characters"),
     ]:
         ran = await ask("post", *arguments, "--url", server.url, "--token", token(**ours))

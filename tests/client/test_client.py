@@ -158,7 +158,7 @@ async def test_an_answer_that_does_not_come(scripted: Callable[..., Awaitable[Sc
 async def test_an_answer_that_makes_no_sense(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
     far = await scripted(lambda command, *_: {"ok": WELCOME if command["do"] == "connect" else {"list": 7}})
     client = await clients(far, guest="alice")
-    with pytest.raises(CommandError, match="not understood") as caught:
+    with pytest.raises(CommandError, match="invalid reply") as caught:
         await client.get_realtime_groups()
     assert caught.value.code == ErrorCode.INTERNAL
 
@@ -168,7 +168,7 @@ async def test_calls_that_wait_are_limited(scripted: Callable[..., Awaitable[Scr
     client = await clients(far, guest="alice")
     waiting = [asyncio.create_task(client.join_realtime("g")) for _ in range(MAX_CALLS)]
     await asyncio.sleep(0)
-    with pytest.raises(CommandError, match="More than 1000 calls") as caught:
+    with pytest.raises(CommandError, match="1000 calls wait") as caught:
         await client.join_realtime("g")
     assert caught.value.code == ErrorCode.RATE_LIMITED
     await client.close_realtime()

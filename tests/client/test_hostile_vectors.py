@@ -16,7 +16,7 @@ from hubbub.client.connection import Call
 from hubbub.client.events import UNREADABLE, Problem
 from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, retry_delay
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.client.wire import Reply, read_frame, weigh
+from hubbub.client.wire import Reply, decoded_size, read_frame
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import GroupRow, UserRow, Welcome
 
@@ -72,14 +72,14 @@ TYPES = st.sampled_from(["message", "private", "notice", "gap", "restart", "late
 def test_nothing_is_raised_whatever_comes(frame: Any) -> None:
     text = frame if isinstance(frame, str) else json.dumps(frame)
     assert outcome(text) in {"unreadable", "ignored", "event", "reply", "failed"}
-    assert weigh(text) >= len(text)
+    assert decoded_size(text) >= len(text)
 
 
 @given(st.floats() | st.none(), st.floats(0, 1), st.integers(1, 10_000), st.sampled_from([1001, 1006, 4002, 4999]))
 def test_nothing_that_a_server_says_makes_a_retry_sooner(
-    told: float | None, random: float, attempt: int, code: int
+    restart_after: float | None, random: float, attempt: int, code: int
 ) -> None:
-    delay = retry_delay(code, attempt, random, told)
+    delay = retry_delay(code, attempt, random, restart_after)
     assert math.isfinite(delay)
     assert backoff(attempt, random) <= delay <= BACKOFF_CAP
-    assert 0 <= retry_delay(code, 0, random, told) <= BACKOFF_CAP
+    assert 0 <= retry_delay(code, 0, random, restart_after) <= BACKOFF_CAP

@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from hubbub.client import paging
-from hubbub.client.paging import Pages
+from hubbub.client.paging import QueryCache
 from hubbub.client.results import Page
+from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import GroupRow
 
 NAMES = "abcdefg"
@@ -31,44 +34,74 @@ def names(page: Page[GroupRow]) -> str:
 
 
 async def test_pages_follow_each_other_to_the_end() -> None:
-    pages, far, found = Pages(), Far(), []
+    cache, far, found = QueryCache(), Far(), []
     page = None
     while page is None or not page.end_of_list:
-        page = await pages.open({"do": "groups"}, None, goes_on=True).next_page({"do": "groups"}, far)
+        page = await cache.open({"do": "groups"}, None, continued=True).next_page({"do": "groups"}, far)
         found.append(names(page))
     assert found == ["ab", "cd", "ef", "g"]
     assert page.start_key_history == ({"group": "b"}, {"group": "d"}, {"group": "f"}, "end")
-    beyond = await pages.open({"do": "groups"}, None, goes_on=True).next_page({"do": "groups"}, far)
+    beyond = await cache.open({"do": "groups"}, None, continued=True).next_page({"do": "groups"}, far)
     assert (beyond.list, beyond.start_key, beyond.end_of_list) == ([], "end", True)
     assert len(far.asked) == 4  # behind the end there is nothing to ask
 
 
 async def test_pages_asked_for_at_once_come_one_after_the_other() -> None:
-    pages, far = Pages(), Far()
-    query = pages.open({"do": "groups"}, None, goes_on=True)
+    cache, far = QueryCache(), Far()
+    query = cache.open({"do": "groups"}, None, continued=True)
     found = await asyncio.gather(*(query.next_page({"do": "groups"}, far) for _ in range(4)))
     assert [names(page) for page in found] == ["ab", "cd", "ef", "g"]
 
 
 async def test_what_is_another_query() -> None:
-    pages = Pages()
+    cache = QueryCache()
     command = {"do": "groups", "value": 1}
-    query = pages.open(command, None, goes_on=True)
-    assert pages.open(dict(command), None, goes_on=True) is query
-    assert pages.open({"do": "groups", "value": True}, None, goes_on=True) is not query
-    assert pages.open(command, "g", goes_on=True) is not query
-    assert pages.open(command, None, goes_on=False) is not query
+    query = cache.open(command, None, continued=True)
+    assert cache.open(dict(command), None, continued=True) is query
+    assert cache.open({"do": "groups", "value": True}, None, continued=True) is not query
+    assert cache.open(command, "g", continued=True) is not query
+    assert cache.open(command, None, continued=False) is not query
 
 
 async def test_the_query_used_longest_ago_is_forgotten() -> None:
-    pages = Pages()
-    first = pages.open({"n": 0}, None, goes_on=True)
-    second = pages.open({"n": 1}, None, goes_on=True)
+    cache = QueryCache()
+    first = cache.open({"n": 0}, None, continued=True)
+    second = cache.open({"n": 1}, None, continued=True)
     for number in range(2, paging.MAX_QUERIES):
-        pages.open({"n": number}, None, goes_on=True)
-    assert pages.open({"n": 0}, None, goes_on=True) is first
-    pages.open({"n": "one more"}, None, goes_on=True)
-    assert pages.open({"n": 0}, None, goes_on=True) is first
-    assert pages.open({"n": 1}, None, goes_on=True) is not second
-    pages.clear()
-    assert pages.open({"n": 0}, None, goes_on=True) is not first
+        cache.open({"n": number}, None, continued=True)
+    assert cache.open({"n": 0}, None, continued=True) is first
+    cache.open({"n": "one more"}, None, continued=True)
+    assert cache.open({"n": 0}, None, continued=True) is first
+    assert cache.open({"n": 1}, None, continued=True) is not second
+    cache.clear()
+    assert cache.open({"n": 0}, None, continued=True) is not first
+
+
+class Endless:
+    """A listing that never ends, with start keys of this many characters."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.pages = 0
+
+    async def __call__(self, command: dict[str, Any]) -> Page[GroupRow]:
+        self.pages += 1
+        return Page([], {"group": str(self.pages).rjust(self.length, "x")}, end_of_list=False)
+
+
+async def test_the_number_of_start_keys_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MAX_START_KEYS", 5)
+    query, endless = paging.Query(), Endless(1)
+    for _ in range(20):
+        page = await query.next_page({"do": "groups"}, endless)
+    assert page.start_key_history == query.start_keys == tuple({"group": str(number)} for number in range(16, 21))
+
+
+async def test_the_length_of_start_keys_is_limited() -> None:
+    query, endless = paging.Query(), Endless(300_000)
+    for _ in range(10):
+        await query.next_page({"do": "groups"}, endless)
+    assert [key["group"].lstrip("x") for key in query.start_keys if key != "end"] == ["8", "9", "10"]
+    with pytest.raises(CommandError, match=r'"startKey" has \d+ characters; at most 1048576') as caught:
+        await query.next_page({"do": "groups"}, Endless(2_000_000))
+    assert caught.value.code == ErrorCode.INTERNAL

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, comes_back, is_loopback, refresh_in, socket_url
+from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, is_loopback, refresh_in, should_reconnect, socket_url
 from hubbub.errors import CommandError, ErrorCode
 
 
@@ -49,7 +49,7 @@ def test_waits_are_bounded(attempt: int, random: float) -> None:
     ],
 )
 def test_refusals(code: str, renewable: bool, expected: bool) -> None:
-    assert comes_back(code, renewable=renewable) is expected
+    assert should_reconnect(code, renewable=renewable) is expected
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_what_json_cannot_carry_is_refused_by_name(message: Any, place: str, wha
     with pytest.raises(CommandError) as caught:
         encode(post_command(message, "g"))
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
-    assert caught.value.message == f"{place} is {what}, which JSON cannot carry."
+    assert caught.value.message == f"{place} is {what}, which JSON cannot represent."
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:

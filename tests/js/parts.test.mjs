@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Pages, collect, comesBack, commands, encode, nextPage, refreshIn, socketUrl } from '../../src/hubbub/web/client/hubbub.js';
+import { QueryCache, collect, commands, encode, refreshIn, shouldReconnect, socketUrl } from '../../src/hubbub/web/client/hubbub.js';
 
 const asJson = (pairs) => JSON.parse(JSON.stringify(collect(pairs)));
 const invalid = (pattern) => ({ name: 'HubbubError', code: 'INVALID_PARAMETER', message: pattern });
@@ -35,8 +35,8 @@ const BAD_NAMES = [
   [[['__proto__[polluted]', 1]], /__proto__/],
   [[['a[__proto__][polluted]', 1]], /__proto__/],
   [[['a["__proto__"][polluted]', 1]], /__proto__/],
-  [[['a', 1], ['a[b]', 2]], /"a\[b\]" goes inside a field that has a value/],
-  [[['a[0]', 1], ['a[length]', 7]], /"a\[length\]" names a field of what is an array/],
+  [[['a', 1], ['a[b]', 2]], /"a\[b\]" is inside a field that already has a value/],
+  [[['a[0]', 1], ['a[length]', 7]], /"a\[length\]" names a field of an array/],
   [[['a[1000]', 1]], /0 to 999/],
   [[['a[999999999]', 1]], /0 to 999/],
 ];
@@ -52,7 +52,7 @@ cycle.self = cycle;
 let deep = [];
 for (let depth = 0; depth < 100_000; depth += 1) deep = [deep];
 const NOT_JSON = [
-  ['NaN', { price: NaN }, /"price" is NaN, which JSON cannot carry/],
+  ['NaN', { price: NaN }, /"price" is NaN, which JSON cannot represent/],
   ['Infinity', [1, -Infinity], /"1" is -Infinity/],
   ['NaN itself', NaN, /"message" is NaN/],
   ['a function', { f() {} }, /"f" is a function/],
@@ -74,7 +74,7 @@ test('undefined is null, and inside an object nothing, as in JSON.stringify; dat
 });
 
 const BAD_CALLS = [
-  ['a group that is no text', () => commands.join({ group: 7 }), /"group" must be a string or null/],
+  ['a group that is no text', () => commands.join({ group: 7 }), /"group" must be a string, or null/],
   ['no recipient', () => commands.post('x', ''), /"recipient"/],
   ['a recipient of the wrong type', () => commands.post('x', 7), /"recipient"/],
   ['a recipient without a name', () => commands.post('x', {}), /"recipient"/],
@@ -118,7 +118,7 @@ for (const [code, renewable, expected] of [
   ['UNAUTHORIZED', false, false], ['UNAUTHORIZED', true, true],
   ['FORBIDDEN', true, false], ['INVALID_PARAMETER', true, false],
 ]) {
-  test(`refused with ${code}, ${renewable ? 'a' : 'no'} new token: ${expected}`, () => assert.equal(comesBack(code, renewable), expected));
+  test(`refused with ${code}, ${renewable ? 'a' : 'no'} new token: ${expected}`, () => assert.equal(shouldReconnect(code, renewable), expected));
 }
 
 const page = (from, to, of) => ({
@@ -134,8 +134,8 @@ test('paging: fetchMore goes on where the last page stopped, and stops asking at
     const from = command.startKey?.at ?? 0;
     return page(from, Math.min(from + 2, 5), 5);
   };
-  const query = new Pages().open('q', true);
-  const next = () => nextPage(query, { do: 'groups' }, ask);
+  const query = new QueryCache().open('q', true);
+  const next = () => query.nextPage({ do: 'groups' }, ask);
   assert.deepEqual(await next(), { list: [0, 1], startKey: { at: 2 }, endOfList: false, startKeyHistory: ['{"at":2}'] });
   assert.deepEqual((await next()).list, [2, 3]);
   const last = { startKey: 'end', endOfList: true, startKeyHistory: ['{"at":2}', '{"at":4}', 'end'] };
@@ -145,13 +145,14 @@ test('paging: fetchMore goes on where the last page stopped, and stops asking at
 });
 
 test('paging: a page that failed is asked for again', async () => {
-  const query = { history: ['{"at":2}'], busy: null };
-  await assert.rejects(nextPage(query, {}, () => Promise.reject(new Error('lost'))));
-  assert.deepEqual(query.history, ['{"at":2}']);
+  const query = new QueryCache().open('q', true);
+  await query.nextPage({}, async () => page(0, 2, 5));
+  await assert.rejects(query.nextPage({}, () => Promise.reject(new Error('lost'))), /lost/);
+  assert.deepEqual(query.startKeys, ['{"at":2}']);
 });
 
 test('paging: queries are told apart, restarted, and the least used forgotten', () => {
-  const pages = new Pages();
+  const pages = new QueryCache();
   const first = pages.open('first', true);
   assert.equal(pages.open('first', true), first);
   assert.notEqual(pages.open('first', false), first);
@@ -162,4 +163,15 @@ test('paging: queries are told apart, restarted, and the least used forgotten', 
   }
   const again = pages.open('first', true);
   assert.notEqual(again, first);
+});
+
+test('paging: start keys are limited in number and length', async () => {
+  const query = new QueryCache().open('q', true);
+  for (let number = 1; number <= 1200; number += 1) await query.nextPage({}, async () => ({ ...page(0, 0, 1), startKey: { number } }));
+  assert.equal(query.startKeys.length, 1000);
+  assert.deepEqual([query.startKeys[0], query.startKeys.at(-1)], ['{"number":201}', '{"number":1200}']);
+  const long = (length) => ({ ...page(0, 0, 1), startKey: { group: 'x'.repeat(length) } });
+  for (let each = 0; each < 10; each += 1) await query.nextPage({}, async () => long(300_000));
+  assert.equal(query.startKeys.length, 3);
+  await assert.rejects(query.nextPage({}, async () => long(2_000_000)), { code: 'INTERNAL', message: /"startKey" has/ });
 });

@@ -1,10 +1,10 @@
-// The golden vectors: the same calls make the same frames, the same frames mean the same, as in every other client.
+// The golden vectors: the same calls make the same frames, and frames have the same meaning, as in every other client.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import {
-  ANSWERS, HubbubError, Places, backoff, comesBack, commands, encode, readFrame, retryDelay, watchInterval, withId,
+  HubbubError, Positions, REPLIES, backoff, commands, encode, probeInterval, readFrame, retryDelay, shouldReconnect, withId,
 } from '../../src/hubbub/web/client/hubbub.js';
 import { vectors } from './support.mjs';
 
@@ -40,19 +40,19 @@ for (const { name, frame, event } of vectors('v1_events')) {
   test(`event: ${name}`, () => assert.deepEqual(readFrame(JSON.stringify(frame)), event && { event }));
 }
 
-for (const { name, steps, heard, position, inbox } of vectors('places')) {
+for (const { name, steps, emitted: expected, position, inbox } of vectors('positions')) {
   test(`positions: ${name}`, () => {
-    const told = [];
-    const places = new Places((event) => told.push(event));
+    const emitted = [];
+    const positions = new Positions((event) => emitted.push(event));
     for (const { welcome, joined, event } of steps) {
-      if (welcome) places.welcomed(welcome);
-      else if (joined) places.joined(joined, joined.reply);
-      else places.hear(readFrame(JSON.stringify(event)).event);
+      if (welcome) positions.onWelcome(welcome);
+      else if (joined) positions.onJoin(joined, joined.reply);
+      else positions.onEvent(readFrame(JSON.stringify(event)).event);
     }
     const short = ({ type, message, group, since, position, missed }) =>
       type === 'gap' ? { gap: group, since, position, missed } : message;
-    assert.deepEqual(told.map(short), heard);
-    assert.deepEqual([places.position, places.inbox], [position, inbox]);
+    assert.deepEqual(emitted.map(short), expected);
+    assert.deepEqual([positions.position, positions.inbox], [position, inbox]);
   });
 }
 
@@ -60,14 +60,14 @@ for (const { attempt, random, delay } of vectors('backoff')) {
   test(`backoff: retry ${attempt} with ${random}`, () => assert.equal(backoff(attempt, random), delay));
 }
 
-for (const { code, attempt, random, told, delay } of vectors('retry_delay')) {
-  test(`after ${code}, told ${told}: retry ${attempt} with ${random}`, () => {
-    assert.equal(retryDelay(code, attempt, random, told), delay);
+for (const { code, attempt, random, restart_after: restartAfter, delay } of vectors('retry_delay')) {
+  test(`after ${code}, restart after ${restartAfter}: retry ${attempt} with ${random}`, () => {
+    assert.equal(retryDelay(code, attempt, random, restartAfter), delay);
   });
 }
 
-for (const { code, come_back: comeBack } of vectors('close_codes')) {
-  test(`close code ${code}: ${comeBack ? 'come back' : 'stay away'}`, () => assert.equal(comesBack(code, false), comeBack));
+for (const { code, reconnect } of vectors('close_codes')) {
+  test(`close code ${code}: ${reconnect ? 'reconnect' : 'final'}`, () => assert.equal(shouldReconnect(code, false), reconnect));
 }
 
 for (const { frame, outcome } of vectors('hostile_frames')) {
@@ -81,17 +81,17 @@ for (const { frame, outcome } of vectors('hostile_frames')) {
 }
 
 for (const { do: name, ok, fits } of vectors('hostile_replies')) {
-  test(`a server that answers ${name} with ${JSON.stringify(ok)}: ${fits}`, () => assert.equal(ANSWERS[name](ok), fits));
+  test(`a server that answers ${name} with ${JSON.stringify(ok)}: ${fits}`, () => assert.equal(REPLIES[name](ok), fits));
 }
 
-test('what is binary cannot be read', () => {
+test('a binary frame is unreadable', () => {
   for (const data of [new Uint8Array(3), new ArrayBuffer(3), Buffer.from('{"type":"later"}'), null, undefined]) {
     assert.equal(readFrame(data).event.code, 'UNREADABLE');
   }
 });
 
 for (const ping of [0, -1, 0.0001, 1e-300, 1, 25, 1e300]) {
-  test(`ping ${ping} makes no more than a probe a second, and no fewer than one in five minutes`, () => {
-    assert.ok(watchInterval(ping) >= 1 && watchInterval(ping) <= 300);
+  test(`ping ${ping} means at most one probe a second, and at least one in five minutes`, () => {
+    assert.ok(probeInterval(ping) >= 1 && probeInterval(ping) <= 300);
   });
 }

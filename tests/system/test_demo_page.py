@@ -97,7 +97,7 @@ async def test_the_door_needs_one_key(visit: Visit) -> None:
     suggested = await guest.page.get_by_label("Your name").input_value()
     await guest.page.keyboard.press("Enter")
     await guest.sees_people(suggested)
-    await expect(guest.page.get_by_text("Nothing said here yet")).to_be_visible()
+    await expect(guest.page.get_by_text("No messages yet")).to_be_visible()
     await expect(guest.page.get_by_role("status")).to_have_text("connected")
 
 
@@ -311,10 +311,10 @@ async def test_refusals_are_readable(visit: Visit, start: Start) -> None:
     await expect(alice.page.get_by_role("alert").filter(has_text="20 characters")).to_be_visible()
     await alice.enter()
     await alice.say("long " * 100)
-    await expect(alice.log.get_by_role("article").last).to_contain_text("That is too long.")
+    await expect(alice.log.get_by_role("article").last).to_contain_text("The message is too long.")
     for number in range(12):
         await alice.say(str(number))
-    await expect(alice.log.get_by_role("article").last).to_contain_text("That was too much at once.")
+    await expect(alice.log.get_by_role("article").last).to_contain_text("Too many requests at once.")
     await expect(alice.log.get_by_role("button", name="Send again").last).to_be_visible()
 
 

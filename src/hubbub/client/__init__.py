@@ -1,4 +1,4 @@
-"""The Python client: `connect` to a server, join a group, post, list, and hear what others post.
+"""The Python client: `connect` to a server, join a group, post, list, and receive events.
 
 Example::
 

@@ -1,9 +1,8 @@
-"""What programs use: the spec page's six methods in snake_case, and the events."""
+"""The client that programs use: the six methods of the spec page in snake_case, and the events."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import secrets
 import ssl
@@ -12,9 +11,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from hubbub.client.connection import Call, End
-from hubbub.client.event_queue import EventQueue
+from hubbub.client.event_queue import EventQueue, call_with_events
 from hubbub.client.events import Closed, Event, Problem
-from hubbub.client.paging import Pages
+from hubbub.client.paging import QueryCache
 from hubbub.client.reconnecting import ReconnectingConnection, Target, Token
 from hubbub.client.results import Joined, Page, Row, Sent, StartKey
 from hubbub.client.wire import Command, Recipient, listing_command, post_command
@@ -22,7 +21,7 @@ from hubbub.errors import Close, CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Order, Position, UserRow
 
 MAX_CALLS = 1000
-"""Most calls that wait for their answers at a time."""
+"""Most calls that wait for their replies at a time."""
 
 
 def connect(
@@ -40,19 +39,20 @@ def connect(
 
     Args:
         url: The server's address (``http``, ``https``, ``ws`` or ``wss``); a path before ``/v1/connect`` is kept.
-        token: Who we are: a token, or a function, perhaps async, that returns a fresh one. It is called before each
-            attempt to connect, and shortly before the present token ends.
-        guest: Or a name, where the server lets guests in.
-        on_event: Called with every event, one after the other; may be async. Without it, events are read with
+        token: A token, or a function, which may be async, that returns a fresh one. The function is called before each
+            attempt to connect, and shortly before the present token expires.
+        guest: A name instead of a token, if the server accepts guests.
+        on_event: Called with every event, one after the other; may be async. Without it, read the events with
             ``async for event in client``.
-        timeout: Seconds that a call waits for its answer.
-        connect_timeout: Seconds to wait for the first connection; None: as long as it takes.
-        max_events: Most events that wait to be read or handled. Of more, the newest are dropped, and a `Problem` with
-            the code ``EVENTS_LOST`` stands in their place.
-        tls: How the server's certificate is checked; None for the system's way.
+        timeout: Seconds that a call waits for its reply.
+        connect_timeout: Seconds to wait for the first connection; None for no limit.
+        max_events: Most unread events. Beyond that the newest are dropped and replaced by one `Problem` (code
+            ``EVENTS_LOST``) that says how many.
+        tls: How the server's certificate is checked; None for the system's default.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER``: the address is none, or not exactly one of `token` and `guest` is given.
+        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server, or not exactly one of `token` and
+            `guest` is given.
     """
     if max_events < 1:
         raise invalid('"max_events" must be at least 1.')
@@ -62,9 +62,9 @@ def connect(
 class Client:
     """A client of one server; made by `connect`.
 
-    All methods raise `hubbub.CommandError`: with the server's code and text; with ``UNAVAILABLE`` when there is no
-    answer in time (a post may or may not have arrived then) or the connection is over for good; with
-    ``INVALID_REQUEST`` when not connected with `connect_realtime`. Calls made while the connection is away wait for it.
+    All methods raise `hubbub.CommandError`: with the server's code and text; with ``UNAVAILABLE`` when no reply arrives
+    in time (a post may or may not have been delivered then) or the connection has ended for good; with
+    ``INVALID_REQUEST`` before `connect_realtime`. While (re)connecting, calls wait.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class Client:
         self._max_events = max_events
         self._queue: EventQueue | None = None
         self._connection: ReconnectingConnection | None = None
-        self._keeping: asyncio.Task[None] | None = None
-        self._handling: asyncio.Task[None] | None = None
-        self._pages = Pages()
+        self._running: asyncio.Task[None] | None = None
+        self._calling_back: asyncio.Task[None] | None = None
+        self._queries = QueryCache()
         self._session = secrets.token_urlsafe(9)  # with a number it makes the keys of posts
         self._numbers = itertools.count(1)
 
-    # --- what is the matter ---
+    # --- state ---
 
     @property
     def state(self) -> str:
@@ -95,7 +95,7 @@ class Client:
 
     @property
     def user_id(self) -> str | None:
-        """Who we are to the server; None before the first connection."""
+        """Our user id; None before the first connection."""
         return self._connection.welcome.user_id if self._connection and self._connection.welcome else None
 
     @property
@@ -105,12 +105,12 @@ class Client:
 
     @property
     def group(self) -> str | None:
-        """The joined group."""
+        """The joined group, which a reconnect joins again; None without one."""
         return self._connection.positions.group if self._connection else None
 
     @property
     def position(self) -> Position | None:
-        """The position of the last message of the group that was heard; None without one."""
+        """The position of the last message received in the group; None without one. For `join_realtime`'s `since`."""
         return self._connection.positions.position if self._connection else None
 
     # --- connecting ---
@@ -119,34 +119,34 @@ class Client:
         """Connect, and stay connected until `close_realtime`.
 
         Raises:
-            CommandError: The server refused; or ``UNAVAILABLE``, there was no connection within `connect_timeout`.
+            CommandError: The server's error; or ``UNAVAILABLE``: not connected within `connect_timeout`.
         """
         if self._connection is None:
             self._queue = EventQueue(self._max_events)
             self._connection = ReconnectingConnection(self._target, self._queue.put)
-            self._keeping = asyncio.create_task(self._keep(self._connection))
+            self._running = asyncio.create_task(self._run(self._connection))
             if self._on_event:
-                self._handling = asyncio.create_task(self._handle(self._queue, self._on_event))
-        keeper = self._connection
+                self._calling_back = asyncio.create_task(call_with_events(self._queue, self._on_event))
+        connection = self._connection
         try:
             async with asyncio.timeout(self._connect_timeout):
-                await asyncio.shield(keeper.connected)
+                await asyncio.shield(connection.connected)
         except TimeoutError:
             await self.close_realtime()
-            text = f"No connection within {self._connect_timeout:g} s: {keeper.trouble}"
+            text = f"No connection within {self._connect_timeout:g} s: {connection.last_error}"
             raise CommandError(ErrorCode.UNAVAILABLE, text) from None
 
     async def close_realtime(self) -> None:
-        """Close the connection; the group is forgotten, and calls that wait fail. Does nothing when there is none."""
-        if self._connection is None or self._keeping is None:
+        """Close the connection and forget the group; waiting calls fail. Does nothing without a connection."""
+        if self._connection is None or self._running is None:
             return
-        keeping, handling = self._keeping, self._handling
+        running, calling_back = self._running, self._calling_back
         error = CommandError(ErrorCode.UNAVAILABLE, "The connection was closed by close_realtime().")
         self._finish(self._connection, End(int(Close.NORMAL), "closed", error))
-        keeping.cancel()
-        await asyncio.wait([keeping])
-        if handling and handling is not asyncio.current_task():  # the handler itself may close the client
-            await asyncio.wait([handling])
+        running.cancel()
+        await asyncio.wait([running])
+        if calling_back and calling_back is not asyncio.current_task():  # the callback itself may close the client
+            await asyncio.wait([calling_back])
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self.__aenter__().__await__()
@@ -163,9 +163,12 @@ class Client:
     # --- events ---
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """Give the events since `connect_realtime`, and end after `Closed`. They are given once, to one reader."""
+        """Yield the events since `connect_realtime`, each once and to one reader, and end after `Closed`."""
         if self._on_event:
-            raise CommandError(ErrorCode.INVALID_REQUEST, "The events go to on_event.")
+            raise CommandError(
+                ErrorCode.INVALID_REQUEST,
+                "This client passes its events to on_event. Leave on_event out to read them with `async for`.",
+            )
         if self._queue is None:
             raise _not_connected()
         while event := await self._queue.get():
@@ -174,29 +177,31 @@ class Client:
     # --- commands ---
 
     async def join_realtime(self, group: str | None, *, history: int = 0, since: Position | None = None) -> Joined:
-        """Enter a group, leaving the one before; None and ``""`` only leave.
+        """Join a group, leaving the one before; None and ``""`` only leave.
 
         Args:
             group: Its name.
-            history: How many of the last messages to hear, if the server still has so many.
-            since: Hear everything after this position of an earlier visit instead; a `Gap` comes first if that is not
-                possible. After a reconnect the client does so by itself.
+            history: How many of the last messages to receive, if the server still has that many.
+            since: Instead, receive everything after this position; if messages are missing, a `Gap` comes first. After
+                a reconnect the client does this by itself.
         """
-        joined: Joined = await self._ask(self._running().join(group, since, history))
+        joined: Joined = await self._ask(self._required().join(group, since, history))
         return joined
 
     async def post_realtime(
         self, message: Any, recipient: Recipient, *, key: str | None = None, min_recipients: int | None = None
     ) -> Sent:
-        """Send any JSON value to the own group or to a user. Without an answer it is sent again, and delivered once.
+        """Send any JSON value to the joined group or to a user.
+
+        If the connection is lost before the reply, it is sent again after the reconnect, and delivered once.
 
         Args:
-            message: None, bool, int, float, str, list, tuple, or dict with text as keys.
-            recipient: A name, which means the joined group if it is called that, otherwise a user; or exactly
+            message: None, bool, int, float, str, list, tuple, or dict with strings as keys.
+            recipient: A name, which means the joined group if it has that name, otherwise a user; or explicitly
                 ``{"group": …}`` or ``{"user_id": …}``.
-            key: Names this post: the server does it once for this user and recipient, within its window. Each post has
-                a key of its own if none is given.
-            min_recipients: Fail with ``INVALID_REQUEST``, and deliver nothing, if fewer connections would hear it.
+            key: Identifies this post: posts with the same key, user and recipient are delivered once, within the
+                server's window. By default each post has its own key.
+            min_recipients: Fail with ``INVALID_REQUEST``, and deliver nothing, if fewer connections would receive it.
         """
         if key is None:
             key = f"{self._session}.{next(self._numbers)}"
@@ -215,21 +220,21 @@ class Client:
         start_key: StartKey | Literal["start"] | None = None,
         fetch_more: bool = False,
     ) -> Page[GroupRow]:
-        """List or search the groups. All parameters as on the spec page.
+        """List or search the groups. The parameters are those of the spec page.
 
         Args:
             search_for: ``"group"``, by name, or ``"number_of_users"``.
             value: The name or number to compare with.
             condition: How to compare; ``>=`` on names means "starts with".
-            range: The other end of a range, in place of `condition`.
-            limit: Rows of a page, 1 to 1000; 50.
-            ascending: False lists downwards.
-            start_key: Begin behind this start key of an earlier page.
-            fetch_more: Go on where the last page of the same query stopped.
+            range: The other end of a range, instead of `condition`.
+            limit: Most rows of a page, 1 to 1000; by default 50.
+            ascending: False for descending order.
+            start_key: The start key of an earlier page, to continue after it.
+            fetch_more: Continue after the last page of the same query.
         """
         fields = {"searchFor": search_for, "value": value, "condition": condition, "range": range}
         command = listing_command("groups", **fields, limit=limit, ascending=ascending, startKey=start_key)
-        return await self._list(command, Page[GroupRow], None, goes_on=fetch_more and start_key != "start")
+        return await self._list(command, Page[GroupRow], None, continued=fetch_more and start_key != "start")
 
     async def get_realtime_users(
         self,
@@ -245,67 +250,49 @@ class Client:
         fields = {"group": group, "user_id": user_id}
         command = listing_command("users", **fields, limit=limit, ascending=ascending, startKey=start_key)
         scope = group if group is not None else self.group
-        return await self._list(command, Page[UserRow], scope, goes_on=fetch_more and start_key != "start")
+        return await self._list(command, Page[UserRow], scope, continued=fetch_more and start_key != "start")
 
-    # --- inside ---
+    # --- internals ---
 
-    def _running(self) -> ReconnectingConnection:
+    def _required(self) -> ReconnectingConnection:
         if self._connection is None:
             raise _not_connected()
         return self._connection
 
     async def _ask(self, call: Call) -> Any:
-        keeper = self._running()
-        if keeper.waiting >= MAX_CALLS:
-            raise CommandError(ErrorCode.RATE_LIMITED, f"More than {MAX_CALLS} calls wait for their answers.")
-        return await keeper.ask(call)
+        connection = self._required()
+        if connection.waiting >= MAX_CALLS:
+            text = f"{MAX_CALLS} calls wait for their answers; await some before making more."
+            raise CommandError(ErrorCode.RATE_LIMITED, text)
+        return await connection.ask(call)
 
-    async def _list(self, command: Command, kind: type[Page[Row]], scope: str | None, *, goes_on: bool) -> Page[Row]:
+    async def _list(self, command: Command, kind: type[Page[Row]], scope: str | None, *, continued: bool) -> Page[Row]:
         async def ask(asked: Command) -> Page[Row]:
             page: Page[Row] = await self._ask(Call(asked, kind))
             return page
 
-        return await self._pages.open(command, scope, goes_on=goes_on).next_page(command, ask)
+        return await self._queries.open(command, scope, continued=continued).next_page(command, ask)
 
-    async def _keep(self, keeper: ReconnectingConnection) -> None:
+    async def _run(self, connection: ReconnectingConnection) -> None:
         try:
-            end = await keeper.run()
-        except Exception as mishap:  # nobody must wait for ever because of it
-            end = End(ErrorCode.INTERNAL, "", CommandError(ErrorCode.INTERNAL, f"The client failed: {mishap!r}."))
-            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": mishap})
+            end = await connection.run()
+        except Exception as failure:  # a bug of this client; calls must not wait until their timeouts because of it
+            end = End(ErrorCode.INTERNAL, "", CommandError(ErrorCode.INTERNAL, f"The client failed: {failure!r}."))
+            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": failure})
         text = f"The server closed the connection ({end.code}: {end.reason})."
         error = end.error or CommandError(ErrorCode.UNAVAILABLE, text)
         assert self._queue is not None
         self._queue.put(Problem(end.code, error.message))
-        self._finish(keeper, end._replace(error=error))
+        self._finish(connection, end._replace(error=error))
 
-    def _finish(self, keeper: ReconnectingConnection, end: End) -> None:
-        """End for good: nothing waits any more, nothing comes back, nothing is remembered."""
+    def _finish(self, connection: ReconnectingConnection, end: End) -> None:
+        """End for good: calls fail, and the group and the queries are forgotten."""
         assert end.error is not None
         assert self._queue is not None
-        self._connection = self._keeping = self._handling = None
-        self._pages.clear()
-        keeper.fail(end.error)
+        self._connection = self._running = self._calling_back = None
+        self._queries.clear()
+        connection.fail(end.error)
         self._queue.put(Closed(end.code))
-
-    @staticmethod
-    async def _handle(feed: EventQueue, on_event: Callable[[Event], object]) -> None:
-        """Hand on the events. What goes wrong there is reported to the loop, and changes nothing here."""
-        while event := await feed.get():
-            try:
-                result = on_event(event)
-                if inspect.isawaitable(result):
-                    await result
-            except (Exception, asyncio.CancelledError) as error:  # as asyncio does with its own callbacks
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-                    raise  # we are, not something that the handler waited for
-                text = f"Exception in on_event({event.type!r})"
-                asyncio.get_running_loop().call_exception_handler({"message": text, "exception": error})
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _not_connected() -> CommandError:

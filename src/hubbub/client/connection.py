@@ -1,4 +1,4 @@
-"""One WebSocket: numbers commands, matches replies, hands on events. It knows nothing of tokens or reconnecting."""
+"""One WebSocket: numbers commands, matches replies, passes on events. It knows nothing of tokens or reconnecting."""
 
 from __future__ import annotations
 
@@ -16,27 +16,36 @@ from websockets.typing import Subprotocol
 
 from hubbub.client.events import UNREADABLE, Event, Problem
 from hubbub.client.reconnect_policy import ABNORMAL, is_loopback
-from hubbub.client.wire import MAX_WEIGHT, Command, Reply, encode, not_understood, read_frame, weigh, with_id
+from hubbub.client.wire import (
+    MAX_DECODED_SIZE,
+    Command,
+    Reply,
+    decoded_size,
+    encode,
+    invalid_reply,
+    read_frame,
+    with_id,
+)
 from hubbub.errors import Close, CommandError, ErrorCode
-from hubbub.messages import Gap as Lost
+from hubbub.messages import Gap as ServerGap
 from hubbub.messages import Restart
 
 SUBPROTOCOL = Subprotocol("hubbub.v1")
 MAX_FRAME = 16 * 1024 * 1024
-"""Bytes of the largest frame that is read; a page of 1,000 long names has about 4 MiB."""
+"""Most bytes of a frame; a page of 1,000 long names has about 4 MiB."""
 MAX_UNREADABLE = 100
-"""Frames of one connection that cannot be read; a server that sends more is given up, and connected to again later."""
+"""Most unreadable frames of one connection. If the server sends more, the client disconnects and reconnects later."""
 SEND_TIMEOUT = 30.0
-"""Seconds for the system to take what is sent; the library's pings cannot find out that a server does not read."""
+"""Seconds for the system to accept what we send; the library's pings cannot detect a server that does not read."""
 CLOSE_TIMEOUT = 3.0
-"""Seconds to wait for the server to say goodbye as well."""
+"""Seconds to wait for the server's close frame."""
 
 
-OnEvent = Callable[[Event | Lost | Restart, int], None]
+OnEvent = Callable[[Event | ServerGap | Restart, int], None]
 
 
 class End(NamedTuple):
-    """Why a connection is over, or was never made: a close code or an error code."""
+    """Why a connection ended, or could not be opened: a close code or an error code."""
 
     code: int | str
     reason: str
@@ -44,22 +53,24 @@ class End(NamedTuple):
 
 
 class Call:
-    """A command that waits for its answer."""
+    """A command that waits for its reply."""
 
-    def __init__(self, command: Command, kind: Any, on_answer: Callable[[Any], None] | None = None) -> None:
-        """Take what is asked, the type of the answer, and who hears of it before anything that came behind it.
+    def __init__(self, command: Command, kind: Any, on_reply: Callable[[Any], None] | None = None) -> None:
+        """Encode `command`, whose reply has the type `kind`.
+
+        `on_reply` is called with the reply before anything that arrived after it is processed.
 
         Raises:
-            CommandError: The command is not JSON.
+            CommandError: The command cannot be represented in JSON.
         """
         self.command = command
         self.body = encode(command)
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._kind = kind
-        self._on_answer = on_answer
+        self._on_reply = on_reply
 
     async def answer(self, timeout: float) -> Any:
-        """Wait for the answer and return it. Raises `CommandError`, ``UNAVAILABLE`` after `timeout` seconds."""
+        """Wait for the reply and return it. Raises `CommandError`, ``UNAVAILABLE`` after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 return await self.future
@@ -67,46 +78,49 @@ class Call:
             raise _no_answer(self.command, timeout) from None
 
     def settle(self, reply: Reply) -> None:
-        """Give the answer to who waits for it, if anybody still does."""
+        """Set the result, unless the caller has given up."""
         if self.future.done():
             return
         if reply.ok is None:
-            self.reject(reply.error or CommandError(ErrorCode.INTERNAL, "The answer is neither ok nor an error."))
+            self.reject(
+                reply.error
+                or CommandError(ErrorCode.INTERNAL, "The server sent a reply that is neither ok nor an error.")
+            )
             return
         try:
             answer = msgspec.json.decode(reply.ok, type=self._kind)
         except (ValueError, RecursionError) as error:
-            self.reject(not_understood(error))
+            self.reject(invalid_reply(error))
             return
-        if self._on_answer:
-            self._on_answer(answer)
+        if self._on_reply:
+            self._on_reply(answer)
         self.future.set_result(answer)
 
     def reject(self, error: CommandError) -> None:
         """Let the call fail."""
         if not self.future.done():
             self.future.set_exception(error)
-            self.future.exception()  # whoever waits sees it; nobody has to
+            self.future.exception()  # so that asyncio does not complain if nobody awaits it
 
 
 class Connection:
-    """One open WebSocket. `run` must be running for anything to happen."""
+    """One open WebSocket. Nothing is sent or received until `run` is running."""
 
     def __init__(self, socket: ClientConnection, on_event: OnEvent) -> None:
         self._socket = socket
         self._on_event = on_event
-        self._outbox: dict[Call, None] = {}  # in order; without those that were given up meanwhile
+        self._outbox: dict[Call, None] = {}  # in order, without calls that have timed out
         self._filled = asyncio.Event()
         self._sent: dict[int, Call] = {}
         self._unreadable = 0
-        self._violation = ""  # why we gave up the server, if we did
+        self._violation = ""  # why we ended the connection, if we did
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     def send(self, call: Call) -> None:
-        """Send a call behind those before it. Its future is settled by the reply.
+        """Send a call after those before it. The reply sets the result of its future.
 
-        When the connection ends, calls without an answer stay as they are, for the next connection: queries and joins
-        may be repeated, and posts carry a key.
+        When the connection ends, calls without a reply stay open, so that the next connection can send them again:
+        queries and joins may be repeated, and posts have a key.
         """
         if call.future.done():
             return
@@ -115,10 +129,10 @@ class Connection:
         self._filled.set()
 
     async def ask(self, call: Call, timeout: float) -> Any:
-        """Send a call and return its answer.
+        """Send a call and return its reply.
 
         Raises:
-            CommandError: What the server says against it, or ``UNAVAILABLE`` after `timeout` seconds.
+            CommandError: The server's error; or ``UNAVAILABLE``: the connection ended, or `timeout` passed.
         """
         self.send(call)
         await asyncio.wait([call.future, self._ended], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -127,7 +141,7 @@ class Connection:
         return call.future.result()
 
     async def run(self) -> End:
-        """Send and receive until the connection is over, and return why. When cancelled, say goodbye first."""
+        """Send and receive until the connection ends; return why. When cancelled, do the closing handshake first."""
         writing = asyncio.ensure_future(self._write())
         try:
             while not self._violation:
@@ -137,17 +151,17 @@ class Connection:
         finally:
             writing.cancel()
             await self._close()
-            end = self._over()
+            end = self._end()
         return end
 
     async def _close(self) -> None:
-        """Say goodbye and wait for the server's, but not for long: it may neither read nor stop sending."""
+        """Do the closing handshake, but not for long: the server may neither read nor stop sending."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._socket.close(Close.PROTOCOL_ERROR if self._violation else Close.NORMAL)
         except TimeoutError:
             pass
-        finally:  # in time, too late, or cancelled meanwhile: the socket is given back
+        finally:  # closed, too late, or cancelled: free the socket in any case
             self._socket.transport.abort()
 
     async def _write(self) -> None:
@@ -169,38 +183,39 @@ class Connection:
             self._socket.transport.abort()
 
     def _receive(self, data: str | bytes) -> None:
-        """Take in a frame. A server that keeps sending what cannot be read is given up; nothing is raised."""
-        frame, weight = _read(data)
+        """Process a frame; nothing is raised. A server that keeps sending unreadable frames is disconnected."""
+        frame, size = _read(data)
         if isinstance(frame, Reply):
             if call := self._sent.pop(frame.id, None):
                 call.settle(frame)
         elif frame is not None:
-            self._on_event(frame, weight)
+            self._on_event(frame, size)
             if isinstance(frame, Problem) and frame.code == UNREADABLE:
                 self._unreadable += 1
                 if self._unreadable > MAX_UNREADABLE:
                     self._violation = f"more than {MAX_UNREADABLE} frames that cannot be read"
 
-    def _over(self) -> End:
+    def _end(self) -> End:
         end = End(self._socket.close_code or ABNORMAL, self._socket.close_reason or "no reason given")
         if self._violation:
             end = End(ABNORMAL, self._violation)
         elif self._socket.protocol.close_sent and not self._socket.protocol.close_rcvd_then_sent:
-            # Its code is our own, sent back: we, that is the library, closed because of what the server did.
+            # The code is our own, sent back: the library closed the connection because the server broke the protocol.
             end = End(ABNORMAL, self._socket.protocol.close_sent.reason or "closed by this client")
         self._ended.set_result(end)
         self._sent.clear()
         return end
 
 
-def _read(data: str | bytes) -> tuple[Reply | Event | Lost | Restart | None, int]:
-    """Return what a frame says, and about how many bytes that takes."""
+def _read(data: str | bytes) -> tuple[Reply | Event | ServerGap | Restart | None, int]:
+    """Return the decoded frame, and about how many bytes it takes."""
     if isinstance(data, bytes):
-        return Problem(UNREADABLE, "A frame from the server cannot be read: it is binary."), 0
-    weight = weigh(data)
-    if weight > MAX_WEIGHT:
-        return Problem(UNREADABLE, f"A frame from the server cannot be read: it has {len(data)} characters."), 0
-    return read_frame(data), weight
+        return Problem(UNREADABLE, "A frame from the server cannot be read: it is binary. It was dropped."), 0
+    size = decoded_size(data)
+    if size > MAX_DECODED_SIZE:
+        text = f"A frame from the server is too large to decode: it has {len(data)} characters. It was dropped."
+        return Problem(UNREADABLE, text), 0
+    return read_frame(data), size
 
 
 def _lost(end: End) -> CommandError:
@@ -213,10 +228,10 @@ def _no_answer(command: Command, timeout: float) -> CommandError:
 
 
 class _Opening(connect):
-    """The library's way to open a connection, but to this address only: a redirect would take the token elsewhere."""
+    """Opens a connection as the library does, but follows no redirect: that would send the token to another server."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """Let a redirect be the refusal that it is."""
+        """Treat a redirect as an error."""
         return exc
 
 
@@ -224,13 +239,13 @@ async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: s
     """Open a WebSocket.
 
     Args:
-        url: What `rules.socket_url` returned.
-        on_event: Gets every event, and about how many bytes it takes.
+        url: What `reconnect_policy.socket_url` returned.
+        on_event: Called with every event, and about how many bytes it takes.
         timeout: Seconds, for all of the opening handshake.
-        tls: How certificates are checked; None for the system's way.
+        tls: How certificates are checked; None for the system's default.
 
     Raises:
-        CommandError: ``UNAVAILABLE``, nothing answers; or what the server answered instead of opening.
+        CommandError: ``UNAVAILABLE``: no server answers; or the error with which the server refused.
     """
     try:
         socket = await _Opening(
@@ -245,16 +260,18 @@ async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: s
         )
     except InvalidStatus as error:
         raise _refusal(error.response.status_code, bytes(error.response.body or b"")) from None
-    except (OSError, TimeoutError, InvalidMessage) as error:  # a server that dies may leave half an answer
+    except (OSError, TimeoutError, InvalidMessage) as error:  # a server that crashes may leave half an answer
         why = str(error) or type(error).__name__
         raise CommandError(ErrorCode.UNAVAILABLE, f"Cannot connect to {url}: {why}.") from None
     except InvalidHandshake as error:
-        raise CommandError(ErrorCode.INVALID_REQUEST, f"{url} does not answer as a Hubbub server: {error}.") from None
+        raise CommandError(
+            ErrorCode.INVALID_REQUEST, f"{url} does not answer like a Hubbub server: {error}. Check the address."
+        ) from None
     return Connection(socket, on_event)
 
 
 def _refusal(status: int, body: bytes) -> CommandError:
-    """Return the error that stands in an HTTP answer; a proxy's answer, which has none, is judged by its status."""
+    """Return the error in an HTTP answer. For an answer of a proxy, which has none, the status decides."""
     try:
         error = json.loads(body)["error"]
         return CommandError(ErrorCode(error["code"]), str(error["message"]))

@@ -1,7 +1,7 @@
-"""What a client hears without having asked: one frozen struct for each kind, to be told apart with ``match``.
+"""The events that programs receive: one frozen struct for each kind, for use with ``match``.
 
-`Message`, `Private`, `Notice` and `Other` come from the server, with the message decoded to Python; `Gap` says that
-some are missing; the other four how the connection itself is doing. `type` is the same word as in the browser client.
+`Message`, `Private`, `Notice` and `Other` come from the server, with the message decoded to Python. `Gap` reports
+missing messages. The other four are about the connection itself. `type` is the same word as in the browser client.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class _Tagged(msgspec.Struct, tag_field="type", frozen=True):
 
 
 class Message(_Tagged, tag="message", frozen=True):
-    """What the group hears, the sender included.
+    """A message to the group; its sender receives it too.
 
     Attributes:
         message: The JSON that was posted, as Python.
         sender: The sender's user id.
         sender_cid: The sender's connection id; None when it was posted over HTTP.
         sender_rid: The group.
-        seq: Rises by one from message to message of the group.
+        seq: The number of the message in its group; each one is one higher than the last.
     """
 
     message: Any
@@ -40,7 +40,7 @@ class Message(_Tagged, tag="message", frozen=True):
 
 
 class Private(_Tagged, tag="private", frozen=True):
-    """What one user hears, on every connection. The fields are those of `Message`; there is no group."""
+    """A private message to this user, on each of the user's connections. The fields are those of `Message`."""
 
     message: Any
     sender: str
@@ -51,11 +51,11 @@ class Private(_Tagged, tag="private", frozen=True):
 
 
 class Notice(_Tagged, tag="notice", frozen=True):
-    """Who came to the group, left it, or lost the connection.
+    """A user joined the group, left it, or lost the connection.
 
     Attributes:
-        user_connections: How many connections that user now has in the group: who comes with a second device arrives
-            with 2, and has really gone with 0.
+        user_connections: How many connections that user now has in the group. A user who joins with a second device
+            has 2; 0 means that the last one is gone.
     """
 
     message: str
@@ -67,12 +67,12 @@ class Notice(_Tagged, tag="notice", frozen=True):
 
 
 class Gap(_Tagged, tag="gap", frozen=True):
-    """Messages are missing at this place and will not come: we were away for too long, or the server started anew.
+    """Messages are missing here and will not arrive: we were offline for too long, or the server has lost them.
 
     Attributes:
         group: The group; None for private messages.
-        since: The last position that was heard; None if none was.
-        position: Behind it, everything comes again.
+        since: The position of the last message received; None if there was none.
+        position: Every message after this position arrives.
     """
 
     group: str | None
@@ -81,16 +81,16 @@ class Gap(_Tagged, tag="gap", frozen=True):
 
     @property
     def missed(self) -> int | None:
-        """How many messages are missing; None if nobody can tell, because the numbers began anew."""
+        """How many messages are missing; None if unknown, because the epoch changed and numbering started again."""
         known = self.since is not None and self.since.epoch == self.position.epoch
         return self.position.seq - self.since.seq if known and self.since else None
 
 
 class Other(msgspec.Struct, frozen=True):
-    """An event that this version does not know; a later server may say more.
+    """An event that this version of the client does not know, from a later server.
 
     Attributes:
-        data: All of it, as it came.
+        data: The whole event, as it arrived.
     """
 
     type: str
@@ -104,11 +104,11 @@ class Connected(_Tagged, tag="success", frozen=True):
 
 
 class Reconnecting(_Tagged, tag="reconnect", frozen=True):
-    """The connection is lost, or could not be made; it is tried again in `delay` seconds.
+    """The connection was lost, or could not be opened; the next attempt is in `delay` seconds.
 
     Attributes:
         code: The WebSocket's close code (1006 if there was none), or the error code of a refusal.
-        reason: What is known about why.
+        reason: Why, as far as it is known.
     """
 
     code: int | str
@@ -118,11 +118,11 @@ class Reconnecting(_Tagged, tag="reconnect", frozen=True):
 
 
 class Problem(_Tagged, tag="error", frozen=True):
-    """Something went wrong that no call is told about. If the connection cannot go on, `Closed` follows.
+    """Something failed that no call reports. If the connection ends because of it, `Closed` follows.
 
     Attributes:
         code: A close code or an error code; `LOST` when events were dropped, `UNREADABLE` for what cannot be decoded.
-        lost: How many events are missing at this place, because they were not read in time.
+        lost: How many events were dropped here because they were not read in time.
     """
 
     code: int | str
@@ -131,7 +131,7 @@ class Problem(_Tagged, tag="error", frozen=True):
 
 
 class Closed(_Tagged, tag="close", frozen=True):
-    """The connection has ended and does not come back by itself. Nothing follows."""
+    """The connection has ended, and the client does not reconnect. No event follows."""
 
     code: int | str
     message: str = "WebSocket connection closed."
@@ -140,6 +140,6 @@ class Closed(_Tagged, tag="close", frozen=True):
 Event: TypeAlias = Message | Private | Notice | Gap | Other | Connected | Reconnecting | Problem | Closed
 
 LOST = "EVENTS_LOST"
-"""The code of a `Problem` that stands where events were dropped."""
+"""The code of a `Problem` that replaces dropped events."""
 UNREADABLE = "UNREADABLE"
-"""The code of a `Problem` that stands in place of a frame that cannot be turned into Python."""
+"""The code of a `Problem` that replaces a frame that could not be decoded."""

@@ -1,6 +1,7 @@
-"""How far we have listened: positions in the group and in the inbox; doubles dropped, gaps told. Pure.
+"""Which messages the program has received: drops duplicates and reports gaps. Pure.
 
-`Positions` stands between the connection and the program. It must see answers and events in the order of arrival.
+`Positions` filters events between the connection and the program. It must be given replies and events in the order in
+which they arrived.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ from collections.abc import Callable
 
 from hubbub.client.events import Event, Gap, Message, Private
 from hubbub.client.results import Joined
-from hubbub.messages import Gap as Lost
+from hubbub.messages import Gap as ServerGap
 from hubbub.messages import Position, Welcome
 
 
 class Positions:
-    """Where we are.
+    """The positions of the last messages received.
 
     Args:
-        emit: Gets every event that the program has not had yet.
+        emit: Called with every event that the program has not received yet.
 
     Attributes:
         group: The joined group.
-        position: That of its last message that we have heard; None before it is known.
-        inbox: That of the last private message.
+        position: The position of the last message received in it; None before it is known.
+        inbox: The position of the last private message.
     """
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
@@ -31,27 +32,27 @@ class Positions:
         self.position: Position | None = None
         self.inbox: Position | None = None
 
-    def welcomed(self, welcome: Welcome) -> None:
-        """Take in the answer to ``connect``; one that only renewed the token says nothing of the inbox."""
+    def on_welcome(self, welcome: Welcome) -> None:
+        """Process the reply to ``connect``. A reply that only renewed the token has no inbox."""
         if isinstance(welcome.inbox, Position):
-            begin = _before(welcome.inbox, welcome.replayed or 0)
+            start = _rewind(welcome.inbox, welcome.replayed or 0)
             if welcome.gap:
-                self._emit(Gap(None, self.inbox, begin))
-            self.inbox = begin
+                self._emit(Gap(None, self.inbox, start))
+            self.inbox = start
 
-    def joined(self, group: str | None, since: Position | None, joined: Joined) -> None:
-        """Take in the answer to joining `group` with `since`, or to leaving."""
+    def on_join(self, group: str | None, since: Position | None, joined: Joined) -> None:
+        """Process the reply to a command that joined `group` with `since`, or left."""
         self.group = group
-        self.position = joined.position and _before(joined.position, joined.replayed)
+        self.position = joined.position and _rewind(joined.position, joined.replayed)
         if joined.gap and self.position:
             self._emit(Gap(group, since, self.position))
 
     def forget_group(self) -> None:
-        """We may not be there any more."""
+        """Forget the group: the server does not let us rejoin it."""
         self.group = self.position = None
 
-    def hear(self, event: Event | Lost) -> None:
-        """Hand on an event, unless the program has had it; say before it if something is missing."""
+    def on_event(self, event: Event | ServerGap) -> None:
+        """Emit an event unless it is a duplicate, and before it a `Gap` if messages are missing."""
         match event:
             case Message() if event.sender_rid == self.group and self.position:
                 if event.seq <= self.position.seq:
@@ -61,18 +62,18 @@ class Positions:
                 if event.seq <= self.inbox.seq:
                     return None
                 self.inbox = self._advance(None, self.inbox, event.seq)
-            case Lost():
-                return self._lost(event)
+            case ServerGap():
+                return self._on_server_gap(event)
         return self._emit(event)
 
-    def _lost(self, lost: Lost) -> None:
-        """The server has lost messages that we were to hear."""
-        if lost.sender_rid is None:
-            self._emit(Gap(None, self.inbox, lost.position))
-            self.inbox = lost.position
-        elif lost.sender_rid == self.group:
-            self._emit(Gap(self.group, self.position, lost.position))
-            self.position = lost.position
+    def _on_server_gap(self, gap: ServerGap) -> None:
+        """The server has lost messages that were meant for us."""
+        if gap.sender_rid is None:
+            self._emit(Gap(None, self.inbox, gap.position))
+            self.inbox = gap.position
+        elif gap.sender_rid == self.group:
+            self._emit(Gap(self.group, self.position, gap.position))
+            self.position = gap.position
 
     def _advance(self, group: str | None, last: Position, seq: int) -> Position:
         if seq > last.seq + 1:
@@ -80,6 +81,6 @@ class Positions:
         return Position(last.epoch, seq)
 
 
-def _before(position: Position, number: int) -> Position:
-    """Return the position behind which `number` messages lead to `position`."""
-    return Position(position.epoch, position.seq - number)
+def _rewind(position: Position, count: int) -> Position:
+    """Return the position `count` messages before `position`."""
+    return Position(position.epoch, position.seq - count)

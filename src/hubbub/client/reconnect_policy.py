@@ -1,4 +1,4 @@
-"""When to come back and how long to wait: the rules that all clients share (``tests/vectors``). Pure functions."""
+"""When to reconnect, and after how long: the rules that all clients share (``tests/vectors``). Pure functions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hubbub.errors import CLOSE_RULES, Close, ErrorCode, invalid
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
-"""Seconds: the longest possible first wait, and the longest of all."""
-STEADY = 5.0
-"""Seconds; a connection that lived this long makes the next retry a quick one again."""
+"""Seconds: the upper limit of the first delay, and of all delays."""
+STABLE_AFTER = 5.0
+"""Seconds; after a connection that lasted this long, backoff starts again."""
 ABNORMAL = 1006
 """RFC 6455, section 7.1.5: the code of a connection that ended without a close frame, or was never made."""
 
@@ -26,18 +26,18 @@ _ENDPOINT = "/v1/connect"
 def backoff(attempt: int, random: float) -> float:
     """Return the seconds before retry number `attempt`, counted from 0.
 
-    Full jitter: a restarted server is not stormed in step. `random` is a number from 0 to 1.
+    Full jitter, so that clients do not all reconnect at once. `random` is a number from 0 to 1.
     """
     return random * min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt, 10))
 
 
 def is_temporary(code: int | str) -> bool:
-    """Return whether an error code is one that waiting can cure."""
+    """Return whether the same request may succeed later."""
     return code in _TEMPORARY
 
 
-def comes_back(code: int | str, *, renewable: bool) -> bool:
-    """Return whether to connect again after a connection ended, or was refused, with `code`.
+def should_reconnect(code: int | str, *, renewable: bool) -> bool:
+    """Return whether to reconnect after a connection ended, or was refused, with `code`.
 
     Args:
         code: A close code, or the error code of the refusal. Unknown close codes: yes.
@@ -48,15 +48,17 @@ def comes_back(code: int | str, *, renewable: bool) -> bool:
     return is_temporary(code) or (code == ErrorCode.UNAUTHORIZED and renewable)
 
 
-def retry_delay(code: int | str, attempt: int, random: float, told: float | None = None) -> float:
+def retry_delay(code: int | str, attempt: int, random: float, restart_after: float | None = None) -> float:
     """Return the seconds to wait before retry number `attempt`, counted from 0, after an end with `code`.
 
-    The first time after a steady connection: what the server said with its ``restart``, if it did, since it spreads the
-    clients that it sends away; or nothing when all it takes is a new token. Otherwise `backoff`, and no less than what
-    the server said: a server that sends clients away again and again is not connected to any faster than one that does
-    not answer.
+    The first time after a stable connection: `restart_after`, what the server said in its restart notice, if it sent
+    one, because it spreads its clients over time; or 0 when only a new token is needed. Otherwise `backoff`, and no
+    less than what the server said, so a server that keeps restarting is reconnected to no faster than one that does not
+    answer.
     """
-    least = min(max(told, 0.0), BACKOFF_CAP) if told is not None and math.isfinite(told) else None
+    least = None
+    if restart_after is not None and math.isfinite(restart_after):
+        least = min(max(restart_after, 0.0), BACKOFF_CAP)
     if attempt == 0 and least is not None:
         return least
     if attempt == 0 and code == Close.TOKEN_EXPIRED:
@@ -65,15 +67,17 @@ def retry_delay(code: int | str, attempt: int, random: float, told: float | None
 
 
 def refresh_in(expires: float | None, now: float) -> float | None:
-    """Return the seconds until a new token should be asked for: a minute before the end, or after 4/5 of a short life.
+    """Return the seconds until a new token should be fetched.
+
+    That is a minute before the old one expires, or after four fifths of a lifetime under five minutes.
 
     Args:
-        expires: When the token ends, Unix time in seconds; None for never.
+        expires: When the token expires, Unix time in seconds; None for never.
         now: Unix time in seconds.
 
     Returns:
-        None when there is nothing to do: it never ends, or it ends at once or by this machine's clock has ended. Then
-        the server's close (4002) decides.
+        None when there is nothing to do: it never expires, or it expires within a second, or by this machine's clock it
+        has expired. Then the server's close (4002) decides.
     """
     if expires is None or expires - now <= 1:
         return None
@@ -82,10 +86,10 @@ def refresh_in(expires: float | None, now: float) -> float | None:
 
 
 def socket_url(url: str) -> str:
-    """Return the address of the WebSocket that belongs to a server's address; a path before ``/v1/connect`` is kept.
+    """Return the WebSocket address of the server at `url`; a path before ``/v1/connect`` is kept.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER``, it is no address of a server.
+        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server.
     """
     try:
         parts = urlsplit(url)
@@ -100,7 +104,7 @@ def socket_url(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether the host of `url` is this machine; no proxy can be of use then."""
+    """Return whether the host of `url` is this machine, which no proxy can reach for us."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""Keeps a client connected: identify, go back to the group, stay, renew the token, and when it ends, begin again."""
+"""Keeps a client connected: connect, identify, rejoin the group, renew the token, reconnect."""
 
 from __future__ import annotations
 
@@ -15,19 +15,26 @@ import msgspec
 from hubbub.client.connection import Call, Connection, End, open_connection
 from hubbub.client.events import Connected, Event, Problem, Reconnecting
 from hubbub.client.positions import Positions
-from hubbub.client.reconnect_policy import STEADY, comes_back, is_temporary, refresh_in, retry_delay, socket_url
+from hubbub.client.reconnect_policy import (
+    STABLE_AFTER,
+    is_temporary,
+    refresh_in,
+    retry_delay,
+    should_reconnect,
+    socket_url,
+)
 from hubbub.client.results import Joined
 from hubbub.client.wire import check_size, connect_command, join_command
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.messages import Gap as Lost
+from hubbub.messages import Gap as ServerGap
 from hubbub.messages import Position, Restart, Welcome
 
 Token = str | Callable[[], str | Awaitable[str]]
-"""A token, or a function, perhaps async, that returns a fresh one."""
+"""A token, or a function, which may be async, that returns a fresh one."""
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where to connect, as whom, and how long to wait for an answer (seconds). See `hubbub.connect`."""
+    """Where to connect, with which identity, and how many seconds to wait for a reply. See `hubbub.connect`."""
 
     url: str
     token: Token | None
@@ -36,19 +43,19 @@ class Target(msgspec.Struct, frozen=True):
     tls: ssl.SSLContext | None
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Reject options that can never work. Raises `CommandError`."""
         if (self.token is None) == (self.guest is None):
-            raise invalid('connect() needs either "token" or "guest".')
+            raise invalid('connect() needs either "token" or "guest", and not both.')
         if not self.timeout > 0:
             raise invalid('"timeout" must be a positive number of seconds.')
 
     @property
     def renewable(self) -> bool:
-        """Whether the next attempt brings a new token."""
+        """Whether the next attempt can use a new token."""
         return callable(self.token)
 
     async def credentials(self) -> dict[str, str]:
-        """Return what the command ``connect`` says. Raises `CommandError` ``UNAUTHORIZED`` when there is no token."""
+        """Return the credentials for the command ``connect``. Raises `CommandError` ``UNAUTHORIZED`` if that fails."""
         if self.guest is not None:
             return {"guest": self.guest}
         if isinstance(self.token, str):
@@ -65,29 +72,29 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class ReconnectingConnection:
-    """The connection and its successors, from the first attempt to an end that is final.
+    """A connection and those that replace it, from the first attempt until `run` returns.
 
     Attributes:
-        places: The group to go back to, and how far we have listened.
-        welcome: What the server said last time; None before the first connection.
-        connected: Done when connected for the first time; fails when that cannot be.
-        trouble: Why the last attempt failed or the last connection ended.
+        positions: The group to rejoin, and the positions of the last messages received.
+        welcome: The reply to the last ``connect``; None before the first connection.
+        connected: Done when connected for the first time; fails when that is impossible.
+        last_error: Why the last attempt failed or the last connection ended.
     """
 
     def __init__(self, target: Target, emit: Callable[[Event, int], None]) -> None:
-        """Tell `emit` every event, those about the connection itself included, and about how many bytes it takes."""
+        """Call `emit` with every event, also those about the connection itself, and about how many bytes it takes."""
         self._target = target
         self._url = socket_url(target.url)
-        self._weight = 0  # of the event that is being heard
-        self._emit: Callable[[Event], None] = lambda event: emit(event, self._weight)
-        self._calls: dict[Call, None] = {}  # not answered yet, in the order in which they were made
-        self._connection: Connection | None = None  # identified, and back in its group
+        self._size = 0  # of the event that is being processed
+        self._emit: Callable[[Event], None] = lambda event: emit(event, self._size)
+        self._calls: dict[Call, None] = {}  # those without a reply, in the order in which they were made
+        self._connection: Connection | None = None  # the present one, once it is identified and back in the group
         self._ready_at = float("inf")
-        self._restart: Restart | None = None  # the server has told us to come back
-        self._ticket: str | None = None  # from then on, until it was used
+        self._restart: Restart | None = None  # the server's restart notice
+        self._ticket: str | None = None  # from the notice, until it has been used
         self.positions = Positions(self._emit)
         self.welcome: Welcome | None = None
-        self.trouble = "no answer yet"
+        self.last_error = "the server has not answered"
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -99,11 +106,11 @@ class ReconnectingConnection:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for their answers."""
+        """How many calls wait for their replies."""
         return len(self._calls)
 
     async def ask(self, call: Call) -> Any:
-        """Send a call now, or as soon as connected, again if need be, and return its answer. Raises `CommandError`."""
+        """Send a call now, or once connected, and again after a reconnect; return its reply. Raises `CommandError`."""
         self._calls[call] = None
         try:
             self._send(call)
@@ -112,51 +119,51 @@ class ReconnectingConnection:
             del self._calls[call]
 
     def join(self, group: str | None, since: Position | None = None, history: int = 0) -> Call:
-        """Return the call that joins `group`, or leaves. Raises `CommandError`."""
+        """Return the call that joins `group`, or leaves. Raises `CommandError` if `group` is not a name."""
         return Call(
             join_command(group, since, history),
             Joined,
-            lambda joined: self.positions.joined(group or None, since, joined),
+            lambda joined: self.positions.on_join(group or None, since, joined),
         )
 
     def fail(self, error: CommandError) -> None:
-        """Let everything fail that waits."""
+        """Fail all calls, and `connected`, with `error`."""
         for call in self._calls:
             call.reject(error)
         if not self.connected.done():
             self.connected.set_exception(error)
-            self.connected.exception()  # whoever waits sees it; nobody has to
+            self.connected.exception()  # so that asyncio does not complain if nobody awaits it
 
     async def run(self) -> End:
-        """Keep connected. Return only when coming back cannot help."""
+        """Stay connected. Return only when reconnecting cannot help."""
         attempt = 0
         while True:
             self._ready_at = float("inf")
             end = await self._stay_connected()
-            self.trouble = end.reason
-            if not comes_back(end.code, renewable=self._target.renewable and self.welcome is not None):
+            self.last_error = end.reason
+            if not should_reconnect(end.code, renewable=self._target.renewable and self.welcome is not None):
                 return end
-            if time.monotonic() - self._ready_at >= STEADY:
+            if time.monotonic() - self._ready_at >= STABLE_AFTER:
                 attempt = 0
-            told = None if self._restart is None else self._restart.after
-            delay = retry_delay(end.code, attempt, random.random(), told)  # noqa: S311  (spreads load, guards nothing)
+            restart_after = None if self._restart is None else self._restart.after
+            delay = retry_delay(end.code, attempt, random.random(), restart_after)  # noqa: S311  (spreads load, guards nothing)
             self._restart = None
             self._emit(Reconnecting(end.code, end.reason, delay))
             await asyncio.sleep(delay)
             attempt += 1
 
     async def _stay_connected(self) -> End:
-        """Connect, identify, go back to the group, and stay until it ends. Return the end; never raise."""
+        """Connect, identify, rejoin the group, and stay until the connection ends. Return the end; never raise."""
         running: asyncio.Task[End] | None = None
         try:
             credentials = {"ticket": self._ticket} if self._ticket else await self._target.credentials()
             connection = await open_connection(
-                self._url, self._hear, timeout=self._target.timeout, tls=self._target.tls
+                self._url, self._on_event, timeout=self._target.timeout, tls=self._target.tls
             )
             running = asyncio.create_task(connection.run())
-            welcome = await self._enter(connection, credentials)
+            welcome = await self._identify(connection, credentials)
             await self._rejoin(connection)
-            self._ready(connection, welcome)
+            self._on_ready(connection, welcome)
             renewing = asyncio.create_task(self._renew_token(connection, welcome.expires))
             try:
                 return await asyncio.shield(running)
@@ -165,39 +172,39 @@ class ReconnectingConnection:
                 await asyncio.wait([renewing])
         except CommandError as error:
             if running and running.done() and error.code == ErrorCode.UNAVAILABLE:
-                return running.result()  # the close code says more than the call that failed with it
+                return running.result()  # the close code is more precise than the call that failed because of it
             return End(error.code, error.message, error)
-        except Exception as mishap:  # a mistake of this client; the next attempt may do better
-            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": mishap})
-            return End(ErrorCode.INTERNAL, f"The client failed: {mishap!r}.")
+        except Exception as error:  # a bug of this client; the next attempt may succeed
+            asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": error})
+            return End(ErrorCode.INTERNAL, f"The client failed: {error!r}.")
         finally:
             self._connection = None
             if running:
                 running.cancel()
                 await asyncio.wait([running])
 
-    async def _enter(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
-        """Say who we are; with a token after all, if a ticket is not taken."""
+    async def _identify(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
+        """Identify; when a ticket is refused, with a token."""
         had_ticket, self._ticket = self._ticket is not None, None
         try:
-            return await self._identify(connection, credentials)
+            return await self._send_credentials(connection, credentials)
         except CommandError as error:
             if not had_ticket or error.code != ErrorCode.UNAUTHORIZED:
                 raise
-        return await self._identify(connection, await self._target.credentials())
+        return await self._send_credentials(connection, await self._target.credentials())
 
-    def _hear(self, event: Event | Lost | Restart, weight: int) -> None:
+    def _on_event(self, event: Event | ServerGap | Restart, size: int) -> None:
         if not isinstance(event, Restart):
-            self._weight = weight
-            self.positions.hear(event)
-            self._weight = 0
+            self._size = size
+            self.positions.on_event(event)
+            self._size = 0
             return
         self._restart = event
         if isinstance(event.ticket, str):
             self._ticket = event.ticket
 
-    async def _identify(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
-        call = Call(connect_command(credentials, self.positions.inbox), Welcome, self.positions.welcomed)
+    async def _send_credentials(self, connection: Connection, credentials: dict[str, str]) -> Welcome:
+        call = Call(connect_command(credentials, self.positions.inbox), Welcome, self.positions.on_welcome)
         welcome = await connection.ask(call, self._target.timeout)
         assert isinstance(welcome, Welcome)
         return welcome
@@ -210,10 +217,10 @@ class ReconnectingConnection:
         except CommandError as error:
             if is_temporary(error.code):
                 raise
-            self.positions.forget_group()  # no longer allowed: the connection is of use all the same
+            self.positions.forget_group()  # the group is not allowed any more; the connection is still useful
             self._emit(Problem(error.code, error.message))
 
-    def _ready(self, connection: Connection, welcome: Welcome) -> None:
+    def _on_ready(self, connection: Connection, welcome: Welcome) -> None:
         self._ready_at = time.monotonic()
         self._connection = connection
         self.welcome = welcome
@@ -233,10 +240,10 @@ class ReconnectingConnection:
             call.reject(error)
 
     async def _renew_token(self, connection: Connection, expires: float | None) -> None:
-        """Bring a new token before the old one ends, as long as there are new ones."""
+        """Send a new token each time before the old one expires."""
         while self._target.renewable and (delay := refresh_in(expires, time.time())) is not None:
             await asyncio.sleep(delay)
             try:
-                expires = (await self._identify(connection, await self._target.credentials())).expires
+                expires = (await self._send_credentials(connection, await self._target.credentials())).expires
             except CommandError as error:
-                self._emit(Problem(error.code, error.message))  # and again, sooner and sooner
+                self._emit(Problem(error.code, error.message))  # after a failure the delays get shorter and shorter

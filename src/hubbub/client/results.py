@@ -14,12 +14,12 @@ StartKey = dict[str, Any] | Literal["end"]
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """The answer to joining or leaving.
+    """The reply to joining or leaving.
 
     Attributes:
-        position: That of the group's last message so far; None after leaving.
-        replayed: How many messages up to there follow.
-        gap: Whether these are not all since the position that was asked for.
+        position: The position of the group's last message; None after leaving.
+        replayed: How many messages up to that position follow.
+        gap: Whether messages are missing between the requested position and the first of them.
     """
 
     message: str
@@ -30,7 +30,7 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The answer to a post. `recipients`: how many connections it was handed to, our own in the group included."""
+    """The reply to a post. `recipients`: how many connections it was delivered to, our own included if in the group."""
 
     message: str
     recipients: int
@@ -43,8 +43,9 @@ class Page(msgspec.Struct, Generic[Row], frozen=True, rename={"start_key": "star
     Attributes:
         list: The rows.
         start_key: Where the next page begins, or ``"end"``.
-        end_of_list: Whether there is no more.
-        start_key_history: The start keys of this query so far; any of them can be handed in as ``start_key`` again.
+        end_of_list: Whether this is the last page.
+        start_key_history: The start keys of this query so far; at most the last 1,000, and 1 MiB. Each of them can be
+            passed as ``start_key`` again.
     """
 
     list: builtins.list[Row]

@@ -1,4 +1,4 @@
-"""Calls to frames, and frames to replies and events. Pure functions; ``tests/vectors`` says what they must do."""
+"""Encodes calls as frames, and decodes frames to replies and events. Pure functions; tested by ``tests/vectors``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from hubbub.client.events import UNREADABLE, Event, Message, Notice, Other, Private, Problem
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.messages import Gap as Lost
+from hubbub.messages import Gap as ServerGap
 from hubbub.messages import NoticeCode, Position, Restart
 
 Command: TypeAlias = dict[str, Any]
@@ -18,35 +18,35 @@ Command: TypeAlias = dict[str, Any]
 
 
 class ToGroup(TypedDict):
-    """Exactly a group."""
+    """A recipient that is a group."""
 
     group: str
 
 
 class ToUser(TypedDict):
-    """Exactly a user."""
+    """A recipient that is a user."""
 
     user_id: str
 
 
 Recipient: TypeAlias = str | ToGroup | ToUser
-"""Whom a post is for: a name (the joined group if it is called that, else a user), or exactly which of the two."""
+"""Who receives a post: a name (the joined group if it has that name, otherwise a user), or one of the two by kind."""
 
 
 # --- calls to commands ------------------------------------------------------------------------------------------------
 
 
 def join_command(group: str | None, since: Position | None = None, history: int = 0) -> Command:
-    """Return the command that joins `group`, or leaves the present one. Raises `CommandError` unless it is text."""
+    """Return the command that joins `group`, or for None and ``""`` leaves. Raises `CommandError` for other types."""
     if group is not None and not isinstance(group, str):
-        raise invalid('"group" must be text or None.')
+        raise invalid('"group" must be a string, or None to leave the group.')
     if not group:
         return {"do": "leave"}
     return {"do": "join", "group": group, **_since(since), **({"history": history} if history else {})}
 
 
 def connect_command(credentials: dict[str, str], since: Position | None = None) -> Command:
-    """Return the command that says who we are, and which private message we heard last."""
+    """Return the command that identifies us and says which private message we received last."""
     return {"do": "connect", **credentials, **_since(since)}
 
 
@@ -57,7 +57,7 @@ def _since(since: Position | None) -> Command:
 def post_command(
     message: Any, recipient: Recipient, key: str | None = None, min_recipients: int | None = None
 ) -> Command:
-    """Return the command that posts `message`. Raises `CommandError` unless `recipient` says whom it is for."""
+    """Return the command that posts `message`. Raises `CommandError` unless `recipient` names a group or a user."""
     given = [recipient] if not isinstance(recipient, dict) else [recipient.get("group"), recipient.get("user_id")]
     if not any(isinstance(name, str) and name for name in given):
         raise invalid('"recipient" must be the name of a group or a user, {"group": …} or {"user_id": …}.')
@@ -67,7 +67,7 @@ def post_command(
 
 
 def listing_command(name: str, **fields: Any) -> Command:
-    """Return the command ``groups`` or ``users``; without fields that are None, or the start key ``"start"``."""
+    """Return the command ``groups`` or ``users``. Fields that are None, and the start key ``"start"``, are left out."""
     command = {"do": name, **{field: value for field, value in fields.items() if value is not None}}
     if command.get("startKey") == "start":
         del command["startKey"]
@@ -81,25 +81,25 @@ def encode(command: Command) -> bytes:
     """Encode a command as JSON.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER`` for what JSON cannot carry or would change without a word (NaN, sets, bytes,
-            keys that are no text, …), naming the place; ``TOO_LARGE`` for what is nested too deep.
+        CommandError: ``INVALID_PARAMETER`` for values that JSON cannot represent exactly (NaN, sets, bytes, keys that
+            are not strings, …); the text says where they are. ``TOO_LARGE`` for values that are nested too deep.
     """
     try:
-        if problem := _find_foreign(command):
+        if problem := _find_non_json(command):
             path, what = problem
             place = path[0] + "".join(f"[{step!r}]" for step in path[1:])
-            raise invalid(f'"{place}" is {what}, which JSON cannot carry.')
+            raise invalid(f'"{place}" is {what}, which JSON cannot represent.')
         return json.dumps(command, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except RecursionError:
-        raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep, or holds itself.') from None
+        raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep, or contains itself.') from None
     except UnicodeEncodeError:
-        raise invalid("The command holds half of a surrogate pair, which is no Unicode text.") from None
+        raise invalid("The command contains half of a surrogate pair, which is not valid Unicode text.") from None
     except ValueError as error:  # more digits than `sys.set_int_max_str_digits` allows
         raise invalid(f"The command is not JSON: {error}.") from None
 
 
-def _find_foreign(value: Any) -> tuple[tuple[Any, ...], str] | None:
-    """Return the path to something that is not JSON, and what it is; None if there is no such thing."""
+def _find_non_json(value: Any) -> tuple[tuple[Any, ...], str] | None:
+    """Return the path to a value that is not JSON, and a description of it; None if there is none."""
     if value is None or isinstance(value, str | int):
         return None
     if isinstance(value, float):
@@ -108,27 +108,27 @@ def _find_foreign(value: Any) -> tuple[tuple[Any, ...], str] | None:
         for key, item in value.items():
             if not isinstance(key, str):
                 return (), f"a dict with the key {key!r}"
-            if problem := _find_foreign(item):
+            if problem := _find_non_json(item):
                 return (key, *problem[0]), problem[1]
         return None
     if isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            if problem := _find_foreign(item):
+            if problem := _find_non_json(item):
                 return (index, *problem[0]), problem[1]
         return None
     return (), f"a {type(value).__name__}"
 
 
 def with_id(command_id: int, body: bytes) -> bytes:
-    """Put the id into an encoded command, first, where the server finds it even in a broken frame."""
+    """Insert the id into an encoded command. It comes first, where the server finds it even in a broken frame."""
     return b'{"id":%d,%b' % (command_id, body[1:])
 
 
 def check_size(command: Command, body: bytes, limit: int) -> None:
-    """Refuse what the server would refuse, before a frame so large that it closes the connection is sent.
+    """Check the size before sending: the server closes the connection for a frame that is far too large.
 
     Raises:
-        CommandError: ``TOO_LARGE``, the message or the rest of the command has more than `limit` bytes.
+        CommandError: ``TOO_LARGE``: the message, or the rest of the command, has more than `limit` bytes.
     """
     if len(body) <= limit:
         return
@@ -142,7 +142,7 @@ def check_size(command: Command, body: bytes, limit: int) -> None:
 
 
 class Reply(NamedTuple):
-    """The answer to command `id`: either `ok`, as JSON, or `error`."""
+    """The reply to command `id`: either `ok`, as JSON, or `error`."""
 
     id: int
     ok: msgspec.Raw | None
@@ -155,7 +155,7 @@ class _Error(msgspec.Struct):
 
 
 class _Frame(msgspec.Struct):
-    """The outside of any frame; the inside stays as it is until it is known what it is."""
+    """The fields that tell the kinds of frames apart; the rest is decoded once the kind is known."""
 
     id: Any = None
     ok: msgspec.Raw = msgspec.Raw()  # empty when absent
@@ -170,39 +170,39 @@ def _finite(number: str) -> float:
     return value
 
 
-# Numbers are read by Python: msgspec's own way to read the likes of 1e290 takes 10 µs each, so that one message of
-# 64 KiB would stop the program that receives it for 100 ms.
+# Python parses the numbers: msgspec takes 10 µs for a number such as 1e290, so one message of 64 KiB would block the
+# receiving program for 100 ms.
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_error = msgspec.json.Decoder(_Error).decode
 _decode_event = msgspec.json.Decoder(Message | Private | Notice, float_hook=_finite).decode
 _decode_restart = msgspec.json.Decoder(Restart).decode
-_decode_lost = msgspec.json.Decoder(Lost).decode
+_decode_gap = msgspec.json.Decoder(ServerGap).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any], float_hook=_finite).decode
 _KNOWN = {"message", "private", "notice"}
-_OWN = {"success", "reconnect", "close", "error"}
-"""What the client says itself, and no server can say for it."""
+_CLIENT_EVENTS = {"success", "reconnect", "close", "error"}
+"""Events that only the client itself makes; they are rejected when a server sends them."""
 _NOTICE_CODES = frozenset(get_args(NoticeCode))
 
-MAX_WEIGHT = 128 * 1024 * 1024
-"""Bytes that a frame may take once it is decoded, by `weigh`; one of more is not decoded."""
+MAX_DECODED_SIZE = 128 * 1024 * 1024
+"""Most bytes that a frame may take once it is decoded, by `decoded_size`; a larger one is not decoded."""
 
 
-def weigh(text: str) -> int:
-    """Return about how many bytes a frame takes once it is decoded: more than it has, for each value is an object."""
+def decoded_size(text: str) -> int:
+    """Estimate how many bytes a frame takes once decoded: more than its length, because each value is an object."""
     return len(text) + 64 * (text.count(",") + text.count("[") + text.count("{"))
 
 
-def read_frame(text: str | bytes) -> Reply | Event | Lost | Restart | None:
+def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Restart | None:
     """Read one frame from the server.
 
     Returns:
-        A reply; or an event; or a `Problem` with the code ``UNREADABLE`` for what is not JSON, or for an event of a
-        known type with a field missing or wrong; or None for JSON that is no frame of this protocol, which is ignored
-        so that later servers may say more. Nothing is raised.
+        A reply; or an event; or a `Problem` with the code ``UNREADABLE`` for a frame that is not JSON, or an event of a
+        known type with a field missing or wrong; or None for JSON that is not a frame of this protocol, which is
+        ignored because later servers may send more. Nothing is raised.
     """
     try:
         frame = _decode_frame(text)
-    except msgspec.ValidationError:  # JSON, but no object
+    except msgspec.ValidationError:  # JSON, but not an object
         return None
     except (ValueError, RecursionError) as error:
         return _unreadable(error)
@@ -215,17 +215,17 @@ def read_frame(text: str | bytes) -> Reply | Event | Lost | Restart | None:
         return None
     try:
         return _read_event(frame.type, text)
-    except (ValueError, RecursionError) as error:  # a field is missing or wrong; or JSON that Python has no value for
+    except (ValueError, RecursionError) as error:  # a field is missing or wrong, or a number is out of range
         return _unreadable(error)
 
 
-def _read_event(kind: str, text: str | bytes) -> Event | Lost | Restart:
+def _read_event(kind: str, text: str | bytes) -> Event | ServerGap | Restart:
     if kind == "gap":
-        return _decode_lost(text)
+        return _decode_gap(text)
     if kind == "restart":
         return _decode_restart(text)
-    if kind in _OWN:
-        raise ValueError(f'"{kind}" is not for a server to say')
+    if kind in _CLIENT_EVENTS:
+        raise ValueError(f'"{kind}" is not an event that servers send')
     if kind not in _KNOWN:
         return Other(kind, _decode_any(text))
     try:
@@ -234,7 +234,7 @@ def _read_event(kind: str, text: str | bytes) -> Event | Lost | Restart:
         if kind == "notice":
             data = _decode_any(text)
             code = data.get("code")
-            if isinstance(code, str) and code not in _NOTICE_CODES:  # a later server has more to say
+            if isinstance(code, str) and code not in _NOTICE_CODES:  # a code of a later server
                 _ = msgspec.convert({**data, "code": "USER_LEFT"}, Notice)
                 return Other(kind, data)
         raise
@@ -244,26 +244,26 @@ def _read_event(kind: str, text: str | bytes) -> Event | Lost | Restart:
 def _read_error(command_id: int | None, text: bytes) -> Reply | Problem:
     try:
         error = _decode_error(text)
-    except (ValueError, RecursionError) as mishap:
+    except (ValueError, RecursionError) as cause:
         if command_id is None:
-            return _unreadable(mishap)
-        return Reply(command_id, None, not_understood(mishap))
+            return _unreadable(cause)
+        return Reply(command_id, None, invalid_reply(cause))
     if command_id is None:  # the server could not tell which command was wrong
         return Problem(error.code, error.message)
     return Reply(command_id, None, CommandError(_error_code(error.code), error.message))
 
 
-def not_understood(error: Exception) -> CommandError:
-    """Return what a call fails with whose answer is not what the protocol says."""
-    return CommandError(ErrorCode.INTERNAL, f"The server's answer is not understood: {error}.")
+def invalid_reply(error: Exception) -> CommandError:
+    """Return the error of a call whose reply does not follow the protocol."""
+    return CommandError(ErrorCode.INTERNAL, f"The server sent an invalid reply: {error}.")
 
 
 def _error_code(code: str) -> ErrorCode:
     try:
         return ErrorCode(code)
-    except ValueError:  # of a later server; it stays the text that it is
+    except ValueError:  # a code of a later server is passed on as it is
         return cast(ErrorCode, code)
 
 
 def _unreadable(error: Exception) -> Problem:
-    return Problem(UNREADABLE, f"A frame from the server cannot be read: {error}.")
+    return Problem(UNREADABLE, f"A frame from the server cannot be read: {error}. It was dropped.")

@@ -2,11 +2,11 @@
 //
 // It is written as a module; everything below the line "// --- exports" is the export statement. The server makes
 // /hubbub.global.js, for a plain <script>, from the same file: it wraps what is above that line in a function and sets
-// the globals Hubbub and HubbubError. The types are in hubbub.d.ts, what the tests share with other clients in
+// the globals Hubbub and HubbubError. The types are in hubbub.d.ts; the test vectors that all clients share are in
 // tests/vectors.
 //
-// Contents: errors; commands (API -> wire); replies and events (wire -> API); reconnecting; positions; forms; paging;
-// Connection (one WebSocket); Hubbub (what pages use).
+// Contents: errors; commands (API -> wire); replies and events (wire -> API); reconnect policy; positions; forms; paging;
+// Connection (one WebSocket); ReconnectingConnection; Hubbub (what pages use). The Python client has the same classes.
 
 // --- errors ----------------------------------------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ class HubbubError extends Error {
 const invalid = (message, cause) => new HubbubError('INVALID_PARAMETER', message, cause && { cause });
 const unavailable = (message) => new HubbubError('UNAVAILABLE', message);
 const notConnected = () =>
-  new HubbubError('INVALID_REQUEST', 'No realtime connection. Execute connectRealtime() before this method.');
+  new HubbubError('INVALID_REQUEST', 'No realtime connection. Call connectRealtime() before this method.');
 
 // --- commands: what the API's arguments look like on the wire --------------------------------------------------------
 
@@ -37,14 +37,17 @@ const USER_FIELDS = ['group', 'user_id'];
 const POST_FIELDS = ['key', 'min_recipients'];
 const FETCH_FIELDS = ['limit', 'startKey', 'ascending', 'fetchMore'];
 
-/** One function per command: arguments in, the command without its `id` out. Checked is what the wire cannot say. */
+/**
+ * One function per command: arguments in, the command without its `id` out. They check only what the server could not
+ * check, because the command would not show it.
+ */
 const commands = {
   connect: (credentials, since) => ({ do: 'connect', ...credentials, ...(since && { since }) }),
 
   join(params) {
     const { group, since, history } = isObject(params) ? params : { group: params };
     if (group === null || group === undefined || group === '') return { do: 'leave' };
-    if (typeof group !== 'string') throw invalid('"group" must be a string or null.');
+    if (typeof group !== 'string') throw invalid('"group" must be a string, or null to leave the group.');
     return { do: 'join', group, ...(since && { since }), ...(history && { history }) };
   },
 
@@ -61,19 +64,19 @@ const commands = {
   users: (params, fetchOptions) => listing('users', USER_FIELDS, params, fetchOptions),
 };
 
-/** The command of a query. `fetchMore` is the client's own business, and `startKey: 'start'` is the same as none. */
+/** The command of a query. `fetchMore` is not sent, and `startKey: 'start'` is the same as none. */
 function listing(name, fields, params, fetchOptions) {
   const { fetchMore, startKey, ...options } = pick('fetchOptions', FETCH_FIELDS, fetchOptions);
   const from = startKey === undefined || startKey === 'start' ? {} : { startKey };
   return { do: name, ...pick('params', fields, params), ...options, ...from };
 }
 
-/** A copy of `given` without the empty fields. A field that is not `known` is a slip, and must not go unnoticed. */
+/** A copy of `given` without the empty fields. A field that is not `known` is an error, so a typo never lists everything. */
 function pick(what, known, given) {
   if (given === undefined || given === null) return {};
   if (!isObject(given)) throw invalid(`"${what}" must be an object.`);
-  const stranger = Object.keys(given).find((field) => !known.includes(field));
-  if (stranger !== undefined) throw invalid(`"${stranger}" is unknown; "${what}" takes ${known.join(', ')}.`);
+  const unknown = Object.keys(given).find((field) => !known.includes(field));
+  if (unknown !== undefined) throw invalid(`"${unknown}" is unknown; "${what}" takes ${known.join(', ')}.`);
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
 }
 
@@ -81,10 +84,10 @@ function isObject(value) {
   return typeof value === 'object' && value !== null;
 }
 
-/** Command to JSON. What JSON would silently turn into something else (NaN, functions, files) is refused by name. */
+/** Command to JSON. Values that JSON would silently change (NaN, functions, files) are rejected; the error names them. */
 function encode(command) {
   try {
-    return JSON.stringify(command, refuseForeign);
+    return JSON.stringify(command, rejectNonJson);
   } catch (error) {
     if (error instanceof HubbubError) throw error;
     if (error instanceof RangeError) throw new HubbubError('TOO_LARGE', '"message" is nested too deep.');
@@ -92,28 +95,28 @@ function encode(command) {
   }
 }
 
-const FOREIGN = /^(Map|Set|WeakMap|WeakSet|Promise|Blob|File|FileList|FormData|ArrayBuffer)$/;
+const NOT_JSON = /^(Map|Set|WeakMap|WeakSet|Promise|Blob|File|FileList|FormData|ArrayBuffer)$/;
 
-function refuseForeign(key, value) {
+function rejectNonJson(key, value) {
   const tag = isObject(value) ? Object.prototype.toString.call(value).slice(8, -1) : '';
   const problem =
     ['function', 'symbol', 'bigint'].includes(typeof value) ? `a ${typeof value}`
     : typeof value === 'number' && !Number.isFinite(value) ? String(value)
-    : FOREIGN.test(tag) ? `a ${tag}`
+    : NOT_JSON.test(tag) ? `a ${tag}`
     : null;
-  if (problem) throw invalid(`"${key}" is ${problem}, which JSON cannot carry.`);
+  if (problem) throw invalid(`"${key}" is ${problem}, which JSON cannot represent.`);
   return value;
 }
 
 /** Put the id into an encoded command: `{"id":7,"do":…}`. */
 const withId = (id, body) => `{"id":${id},${body.slice(1)}`;
 
-/** Refuse a message the server would refuse, before a frame so large that it would close the connection is sent. */
+/** Throw `TOO_LARGE` before sending a frame that is over the server's limit: it would close the connection. */
 function checkSize(command, body, limit) {
   if (body.length * 3 <= limit) return; // a UTF-16 unit is at most 3 bytes of UTF-8
   const rest = byteLength(encode({ ...command, message: 0 })) - 1;
   const message = byteLength(body) - rest;
-  const tooLarge = (what, size) => new HubbubError('TOO_LARGE', `${what} has ${size} bytes; ${limit} are allowed.`);
+  const tooLarge = (what, size) => new HubbubError('TOO_LARGE', `${what} has ${size} bytes; at most ${limit} are allowed.`);
   if (message > limit) throw tooLarge('"message"', message);
   if (rest > limit) throw tooLarge('The command', rest);
 }
@@ -135,15 +138,15 @@ const isPage = (row) => record({
   list: listOf(row), startKey: (key) => key === 'end' || isRecord(key), endOfList: isFlag,
 });
 
-/** The fields of an object that we rely on; others may be there, for later servers may say more. */
+/** A check of the fields that we rely on. Other fields may be there: later servers may send more. */
 function record(fields) {
-  return (value) => isRecord(value) && misfit(fields, value) === undefined;
+  return (value) => isRecord(value) && invalidField(fields, value) === undefined;
 }
 
 /** The name of the first field that is missing or of the wrong type. */
-const misfit = (fields, value) => Object.keys(fields).find((name) => !fields[name](value[name]));
+const invalidField = (fields, value) => Object.keys(fields).find((name) => !fields[name](value[name]));
 
-/** What an event must have, by `type`. */
+/** The fields of an event, by `type`. */
 const EVENTS = {
   message: {
     message: isAnything, sender: isText, sender_cid: nullable(isText), sender_rid: isText,
@@ -161,13 +164,13 @@ const EVENTS = {
   restart: { after: Number.isFinite, ticket: optional(isText), message: optional(isText) },
 };
 
-/** What the client says itself, and no server can say for it. */
+/** Events that only the client itself makes; they are rejected when a server sends them. */
 const OWN_EVENTS = ['success', 'reconnect', 'close', 'error'];
 
 const SUCCESS = { message: isText, type: optional((type) => type === 'success') };
 
-/** What the answer to a command must have, by the command's `do`. */
-const ANSWERS = {
+/** A check of the reply to a command, by the command's `do`. */
+const REPLIES = {
   connect: record({
     user_id: isText, connection_id: isText, node: isText, ping: Number.isFinite, max_message: Number.isSafeInteger,
     expires: optional(nullable(Number.isFinite)), inbox: optional(isPosition),
@@ -184,18 +187,18 @@ const ANSWERS = {
   users: isPage(record({ user_id: isText, connection_id: isText })),
 };
 
-const UNREADABLE = 'UNREADABLE'; // the code of an error event that stands in place of a frame from the server
+const UNREADABLE = 'UNREADABLE'; // the code of an error event that replaces a frame from the server
 const unreadable = (why) =>
-  ({ event: { type: 'error', code: UNREADABLE, message: `A frame from the server cannot be read: ${why}.` } });
-const notUnderstood = (why) => new HubbubError('INTERNAL', `The server's answer is not understood: ${why}.`);
+  ({ event: { type: 'error', code: UNREADABLE, message: `A frame from the server cannot be read: ${why}. It was dropped.` } });
+const invalidReply = (why) => new HubbubError('INTERNAL', `The server sent an invalid reply: ${why}.`);
 
 /**
- * Read one frame. Whatever it is, nothing is thrown.
+ * Read one frame. Nothing is thrown, whatever the server sends.
  *
  * @param {string} text
- * @returns {{id: number, result: object} | {id: number, error: HubbubError} | {event: object} | null} null for what is
- *   no frame of this protocol; it is ignored, so that later servers may say more. An event with the code `UNREADABLE`
- *   for what is not JSON, or an event of a known type with a field missing or wrong.
+ * @returns {{id: number, result: object} | {id: number, error: HubbubError} | {event: object} | null} null for JSON that
+ *   is not a frame of this protocol; it is ignored, because later servers may send more. An event with the code
+ *   `UNREADABLE` for a frame that is not JSON, or an event of a known type with a field missing or wrong.
  */
 function readFrame(text) {
   if (typeof text !== 'string') return unreadable('it is binary');
@@ -210,43 +213,44 @@ function readFrame(text) {
   if (error !== undefined && error !== null) return readError(id, error);
   if (Number.isSafeInteger(id) && 'ok' in frame) return { id, result: frame.ok };
   if (typeof type !== 'string') return null;
-  if (OWN_EVENTS.includes(type)) return unreadable(`"${type}" is not for a server to say`);
-  const wrong = Object.hasOwn(EVENTS, type) ? misfit(EVENTS[type], frame) : undefined;
+  if (OWN_EVENTS.includes(type)) return unreadable(`"${type}" is not an event that servers send`);
+  const wrong = Object.hasOwn(EVENTS, type) ? invalidField(EVENTS[type], frame) : undefined;
   return wrong === undefined ? { event: frame } : unreadable(`in "${type}", "${wrong}" is missing or wrong`);
 }
 
 function readError(id, error) {
   const { code, message } = error;
   const fits = isText(code) && isText(message);
-  if (Number.isSafeInteger(id)) return { id, error: fits ? new HubbubError(code, message) : notUnderstood('"error"') };
+  if (Number.isSafeInteger(id)) return { id, error: fits ? new HubbubError(code, message) : invalidReply('"error"') };
   // Without an id the server could not tell which command was wrong.
   return fits ? { event: { type: 'error', code, message } } : unreadable('"error" is wrong');
 }
 
-// --- reconnecting ----------------------------------------------------------------------------------------------------
+// --- reconnect policy: when to reconnect, and after how long ---------------------------------------------------------
 
 const BACKOFF_BASE = 0.5;
 const BACKOFF_CAP = 30;
-const STEADY_MS = 5_000; // a connection that lived this long makes the next retry a quick one again
+const STABLE_AFTER_MS = 5_000; // after a connection that lasted this long, backoff starts again
 const TOKEN_EXPIRED = 4002;
 
-/** Close codes after which connecting again cannot help: the server's table, tests/vectors/close_codes.json. */
+/** Close codes after which reconnecting cannot help: the server's table, tests/vectors/close_codes.json. */
 const FINAL_CLOSE_CODES = [1000, 1002, 1003, 1007, 1009, 4003, 4004];
 const TEMPORARY_ERRORS = ['UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL'];
 
-/** Seconds before retry number `attempt`, counted from 0. Full jitter: a restarted server is not stormed in step. */
+/** Seconds before retry number `attempt`, counted from 0. Full jitter, so that clients do not all reconnect at once. */
 function backoff(attempt, random) {
   return random * Math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ** attempt);
 }
 
 /**
- * Seconds to wait before connecting again after an end with `code`. The first time after a steady connection: what the
- * server said with its `restart`, if it did, since it spreads the clients that it sends away; or nothing when all it
- * takes is a new token. Otherwise `backoff`, and no less than what the server said: a server that sends clients away
- * again and again is not connected to any faster than one that does not answer.
+ * Seconds to wait before reconnecting after an end with `code`.
+ *
+ * The first time after a stable connection: what the server said in its restart notice, if it sent one, because it
+ * spreads its clients over time; or 0 when only a new token is needed. Otherwise `backoff`, and no less than what the
+ * server said, so a server that keeps restarting is reconnected to no faster than one that does not answer.
  */
-function retryDelay(code, attempt, random, told = null) {
-  const least = Number.isFinite(told) ? Math.min(Math.max(told, 0), BACKOFF_CAP) : null;
+function retryDelay(code, attempt, random, restartAfter = null) {
+  const least = Number.isFinite(restartAfter) ? Math.min(Math.max(restartAfter, 0), BACKOFF_CAP) : null;
   if (attempt === 0 && least !== null) return least;
   if (attempt === 0 && code === TOKEN_EXPIRED) return 0;
   return Math.max(backoff(attempt, random), least ?? 0);
@@ -255,25 +259,26 @@ function retryDelay(code, attempt, random, told = null) {
 const PING_FLOOR = 1;
 const PING_CAP = 300;
 
-/** Seconds between looks at whether the server is silent: its `ping`, within limits that keep probes rare but coming. */
-function watchInterval(ping) {
+/** Seconds between checks whether the server is silent: its `ping`, but neither too often nor too seldom. */
+function probeInterval(ping) {
   return Math.min(Math.max(ping, PING_FLOOR), PING_CAP);
 }
 
 /**
- * Whether to connect again after a connection ended, or was refused, with `code`.
+ * Whether to reconnect after a connection ended, or was refused, with `code`.
  *
  * @param {number | string} code  a close code, or the error code of the refusal
  * @param {boolean} renewable  whether the next attempt brings a new token
  */
-function comesBack(code, renewable) {
+function shouldReconnect(code, renewable) {
   if (typeof code === 'number') return !FINAL_CLOSE_CODES.includes(code);
   return TEMPORARY_ERRORS.includes(code) || (code === 'UNAUTHORIZED' && renewable);
 }
 
 /**
- * Seconds until a new token should be asked for: a minute before the end, or after four fifths of a short life. None
- * when it ends at once or, by this machine's clock, has ended: then the server's close (4002) decides.
+ * Seconds until a new token should be fetched: a minute before the old one expires, or after four fifths of a lifetime
+ * under five minutes. null when it expires within a second or, by this machine's clock, has expired: then the server's
+ * close (4002) decides.
  *
  * @param {number | null | undefined} expires  Unix time, seconds
  * @param {number} now  Unix time, seconds
@@ -285,51 +290,51 @@ function refreshIn(expires, now) {
   return Math.min(Math.max(left * 0.8, left - 60), 2_000_000); // setTimeout cannot wait longer than 24 days
 }
 
-/** The address of the WebSocket that belongs to a server's address; the page's own server when there is none. */
+/** The WebSocket address of a server; of the page's own server when `url` is missing. */
 function socketUrl(url) {
   const page = globalThis.location?.href;
   let address;
   try {
     address = new URL(url ?? '/', page);
   } catch (error) {
-    throw invalid(url ? `"${url}" is not a URL.` : 'Outside of a web page, new Hubbub(url) needs a URL.', error);
+    throw invalid(url ? `"${url}" is not a URL.` : 'new Hubbub(url) needs a URL when it is used outside of a web page.', error);
   }
   const protocol = { 'http:': 'ws:', 'https:': 'wss:', 'ws:': 'ws:', 'wss:': 'wss:' }[address.protocol];
-  if (!protocol) throw invalid(`"${address.href}" does not start with http, https, ws or wss.`);
+  if (!protocol) throw invalid(`"${address.href}" must start with http, https, ws or wss.`);
   address.protocol = protocol;
   address.hash = '';
   if (!address.pathname.endsWith('/v1/connect')) address.pathname = address.pathname.replace(/\/?$/, '/v1/connect');
   return address.href;
 }
 
-// --- positions: how far we have listened -----------------------------------------------------------------------------
+// --- positions: which messages the page has received -----------------------------------------------------------------
 
 /**
- * Stands between the connection and the page: drops what the page has had, and says where something is missing. It must
- * see answers and events in the order in which they came.
+ * Filters events between the connection and the page: drops duplicates and reports gaps. It must be given replies and
+ * events in the order in which they arrived.
  */
-class Places {
+class Positions {
   group = null; // the joined group,
-  position = null; // that of its last message that we have heard,
-  inbox = null; // and that of the last private message
+  position = null; // the position of the last message received in it,
+  inbox = null; // and the position of the last private message
   #emit;
 
   constructor(emit) {
     this.#emit = emit;
   }
 
-  /** Take in the answer to `connect`; one that only renewed the token says nothing of the inbox. */
-  welcomed({ inbox, replayed, gap }) {
+  /** Process the reply to `connect`. A reply that only renewed the token has no `inbox`. */
+  onWelcome({ inbox, replayed, gap }) {
     if (!inbox) return;
-    const begin = before(inbox, replayed);
-    if (gap) this.#emit(gapEvent(null, this.inbox, begin));
-    this.inbox = begin;
+    const start = rewind(inbox, replayed);
+    if (gap) this.#emit(gapEvent(null, this.inbox, start));
+    this.inbox = start;
   }
 
-  /** Take in the answer to joining `group` with `since`, or to leaving. */
-  joined({ group = null, since = null }, { position, replayed, gap }) {
+  /** Process the reply to a command that joined `group` with `since`, or left. */
+  onJoin({ group = null, since = null }, { position, replayed, gap }) {
     this.group = group;
-    this.position = position ? before(position, replayed) : null;
+    this.position = position ? rewind(position, replayed) : null;
     if (gap) this.#emit(gapEvent(group, since, this.position));
   }
 
@@ -337,10 +342,10 @@ class Places {
     this.group = this.position = null;
   }
 
-  /** Hand on an event, unless the page has had it; say before it if something is missing. */
-  hear(event) {
+  /** Emit an event unless it is a duplicate, and before it a `gap` if messages are missing. */
+  onEvent(event) {
     const { type, seq } = event;
-    if (type === 'gap') return this.#lost(event);
+    if (type === 'gap') return this.#onServerGap(event);
     const where = type === 'message' && event.sender_rid === this.group ? 'position' : type === 'private' ? 'inbox' : null;
     const last = where && this[where];
     if (last && seq) {
@@ -351,8 +356,8 @@ class Places {
     this.#emit(event);
   }
 
-  /** The server has lost messages that we were to hear. */
-  #lost({ sender_rid: group, position }) {
+  /** The server has lost messages that were meant for us. */
+  #onServerGap({ sender_rid: group, position }) {
     const where = group === null ? 'inbox' : 'position';
     if (group !== null && group !== this.group) return;
     this.#emit(gapEvent(group, this[where], position));
@@ -360,23 +365,23 @@ class Places {
   }
 }
 
-/** The position behind which `number` messages lead to `position`. */
-const before = ({ epoch, seq }, number = 0) => ({ epoch, seq: seq - number });
+/** The position `count` messages before `position`. */
+const rewind = ({ epoch, seq }, count = 0) => ({ epoch, seq: seq - count });
 
 function gapEvent(group, since, position) {
   const missed = since?.epoch === position.epoch ? position.seq - since.seq : null;
   return { type: 'gap', message: 'Messages are missing here.', group: group ?? null, since, position, missed };
 }
 
-// --- forms: what an HTML form says as JSON ---------------------------------------------------------------------------
+// --- forms: an HTML form as JSON -------------------------------------------------------------------------------------
 
 const isA = (value, name) => typeof globalThis[name] === 'function' && value instanceof globalThis[name];
 const CONTROLS = ['HTMLInputElement', 'HTMLSelectElement', 'HTMLTextAreaElement'];
 const isControl = (value) => CONTROLS.some((name) => isA(value, name));
 
 /**
- * Turn a form, its submit event, one of its controls or a FormData into an object; give back everything else as it is.
- * Of an event, the browser's own handling (loading a new page) is prevented.
+ * Turn a form, its submit event, one of its controls or a FormData into an object, and return everything else as it is.
+ * For an event, the browser's own handling (loading a new page) is prevented.
  */
 function fromForm(value) {
   if (isA(value, 'Event')) {
@@ -392,8 +397,8 @@ function fromForm(value) {
 function readForm(form, submitter) {
   // form.elements itself would give the control that is named "elements", if there is one.
   const elements = [...Reflect.get(HTMLFormElement.prototype, 'elements', form)];
-  const taking = elements.filter((each) => !each.matches(':disabled') && (isControl(each) || each === submitter));
-  return collect(taking.flatMap((each) => fieldsOf(each, submitter)));
+  const included = elements.filter((each) => !each.matches(':disabled') && (isControl(each) || each === submitter));
+  return collect(included.flatMap((each) => fieldsOf(each, submitter)));
 }
 
 /** The [name, value] pairs that a control adds: none, one, or one for each selected option. */
@@ -422,9 +427,9 @@ function fieldsOf(control, submitter) {
   }
 }
 
-const noFiles = (name) => invalid(`"${name}" is a file, which cannot be sent as a realtime message.`);
+const noFiles = (name) => invalid(`"${name}" is a file; files cannot be sent as a realtime message.`);
 
-/** What FormData holds for a file input without a file; a real file is refused. */
+/** Whether an entry of a FormData is a file input without a file. Throws when it has a file. */
 function isEmptyFile(name, entry) {
   if (typeof entry === 'string') return false;
   if (entry.size || entry.name) throw noFiles(name);
@@ -442,41 +447,80 @@ const MAX_INDEX = 1000;
 
 function insert(data, name, value) {
   const path = name.split('[').map((part, depth) => (depth ? part.replace(/\]$/, '') : part));
-  let place = data;
+  let target = data;
   path.forEach((part, depth) => {
-    const key = keyFor(place, part.replace(/^(["'])(.*)\1$/, '$2'), name);
+    const key = keyFor(target, part.replace(/^(["'])(.*)\1$/, '$2'), name);
     if (depth < path.length - 1) {
-      if (!Object.hasOwn(place, key)) place[key] = /^\d*$/.test(path[depth + 1]) ? [] : Object.create(null);
-      place = place[key];
-      if (!isObject(place)) throw invalid(`"${name}" goes inside a field that has a value of its own.`);
-    } else if (!Object.hasOwn(place, key)) {
-      place[key] = value;
+      if (!Object.hasOwn(target, key)) target[key] = /^\d*$/.test(path[depth + 1]) ? [] : Object.create(null);
+      target = target[key];
+      if (!isObject(target)) throw invalid(`"${name}" is inside a field that already has a value.`);
+    } else if (!Object.hasOwn(target, key)) {
+      target[key] = value;
     } else {
-      place[key] = [].concat(place[key], value);
+      target[key] = [].concat(target[key], value);
     }
   });
 }
 
-function keyFor(place, part, name) {
-  if (part === '__proto__') throw invalid(`"${name}" is not allowed as the name of a field.`);
-  if (!Array.isArray(place)) return part;
-  const index = part === '' ? place.length : Number(part);
-  if (!Number.isInteger(index)) throw invalid(`"${name}" names a field of what is an array.`);
-  if (index < 0 || index >= MAX_INDEX) throw invalid(`"${name}" has an index outside 0 to ${MAX_INDEX - 1}.`);
+function keyFor(target, part, name) {
+  if (part === '__proto__') throw invalid(`"${name}" contains "__proto__", which is not allowed in a field name.`);
+  if (!Array.isArray(target)) return part;
+  const index = part === '' ? target.length : Number(part);
+  if (!Number.isInteger(index)) throw invalid(`"${name}" names a field of an array; arrays take indexes.`);
+  if (index < 0 || index >= MAX_INDEX) throw invalid(`"${name}" has an index outside of 0 to ${MAX_INDEX - 1}.`);
   return index;
 }
 
-// --- paging: where a listing stopped ---------------------------------------------------------------------------------
+// --- paging: what `fetchMore` remembers ------------------------------------------------------------------------------
 
 const MAX_QUERIES = 100;
+const MAX_START_KEYS = 1000; // of one query
+const MAX_START_KEY_LENGTH = 1024 * 1024; // characters of all of them together
 
-/** Remembers, per query, the start keys that came so far (`startKeyHistory`), so that `fetchMore` can go on. */
-class Pages {
-  #queries = new Map(); // in order of use: the first is the one to forget
+/** One query: the start keys of its pages so far, the newest last. Pages are fetched one at a time. */
+class Query {
+  startKeys = []; // as JSON text; the oldest are dropped beyond the two limits
+  #length = 0;
+  #pending = null; // the page that is being fetched
 
-  /** The record of a query, a new one unless it `goesOn`. */
-  open(key, goesOn) {
-    const query = (goesOn && this.#queries.get(key)) || { history: [], busy: null };
+  /** Fetch the next page with `ask`, after those that were asked for before it. */
+  nextPage(command, ask) {
+    const fetch = () => this.#fetch(command, ask);
+    const page = this.#pending ? this.#pending.then(fetch, fetch) : fetch();
+    this.#pending = page;
+    const done = () => this.#pending === page && (this.#pending = null);
+    page.then(done, done);
+    return page;
+  }
+
+  /** After the last page the answer is an empty page, without asking the server. */
+  async #fetch(command, ask) {
+    const last = this.startKeys.at(-1);
+    if (last === 'end') return { list: [], startKey: 'end', endOfList: true, startKeyHistory: [...this.startKeys] };
+    const page = await ask(last === undefined ? command : { ...command, startKey: JSON.parse(last) });
+    this.#remember(page.startKey === 'end' ? 'end' : JSON.stringify(page.startKey));
+    return { ...page, startKeyHistory: [...this.startKeys] };
+  }
+
+  #remember(startKey) {
+    if (startKey.length > MAX_START_KEY_LENGTH) {
+      throw invalidReply(`"startKey" has ${startKey.length} characters; at most ${MAX_START_KEY_LENGTH} are allowed`);
+    }
+    this.startKeys.push(startKey);
+    this.#length += startKey.length;
+    while (this.startKeys.length > MAX_START_KEYS || this.#length > MAX_START_KEY_LENGTH) {
+      this.#length -= this.startKeys.shift().length;
+    }
+  }
+}
+
+/** The queries used last. */
+class QueryCache {
+  #queries = new Map(); // in order of use: the first is the next to be dropped
+
+  /** The query called `key`, a new one unless it is to be `continued`. */
+  open(key, continued) {
+    const query = (continued && this.#queries.get(key)) || new Query();
     this.#queries.delete(key);
     this.#queries.set(key, query);
     if (this.#queries.size > MAX_QUERIES) this.#queries.delete(this.#queries.keys().next().value);
@@ -488,120 +532,18 @@ class Pages {
   }
 }
 
-/** The next page of `query`, which `ask` gets from the server. After the last page there is nothing to ask. */
-async function nextPage(query, command, ask) {
-  const last = query.history.at(-1);
-  if (last === 'end') return { list: [], startKey: 'end', endOfList: true, startKeyHistory: [...query.history] };
-  const page = await ask(last === undefined ? command : { ...command, startKey: JSON.parse(last) });
-  query.history.push(page.startKey === 'end' ? 'end' : JSON.stringify(page.startKey));
-  return { ...page, startKeyHistory: [...query.history] };
-}
+// --- promises, errors and names --------------------------------------------------------------------------------------
 
-// --- one connection --------------------------------------------------------------------------------------------------
-
-/** One WebSocket: numbers commands, matches replies, hands on events. It knows nothing of tokens or reconnecting. */
-class Connection {
-  opened = deferred();
-  ended = deferred(); // resolves with {code, reason}; never rejects
-  end = null; // the same, once it has ended
-  heard = true; // set by every frame, cleared by who watches
-  #socket;
-  #lastId = 0;
-  #calls = new Map();
-  #unreadable = 0;
-
-  constructor(WebSocket, url, onEvent) {
-    this.#socket = new WebSocket(url, SUBPROTOCOL, { maxPayload: MAX_FRAME }); // the package "ws" takes the third
-    this.#socket.onopen = () => this.opened.resolve();
-    this.#socket.onmessage = ({ data }) => this.#receive(data, onEvent);
-    this.#socket.onclose = ({ code, reason }) => this.#over(code, String(reason));
-    this.#socket.onerror = () => {}; // a close follows, and says more
-  }
-
-  /**
-   * Send an encoded command; `call` is settled by the reply, which must be one that `fits`. Its `heard`, if any, is told
-   * of it before anything that came behind it. When the connection ends first, `call` is rejected, unless it is marked `again`: then its owner
-   * sends it anew.
-   */
-  request(body, call) {
-    if (this.end) return Promise.reject(unavailable(lostText(this.end)));
-    if (this.#socket.bufferedAmount > MAX_UNSENT) {
-      call.reject(unavailable('The server does not read: what was said before still waits to be sent.'));
-      return call.promise;
-    }
-    const id = (this.#lastId += 1);
-    this.#calls.set(id, call);
-    call.forget = () => this.#calls.delete(id);
-    this.#socket.send(withId(id, body));
-    return call.promise;
-  }
-
-  /** Say goodbye, and wait for the other side to do the same. */
-  async close() {
-    this.#socket.close(1000);
-    await within(CLOSE_TIMEOUT_MS, this.ended.promise, 'closing').catch(() => this.drop('closed'));
-  }
-
-  /** Give the connection up without waiting for the other side, which may be long gone. */
-  drop(reason) {
-    this.#socket.onmessage = this.#socket.onclose = null;
-    this.#socket.close();
-    this.#over(1006, reason);
-  }
-
-  /** Take in a frame. A server that keeps sending what cannot be read is given up; nothing is thrown. */
-  #receive(data, onEvent) {
-    this.heard = true;
-    if (data.length > MAX_FRAME) return this.drop(`a frame of more than ${MAX_FRAME} characters`);
-    const frame = readFrame(data);
-    if (!frame) return;
-    if (frame.event?.code === UNREADABLE && (this.#unreadable += 1) > MAX_UNREADABLE) {
-      this.drop(`more than ${MAX_UNREADABLE} frames that cannot be read`);
-    } else if (frame.event) onEvent(frame.event);
-    else this.#answer(frame);
-  }
-
-  #answer({ id, result, error }) {
-    const call = this.#calls.get(id);
-    this.#calls.delete(id);
-    if (!call) return;
-    if (error) return call.reject(error);
-    if (!call.fits(result)) return call.reject(notUnderstood('a field is missing or wrong'));
-    call.heard?.(result);
-    call.resolve(result);
-  }
-
-  #over(code, reason) {
-    if (this.end) return;
-    this.end = { code, reason };
-    const lost = unavailable(lostText(this.end));
-    this.opened.reject(lost);
-    for (const call of this.#calls.values()) if (!call.again) call.reject(lost);
-    this.#calls.clear();
-    this.ended.resolve(this.end);
-  }
-}
-
-const CLOSE_TIMEOUT_MS = 3_000;
-const MAX_FRAME = 16 * 1024 * 1024; // of a frame from the server; a page of 1,000 long names has about 4 MiB
-const MAX_UNSENT = 16 * 1024 * 1024; // bytes that wait because the server does not read
-const MAX_UNREADABLE = 100; // frames of one connection
-
-const lostText = ({ code, reason }) =>
-  `The connection was lost before the answer came (${reason ? `${code}: ${reason}` : code}).`;
-
+/** A promise with its `resolve` and `reject`. A rejection that nobody awaits is not reported as unhandled. */
 function deferred() {
   const it = {};
   it.promise = new Promise((resolve, reject) => Object.assign(it, { resolve, reject }));
-  it.promise.catch(() => {}); // whoever waits for it sees the error; nobody has to
+  it.promise.catch(() => {});
   return it;
 }
 
-/** A call of `command`, to be settled by its answer. */
-const callOf = (command, more) => Object.assign(deferred(), { command, fits: ANSWERS[command.do], ...more });
-
-/** The same promise, but rejected with UNAVAILABLE when it takes longer than `ms`. */
-function within(ms, promise, what) {
+/** The same promise, but rejected with `UNAVAILABLE` when it takes longer than `ms`. */
+function withTimeout(ms, promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(unavailable(`No answer within ${ms / 1000} s (${what}).`)), ms);
@@ -619,193 +561,254 @@ async function findWebSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
   const name = globalThis.process?.versions?.node && 'ws'; // no constant: bundlers would look for the package
   const found = await import(/* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ name).catch((error) => {
-    const text = 'There is no WebSocket here: npm install ws, or pass new Hubbub(url, { WebSocket }).';
+    const text = 'No WebSocket found. Run "npm install ws", or pass one: new Hubbub(url, { WebSocket }).';
     throw new HubbubError('INVALID_REQUEST', text, { cause: error });
   });
   return found.default;
 }
 
-// --- the client ------------------------------------------------------------------------------------------------------
+/** Report an error in the page's own code. An error object whose conversion to text fails does no harm either. */
+function report(error) {
+  try {
+    (globalThis.reportError ?? console.error)(error);
+  } catch {
+    console.error('Hubbub: a callback failed with an error that cannot be shown.');
+  }
+}
 
-const MAX_CALLS = 1000;
+// --- Connection: one WebSocket ---------------------------------------------------------------------------------------
 
-/** A client of one Hubbub server. See hubbub.d.ts for what the methods take and give. */
-class Hubbub {
+const CLOSE_TIMEOUT_MS = 3_000;
+const MAX_FRAME = 16 * 1024 * 1024; // of a frame from the server; a page of 1,000 long names has about 4 MiB
+const MAX_UNSENT = 16 * 1024 * 1024; // bytes that are buffered because the server does not read
+const MAX_UNREADABLE = 100; // frames of one connection
+
+const lostText = ({ code, reason }) =>
+  `The connection was lost before the answer came (${reason ? `${code}: ${reason}` : code}).`;
+
+/** A command that waits for its reply: a promise that the reply settles. */
+class Call {
+  #deferred = deferred();
+  promise = this.#deferred.promise;
+  reject = this.#deferred.reject;
+
+  /**
+   * @param {object} command
+   * @param {(reply: object) => void} [onReply]  called with the reply before anything that arrived after it is processed
+   * @param {boolean} [resend]  whether the call stays open when the connection is lost; its owner then sends it again
+   */
+  constructor(command, onReply, resend = false) {
+    this.command = command;
+    this.body = encode(command);
+    this.onReply = onReply;
+    this.resend = resend;
+    this.forget = () => {}; // replaced when it is sent
+  }
+
+  settle({ result, error }) {
+    if (error) return this.reject(error);
+    if (!REPLIES[this.command.do](result)) return this.reject(invalidReply('a field is missing or wrong'));
+    this.onReply?.(result);
+    this.#deferred.resolve(result);
+  }
+}
+
+/** Numbers commands, matches replies, passes on events. It knows nothing of tokens or reconnecting. */
+class Connection {
+  opened = deferred();
+  ended = deferred(); // resolves with {code, reason}; never rejects
+  end = null; // the same, once it has ended
+  active = true; // set by every frame, cleared by the check for silence
+  #socket;
+  #lastId = 0;
+  #calls = new Map(); // by id
+  #unreadable = 0;
+
+  constructor(WebSocket, url, onEvent) {
+    this.#socket = new WebSocket(url, SUBPROTOCOL, { maxPayload: MAX_FRAME }); // the package "ws" takes the third
+    this.#socket.onopen = () => this.opened.resolve();
+    this.#socket.onmessage = ({ data }) => this.#onFrame(data, onEvent);
+    this.#socket.onclose = ({ code, reason }) => this.#onEnd(code, String(reason));
+    this.#socket.onerror = () => {}; // a close follows, and has the details
+  }
+
+  /** Send a call and return its promise. When the connection ends first, the call is rejected, unless it says `resend`. */
+  request(call) {
+    if (this.end) return Promise.reject(unavailable(lostText(this.end)));
+    if (this.#socket.bufferedAmount > MAX_UNSENT) {
+      call.reject(unavailable('The server does not read: earlier commands are still waiting to be sent.'));
+      return call.promise;
+    }
+    const id = (this.#lastId += 1);
+    this.#calls.set(id, call);
+    call.forget = () => this.#calls.delete(id);
+    this.#socket.send(withId(id, call.body));
+    return call.promise;
+  }
+
+  /** Do the closing handshake. */
+  async close() {
+    this.#socket.close(1000);
+    await withTimeout(CLOSE_TIMEOUT_MS, this.ended.promise, 'closing').catch(() => this.abort('closed'));
+  }
+
+  /** End the connection without waiting for the server. */
+  abort(reason) {
+    this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+    this.#onEnd(1006, reason);
+  }
+
+  /** Process a frame; nothing is thrown. A server that keeps sending unreadable frames is disconnected. */
+  #onFrame(data, onEvent) {
+    this.active = true;
+    if (data.length > MAX_FRAME) return this.abort(`a frame of more than ${MAX_FRAME} characters`);
+    const frame = readFrame(data);
+    if (!frame) return;
+    if (frame.event?.code === UNREADABLE && (this.#unreadable += 1) > MAX_UNREADABLE) {
+      this.abort(`more than ${MAX_UNREADABLE} frames that cannot be read`);
+    } else if (frame.event) {
+      onEvent(frame.event);
+    } else {
+      const call = this.#calls.get(frame.id);
+      this.#calls.delete(frame.id);
+      call?.settle(frame);
+    }
+  }
+
+  #onEnd(code, reason) {
+    if (this.end) return;
+    this.end = { code, reason };
+    const lost = unavailable(lostText(this.end));
+    this.opened.reject(lost);
+    for (const call of this.#calls.values()) if (!call.resend) call.reject(lost);
+    this.#calls.clear();
+    this.ended.resolve(this.end);
+  }
+}
+
+// --- ReconnectingConnection: connect, identify, rejoin, renew the token, reconnect -----------------------------------
+
+/** A connection and those that replace it, from the first attempt until `run` returns or `finish` is called. */
+class ReconnectingConnection {
+  welcome = null; // the reply to the last `connect`
+  connected = deferred(); // resolves when connected for the first time
+  positions;
   #url;
   #options;
   #timeout;
-  #callback = null;
-  #run = null; // from connectRealtime() to its end: {connected: deferred, over, since, connection}
-  #connection = null; // the connection, once identified and back in its group
-  #welcome = null;
-  #places = new Places((event) => this.#emit(event));
-  #session = randomName();
-  #posts = 0;
-  #calls = new Set(); // not answered yet, in the order in which they were made
-  #pages = new Pages();
+  #emit;
+  #finished = false;
+  #connection = null; // the present one, or the one that is being opened
+  #ready = false; // whether it is identified, and back in the group
+  #readySince = Infinity;
+  #calls = new Set(); // those without a reply, in the order in which they were made
   #wake = null; // ends the wait before the next attempt
-  #restart = null; // the server has told us to come back
-  #ticket = null; // from then on, until it was used
+  #restart = null; // the server's restart notice
+  #ticket = null; // from the notice, until it has been used
 
-  constructor(url, options = {}) {
-    if (isObject(url) && !isA(url, 'URL')) [url, options] = [undefined, url];
-    const { token, guest, timeout = 10_000 } = options;
-    this.#url = socketUrl(url);
-    if ((token === undefined) === (guest === undefined)) throw invalid('new Hubbub() needs either "token" or "guest".');
-    if (!(timeout > 0)) throw invalid('"timeout" must be a positive number of milliseconds.');
+  /**
+   * @param {string} url  what `socketUrl` returned
+   * @param {{token?: string | Function, guest?: string, timeout: number, WebSocket?: Function}} options
+   * @param {(event: object) => void} emit  gets every event, also those about the connection itself; none after `finish`
+   */
+  constructor(url, options, emit) {
+    this.#url = url;
     this.#options = options;
-    this.#timeout = timeout;
+    this.#timeout = options.timeout;
+    this.#emit = (event) => this.#finished || emit(event);
+    this.positions = new Positions(this.#emit);
   }
 
   get state() {
-    if (!this.#run) return 'closed';
-    return this.#connection ? 'connected' : this.#welcome ? 'reconnecting' : 'connecting';
+    return this.#ready ? 'connected' : this.welcome ? 'reconnecting' : 'connecting';
   }
 
-  get user_id() {
-    return this.#welcome?.user_id ?? null;
+  /** How many calls wait for their replies. */
+  get waiting() {
+    return this.#calls.size;
   }
 
-  get connection_id() {
-    return this.#connection ? this.#welcome.connection_id : null;
-  }
-
-  get group() {
-    return this.#places.group;
-  }
-
-  get position() {
-    return this.#places.position && { ...this.#places.position };
-  }
-
-  async connectRealtime(callback) {
-    if (callback !== undefined && typeof callback !== 'function') throw invalid('"callback" must be a function.');
-    if (callback) this.#callback = callback;
-    if (!this.#run) {
-      this.#run = { connected: deferred(), over: false, since: Infinity, connection: null };
-      globalThis.addEventListener?.('online', this.#online);
-      this.#keepConnected(this.#run);
-    }
-    await this.#run.connected.promise;
-    return { ...this.#welcome };
-  }
-
-  async closeRealtime() {
-    const run = this.#run;
-    if (run) await this.#finish(run, 1000, unavailable('The connection was closed by closeRealtime().'));
-  }
-
-  async joinRealtime(params) {
-    return this.#join(commands.join(fromForm(params)));
-  }
-
-  async postRealtime(message, recipient, options) {
-    const key = `${this.#session}.${(this.#posts += 1)}`; // sent again, it is the same post
-    return this.#call(commands.post(fromForm(message), recipient, { key, ...options }));
-  }
-
-  async getRealtimeGroups(params, fetchOptions) {
-    return this.#list(commands.groups(fromForm(params), fetchOptions), fetchOptions);
-  }
-
-  async getRealtimeUsers(params, fetchOptions) {
-    const command = commands.users(fromForm(params), fetchOptions);
-    return this.#list(command, fetchOptions, command.group ?? this.#places.group);
-  }
-
-  // --- calls ---
-
-  /** Send a command now or when connected, and wait for its reply. */
-  async #call(command, heard) {
-    const call = callOf(command, { body: encode(command), again: true, heard });
-    if (!this.#run) throw notConnected();
-    if (this.#calls.size >= MAX_CALLS) {
-      throw new HubbubError('RATE_LIMITED', `More than ${MAX_CALLS} calls wait for their answers.`);
-    }
-    this.#calls.add(call);
-    if (this.#connection) this.#send(call);
-    try {
-      return await within(this.#timeout, call.promise, command.do);
-    } finally {
-      this.#calls.delete(call);
-      call.forget?.();
-    }
-  }
-
-  #join(command) {
-    return this.#call(command, (reply) => this.#places.joined(command, reply));
-  }
-
-  #send(call) {
-    try {
-      checkSize(call.command, call.body, this.#welcome.max_message);
-      this.#connection.request(call.body, call);
-    } catch (error) {
-      call.reject(error);
-    }
-  }
-
-  /** One page of a listing. Pages of one query come one after the other, however fast they are asked for. */
-  #list(command, fetchOptions, scope = null) {
-    const goesOn = Boolean(fetchOptions?.fetchMore) && fetchOptions.startKey !== 'start';
-    const query = this.#pages.open(JSON.stringify([command, scope]), goesOn);
-    const next = () => nextPage(query, command, (asked) => this.#call(asked));
-    const page = query.busy ? query.busy.then(next, next) : next();
-    query.busy = page;
-    const done = () => query.busy === page && (query.busy = null);
-    page.then(done, done);
-    return page;
-  }
-
-  // --- the life of a connection, and the next one ---
-
-  async #keepConnected(run) {
-    for (let attempt = 0; !run.over; attempt += 1) {
-      run.since = Infinity;
-      const { code, reason, error } = await this.#stayConnected(run);
-      if (run.over) return;
-      const renewable = typeof this.#options.token === 'function' && Boolean(this.#welcome);
-      if (!comesBack(code, renewable)) {
-        const why = error ?? unavailable(`The server closed the connection (${code}: ${reason}).`);
-        this.#emit({ type: 'error', code, message: why.message });
-        this.#finish(run, code, why);
-        return;
-      }
-      if (Date.now() - run.since >= STEADY_MS) attempt = 0;
+  /**
+   * Stay connected. Resolves when reconnecting cannot help, or after `finish`.
+   *
+   * @returns {Promise<{code: number | string, reason: string, error?: HubbubError}>}
+   */
+  async run() {
+    globalThis.addEventListener?.('online', this.#onOnline);
+    for (let attempt = 0; ; attempt += 1) {
+      this.#readySince = Infinity;
+      const end = await this.#stayConnected();
+      const { code, reason } = end;
+      const renewable = typeof this.#options.token === 'function' && Boolean(this.welcome);
+      if (this.#finished || !shouldReconnect(code, renewable)) return end;
+      if (Date.now() - this.#readySince >= STABLE_AFTER_MS) attempt = 0;
       const delay = 1000 * retryDelay(code, attempt, Math.random(), this.#restart?.after);
       this.#restart = null;
       this.#emit({ type: 'reconnect', message: 'Reconnecting to WebSocket server...', code, reason, delay });
-      if (!run.over) await this.#wait(delay);
+      if (!this.#finished) await this.#wait(delay);
+      if (this.#finished) return end;
     }
   }
 
-  /** Connect, identify, go back to the group, and stay until it ends. Returns the end; never throws. */
-  async #stayConnected(run) {
+  /** Send a command now, or once connected, and return the promise of its reply. */
+  async ask(command, onReply) {
+    const call = new Call(command, onReply, true);
+    this.#calls.add(call);
+    if (this.#ready) this.#send(call);
+    try {
+      return await withTimeout(this.#timeout, call.promise, command.do);
+    } finally {
+      this.#calls.delete(call);
+      call.forget();
+    }
+  }
+
+  /** The same for a command that joins or leaves a group. */
+  join(command) {
+    return this.ask(command, (reply) => this.positions.onJoin(command, reply));
+  }
+
+  /** End for good: reject all calls with `error`, emit nothing any more, and close. Resolves when the WebSocket is closed. */
+  async finish(error) {
+    this.#finished = true;
+    this.#ready = false;
+    globalThis.removeEventListener?.('online', this.#onOnline);
+    this.#wake?.();
+    this.connected.reject(error);
+    for (const call of this.#calls) call.reject(error);
+    if (this.#connection && !this.#connection.end) await this.#connection.close();
+  }
+
+  // --- one connection ---
+
+  /** Connect, identify, rejoin the group, and stay until the connection ends. Returns the end; never throws. */
+  async #stayConnected() {
     let connection = null;
     try {
       const WebSocket = this.#options.WebSocket ?? (await findWebSocket());
       const credentials = this.#ticket === null ? await this.#credentials() : { ticket: this.#ticket };
-      if (run.over) return {};
-      connection = run.connection = this.#open(WebSocket, run);
-      await within(this.#timeout, connection.opened.promise, 'opening the connection');
-      const welcome = await this.#enter(connection, credentials);
+      if (this.#finished) return {};
+      connection = this.#connection = this.#open(WebSocket);
+      await withTimeout(this.#timeout, connection.opened.promise, 'opening the connection');
+      const welcome = await this.#identify(connection, credentials);
       await this.#rejoin(connection);
-      if (!connection.end && !run.over) this.#ready(run, connection, welcome);
+      if (!connection.end && !this.#finished) this.#onReady(connection, welcome);
       return await connection.ended.promise;
     } catch (error) {
       if (connection?.end) return connection.end;
-      connection?.drop('refused');
+      connection?.abort('refused');
       if (error instanceof HubbubError) return { code: error.code, reason: error.message, error };
-      report(error); // a mistake of this client; the next attempt may do better
+      report(error); // a bug of this client; the next attempt may succeed
       return { code: 'INTERNAL', reason: `The client failed: ${error}` };
     } finally {
-      if (this.#run === run) this.#connection = null;
+      this.#ready = false;
     }
   }
 
-  #open(WebSocket, run) {
+  #open(WebSocket) {
     try {
-      return new Connection(WebSocket, this.#url, (event) => run.over || this.#hear(event));
+      return new Connection(WebSocket, this.#url, (event) => this.#finished || this.#onEvent(event));
     } catch (error) {
       throw new HubbubError('INVALID_REQUEST', `Cannot open ${this.#url}: ${error.message}`, { cause: error });
     }
@@ -816,93 +819,85 @@ class Hubbub {
     if (guest !== undefined) return { guest };
     if (typeof token !== 'function') return { token };
     try {
-      return { token: await within(this.#timeout, (async () => token())(), 'the token function') };
+      return { token: await withTimeout(this.#timeout, (async () => token())(), 'the token function') };
     } catch (error) {
       throw new HubbubError('UNAUTHORIZED', `The token function failed: ${error?.message ?? error}`, { cause: error });
     }
   }
 
-  /** Say who we are; with a token after all, if a ticket is not taken. */
-  async #enter(connection, credentials) {
+  /** Identify; when a ticket is refused, with a token. */
+  async #identify(connection, credentials) {
     this.#ticket = null;
     try {
-      return await within(this.#timeout, this.#identify(connection, credentials), 'connect');
+      return await this.#sendCredentials(connection, credentials);
     } catch (error) {
       if (credentials.ticket === undefined || error.code !== 'UNAUTHORIZED') throw error;
     }
-    return within(this.#timeout, this.#identify(connection, await this.#credentials()), 'connect');
+    return this.#sendCredentials(connection, await this.#credentials());
   }
 
-  #hear(event) {
-    if (event.type !== 'restart') return this.#places.hear(event);
-    this.#restart = event;
-    this.#ticket = event.ticket ?? null;
-  }
-
-  #identify(connection, credentials) {
-    const command = commands.connect(credentials, this.#places.inbox);
-    const call = callOf(command, { heard: (welcome) => this.#places.welcomed(welcome) });
-    return connection.request(encode(command), call);
+  #sendCredentials(connection, credentials) {
+    const command = commands.connect(credentials, this.positions.inbox);
+    const call = new Call(command, (welcome) => this.positions.onWelcome(welcome));
+    return withTimeout(this.#timeout, connection.request(call), 'connect');
   }
 
   async #rejoin(connection) {
-    const { group, position: since } = this.#places;
+    const { group, position: since } = this.positions;
     if (group === null) return;
     const command = commands.join({ group, since });
-    const call = callOf(command, { heard: (reply) => this.#places.joined(command, reply) });
+    const call = new Call(command, (reply) => this.positions.onJoin(command, reply));
     try {
-      await within(this.#timeout, connection.request(encode(command), call), 'join');
+      await withTimeout(this.#timeout, connection.request(call), 'join');
     } catch (error) {
       if (connection.end || TEMPORARY_ERRORS.includes(error.code)) throw error;
-      this.#places.forgetGroup(); // no longer allowed: the connection is of use all the same
+      this.positions.forgetGroup(); // the group is not allowed any more; the connection is still useful
       this.#emit({ type: 'error', code: error.code, message: error.message });
     }
   }
 
-  #ready(run, connection, welcome) {
-    run.since = Date.now();
-    this.#connection = connection;
-    this.#welcome = welcome;
-    this.#watch(connection, watchInterval(welcome.ping) * 1000);
+  #onReady(connection, welcome) {
+    this.#readySince = Date.now();
+    this.#ready = true;
+    this.welcome = welcome;
+    this.#watchForSilence(connection, probeInterval(welcome.ping) * 1000);
     this.#renewToken(connection, welcome.expires);
-    run.connected.resolve();
+    this.connected.resolve();
     for (const call of this.#calls) this.#send(call);
     this.#emit({ type: 'success', message: 'Connected to WebSocket server.' });
   }
 
-  /** End for good: nothing waits any more, nothing comes back, nothing is remembered. */
-  async #finish(run, code, error) {
-    if (run.over) return; // by a callback that was just told why
-    run.over = true;
-    this.#run = this.#connection = this.#welcome = this.#restart = this.#ticket = null;
-    this.#places = new Places((event) => this.#emit(event));
-    this.#pages.clear();
-    globalThis.removeEventListener?.('online', this.#online);
-    this.#wake?.();
-    run.connected.reject(error);
-    for (const call of this.#calls) call.reject(error);
-    const closed = run.connection?.end ? null : run.connection?.close();
-    this.#emit({ type: 'close', code, message: 'WebSocket connection closed.' });
-    await closed;
+  #send(call) {
+    try {
+      checkSize(call.command, call.body, this.welcome.max_message);
+      this.#connection.request(call);
+    } catch (error) {
+      call.reject(error);
+    }
   }
 
-  // --- what happens while connected, or while waiting to be ---
+  #onEvent(event) {
+    if (event.type !== 'restart') return this.positions.onEvent(event);
+    this.#restart = event;
+    this.#ticket = event.ticket ?? null;
+  }
 
-  /** Browsers hide the server's pings. So after two silent intervals ask for something cheap: any answer will do. */
-  #watch(connection, interval) {
+  // --- timers ---
+
+  /** Browsers hide the server's pings. So after two intervals without a frame, send a cheap query: any reply will do. */
+  #watchForSilence(connection, interval) {
     let silent = 0;
     const timer = setInterval(() => {
-      silent = connection.heard ? 0 : silent + 1;
-      connection.heard = false;
+      silent = connection.active ? 0 : silent + 1;
+      connection.active = false;
       if (silent === 2) this.#probe(connection);
     }, interval);
     connection.ended.promise.then(() => clearInterval(timer));
   }
 
   #probe(connection) {
-    const command = commands.users({}, { limit: 1 });
-    const answered = connection.request(encode(command), callOf(command)).catch(() => {});
-    within(this.#timeout, answered, 'probe').catch(() => connection.drop('the server is silent'));
+    const answered = connection.request(new Call(commands.users({}, { limit: 1 }))).catch(() => {});
+    withTimeout(this.#timeout, answered, 'probe').catch(() => connection.abort('the server does not answer'));
   }
 
   #renewToken(connection, expires) {
@@ -910,13 +905,11 @@ class Hubbub {
     if (delay === null || typeof this.#options.token !== 'function') return;
     const timer = setTimeout(async () => {
       try {
-        const credentials = await this.#credentials();
-        const renewed = this.#identify(connection, credentials);
-        expires = (await within(this.#timeout, renewed, 'connect')).expires;
+        ({ expires } = await this.#sendCredentials(connection, await this.#credentials()));
       } catch (error) {
         if (!connection.end) this.#emit({ type: 'error', code: error.code, message: error.message });
       }
-      if (!connection.end) this.#renewToken(connection, expires); // sooner and sooner, if it failed
+      if (!connection.end) this.#renewToken(connection, expires); // after a failure the delays get shorter and shorter
     }, delay * 1000);
     connection.ended.promise.then(() => clearTimeout(timer));
   }
@@ -932,28 +925,140 @@ class Hubbub {
   }
 
   /** The network is back, perhaps another one: connect now, or find out whether the connection survived. */
-  #online = () => {
-    if (this.#connection) this.#probe(this.#connection);
+  #onOnline = () => {
+    if (this.#ready) this.#probe(this.#connection);
     else this.#wake?.();
   };
+}
 
-  /** Tell the page. What goes wrong there, at once or in a promise, is reported and changes nothing here. */
+// --- Hubbub: what pages use ------------------------------------------------------------------------------------------
+
+const MAX_CALLS = 1000;
+
+/** A client of one Hubbub server. hubbub.d.ts describes the methods. */
+class Hubbub {
+  #url;
+  #options;
+  #callback = null;
+  #connection = null; // from connectRealtime() until it ends for good
+  #queries = new QueryCache();
+  #session = randomName(); // with a number it makes the keys of posts
+  #posts = 0;
+
+  constructor(url, options = {}) {
+    if (isObject(url) && !isA(url, 'URL')) [url, options] = [undefined, url];
+    const { token, guest, timeout = 10_000 } = options;
+    this.#url = socketUrl(url);
+    if ((token === undefined) === (guest === undefined)) {
+      throw invalid('new Hubbub() needs either "token" or "guest", and not both.');
+    }
+    if (!(timeout > 0)) throw invalid('"timeout" must be a positive number of milliseconds.');
+    this.#options = { ...options, timeout };
+  }
+
+  get state() {
+    return this.#connection?.state ?? 'closed';
+  }
+
+  get user_id() {
+    return this.#connection?.welcome?.user_id ?? null;
+  }
+
+  get connection_id() {
+    return this.state === 'connected' ? this.#connection.welcome.connection_id : null;
+  }
+
+  get group() {
+    return this.#connection?.positions.group ?? null;
+  }
+
+  get position() {
+    const position = this.#connection?.positions.position;
+    return position ? { ...position } : null;
+  }
+
+  async connectRealtime(callback) {
+    if (callback !== undefined && typeof callback !== 'function') throw invalid('"callback" must be a function.');
+    if (callback) this.#callback = callback;
+    if (!this.#connection) {
+      this.#connection = new ReconnectingConnection(this.#url, this.#options, (event) => this.#emit(event));
+      this.#run(this.#connection);
+    }
+    const connection = this.#connection;
+    await connection.connected.promise;
+    return { ...connection.welcome };
+  }
+
+  async closeRealtime() {
+    const error = unavailable('The connection was closed by closeRealtime().');
+    if (this.#connection) await this.#finish(this.#connection, 1000, error);
+  }
+
+  async joinRealtime(params) {
+    const command = commands.join(fromForm(params));
+    return this.#connectionForCall().join(command);
+  }
+
+  async postRealtime(message, recipient, options) {
+    const key = `${this.#session}.${(this.#posts += 1)}`; // the same when sent again, so the server does it once
+    return this.#ask(commands.post(fromForm(message), recipient, { key, ...options }));
+  }
+
+  async getRealtimeGroups(params, fetchOptions) {
+    return this.#list(commands.groups(fromForm(params), fetchOptions), fetchOptions);
+  }
+
+  async getRealtimeUsers(params, fetchOptions) {
+    const command = commands.users(fromForm(params), fetchOptions);
+    return this.#list(command, fetchOptions, command.group ?? this.group);
+  }
+
+  /** The connection, if it can take another call. */
+  #connectionForCall() {
+    if (!this.#connection) throw notConnected();
+    if (this.#connection.waiting >= MAX_CALLS) {
+      throw new HubbubError('RATE_LIMITED', `${MAX_CALLS} calls wait for their answers; await some before making more.`);
+    }
+    return this.#connection;
+  }
+
+  async #ask(command) {
+    return this.#connectionForCall().ask(command);
+  }
+
+  /** One page of a listing. `scope` is the group that a query for users means when it names none. */
+  #list(command, fetchOptions, scope = null) {
+    const continued = Boolean(fetchOptions?.fetchMore) && fetchOptions.startKey !== 'start';
+    const query = this.#queries.open(JSON.stringify([command, scope]), continued);
+    return query.nextPage(command, (asked) => this.#ask(asked));
+  }
+
+  async #run(connection) {
+    const { code, reason, error } = await connection.run();
+    if (connection !== this.#connection) return; // closeRealtime() has ended it
+    const why = error ?? unavailable(`The server closed the connection (${code}: ${reason}).`);
+    this.#emit({ type: 'error', code, message: why.message });
+    await this.#finish(connection, code, why);
+  }
+
+  /** End for good: calls are rejected with `error`, and the group and the queries are forgotten. */
+  async #finish(connection, code, error) {
+    if (connection !== this.#connection) return; // a callback that got the error has closed it already
+    this.#connection = null;
+    this.#queries.clear();
+    const closed = connection.finish(error);
+    this.#emit({ type: 'close', code, message: 'WebSocket connection closed.' });
+    await closed;
+  }
+
+  /** Call the page's callback. What it throws, or rejects with, is reported and changes nothing here. */
   #emit(event) {
     const callback = this.#callback;
     if (callback) (async () => callback(event))().catch(report);
   }
 }
 
-/** Say what went wrong in the page's own code; not even an error that cannot be shown does harm. */
-function report(error) {
-  try {
-    (globalThis.reportError ?? console.error)(error);
-  } catch {
-    console.error('Hubbub: a callback failed with something that cannot be shown.');
-  }
-}
-
 // --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------
-// Pages need the first two. The rest is for the tests, and may change.
+// Pages use the first two. The rest is for the tests, and may change.
 export { Hubbub, HubbubError };
-export { ANSWERS, Pages, Places, backoff, collect, comesBack, commands, encode, nextPage, readFrame, refreshIn, retryDelay, socketUrl, watchInterval, withId };
+export { Positions, QueryCache, REPLIES, backoff, collect, commands, encode, probeInterval, readFrame, refreshIn, retryDelay, shouldReconnect, socketUrl, withId };

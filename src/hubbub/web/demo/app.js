@@ -1,16 +1,16 @@
-// The demo page: a group chat on Hubbub. This file connects the parts; each part has its own.
+// The demo page: a group chat on Hubbub. This file connects the parts; each part has a file of its own.
 
 import { Hubbub } from '/hubbub.js';
-import { buildFor, copyLink, showBuilding } from './snippets.js';
+import { copyLink, insertSnippets, updateSnippets } from './snippets.js';
 import { Composer } from './composer.js';
 import { Conversation } from './conversation.js';
 import { name } from './dom.js';
-import { Entry, hashOf, linkedGroup } from './login.js';
+import { Login, hashOf, linkedGroup } from './login.js';
 import { explain } from './errors.js';
 import { GroupBrowser } from './groups.js';
 import { Outbox } from './outbox.js';
 import { People } from './people.js';
-import { showState, trouble } from './state.js';
+import { showError, showState } from './state.js';
 import { Views } from './views.js';
 
 const byId = (id) => document.getElementById(id);
@@ -21,9 +21,9 @@ const people = new People(writeTo);
 const groups = new GroupBrowser((group) => goTo(group));
 const views = new Views();
 const outbox = new Outbox(conversation);
-const entry = new Entry(enter);
+const login = new Login(enter);
 
-/** The connection, who we are on it, and the group we are in. */
+/** The client, our user id, and the joined group. */
 let hub = null;
 let me = '';
 let group = '';
@@ -33,8 +33,8 @@ async function enter(credentials, wanted) {
   const opened = new Hubbub(credentials);
   try {
     await opened.connectRealtime((event) => {
-      if (opened === hub) hear(event);
-      else if (event.type === 'reconnect') entry.say('The server does not answer. Still trying …');
+      if (opened === hub) onEvent(event);
+      else if (event.type === 'reconnect') login.showError('The server does not answer. Still trying …');
     });
     hub = opened;
     me = hub.user_id;
@@ -46,23 +46,23 @@ async function enter(credentials, wanted) {
     opened.closeRealtime();
     throw error;
   }
-  entry.close();
+  login.close();
   byId('chat').hidden = false;
   showState('connected');
   groups.start(hub);
   views.show('conversation');
-  composer.address(null);
+  composer.setRecipient(null);
 }
 
-/** Go to another group, and say so if that does not work. */
+/** Join another group, or show why that failed. */
 async function goTo(wanted) {
-  trouble('');
+  showError('');
   try {
     if (wanted !== group) await join(wanted);
     views.show('conversation');
-    composer.address(null);
+    composer.setRecipient(null);
   } catch (error) {
-    trouble(explain(error));
+    showError(explain(error));
   }
 }
 
@@ -74,106 +74,106 @@ async function join(wanted) {
   document.title = `${group} · Hubbub`;
   byId('group-name').textContent = group;
   byId('second-tab').href = `/${hashOf(group)}`;
-  buildFor(group);
-  conversation.line('You are in ', name(group));
+  updateSnippets(group);
+  conversation.line('You joined ', name(group));
   groups.current = group;
   await people.read(hub, group, me);
 }
 
 function leave() {
   const left = hub;
-  hub = null; // so that its last events are nobody's
-  goodbye(left);
+  hub = null; // so that its last events are ignored
+  leaveAndClose(left);
   group = '';
   groups.stop();
   document.title = 'Hubbub';
   byId('chat').hidden = true;
 }
 
-/** Leave the group before the connection ends, so that the others see somebody go and not get lost. */
-async function goodbye(left) {
-  if (left?.state === 'connected') await left.joinRealtime({ group: null }).catch(() => {}); // gone is gone
+/** Leave the group before closing, so that the others see "left" and not "lost the connection". */
+async function leaveAndClose(left) {
+  if (left?.state === 'connected') await left.joinRealtime({ group: null }).catch(() => {}); // not connected any more: nothing to leave
   left?.closeRealtime();
 }
 
-/** Take in what the server or the client says. */
-function hear(event) {
+/** Handle an event of the client. */
+function onEvent(event) {
   switch (event.type) {
     case 'message':
     case 'private':
-      if (!outbox.heard(event)) {
+      if (!outbox.isEcho(event)) {
         const privately = event.type === 'private';
         const own = event.sender === me && !privately;
         conversation.message({ sender: event.sender, body: event.message, own, privately });
-        views.arrived();
+        views.onMessage();
       }
       break;
     case 'notice':
-      notice(event);
+      onNotice(event);
       break;
     case 'gap':
-      gap(event);
+      onGap(event);
       break;
     default:
-      connection(event);
+      onConnection(event);
   }
 }
 
-const WENT = { USER_LEFT: ' left', USER_DISCONNECTED: ' lost the connection' };
+const LEFT = { USER_LEFT: ' left', USER_DISCONNECTED: ' lost the connection' };
 
-/** Show who came and went. Of somebody's further tabs only the list of people tells. */
-function notice({ sender, code, sender_rid, user_connections }) {
+/** Show who joined and left. For further tabs of a user only the list of people changes. */
+function onNotice({ sender, code, sender_rid, user_connections }) {
   if (sender_rid !== group) return;
-  const came = code === 'USER_JOINED';
-  people.changed(sender, user_connections);
-  groups.look();
-  if (user_connections > (came ? 1 : 0) || sender === me) return;
-  conversation.line(name(sender), came ? ' joined' : WENT[code]);
+  const joined = code === 'USER_JOINED';
+  people.onNotice(sender, user_connections);
+  groups.refresh();
+  if (user_connections > (joined ? 1 : 0) || sender === me) return;
+  conversation.line(name(sender), joined ? ' joined' : LEFT[code]);
 }
 
-/** Say that something was said that does not come any more. */
-function gap({ group, missed }) {
-  outbox.lost();
+/** Show that messages are missing. */
+function onGap({ group, missed }) {
+  outbox.onGap();
   const kind = `${group === null ? 'private ' : ''}message${missed === 1 ? '' : 's'}`;
   const sentence = missed === null ? `Some ${kind} may be` : `${missed.toLocaleString('en')} ${kind} ${missed === 1 ? 'is' : 'are'}`;
   conversation.line(`${sentence} missing here.`);
 }
 
-/** Show what becomes of the connection. After a reconnect the client has joined the group again, and heard what it missed. */
-function connection({ type, message }) {
+/** Show the state of the connection. After a reconnect the client has rejoined the group and received what it missed. */
+function onConnection({ type, message }) {
   if (type === 'reconnect') {
-    if (showState('reconnecting')) conversation.line('Connection lost. Trying again …');
+    if (showState('reconnecting')) conversation.line('Connection lost. Reconnecting …');
   } else if (type === 'close') {
     showState('closed');
-    trouble(message || 'The connection is closed.', 'Start again', () => goOut());
+    showError(message || 'The connection is closed.', 'Start again', () => logOut());
   } else if (type === 'error') {
-    trouble(message);
+    showError(message);
   } else if (showState('connected') && group) {
-    trouble('');
-    conversation.line('Connected again.');
-    groups.look();
-    people.read(hub, group, me).catch(() => {}); // lost once more: the next event tells
+    showError('');
+    conversation.line('Reconnected.');
+    groups.refresh();
+    people.read(hub, group, me).catch(() => {}); // lost again: another "success" follows
   }
 }
 
-/** Back to the door. */
-function goOut() {
+/** Leave the chat and show the login form. */
+function logOut() {
   leave();
-  entry.open();
+  login.open();
 }
 
 function writeTo(user) {
   if (user === me) return;
   views.show('conversation');
-  composer.address(user);
+  composer.setRecipient(user);
 }
 
-byId('leave').addEventListener('click', goOut);
+byId('leave').addEventListener('click', logOut);
 byId('share').addEventListener('click', () => copyLink(group, byId('share')));
 byId('build').addEventListener('click', () => byId('build-dialog').showModal());
 addEventListener('hashchange', () => {
   const linked = linkedGroup();
-  if (linked && !hub) entry.open();
+  if (linked && !hub) login.open();
   else if (linked && linked !== group) goTo(linked);
 });
-showBuilding();
+insertSnippets();

@@ -1,4 +1,4 @@
-// Where one writes, to the group or privately to one user.
+// The form for new messages, to the group or to one user.
 
 export class Composer {
   #form = document.getElementById('composer');
@@ -7,7 +7,7 @@ export class Composer {
   #private = document.getElementById('private');
   #user = null;
 
-  /** @param {(text: string, user: string | null) => void} send `user`: whom to write to; null for the group. */
+  /** @param {(text: string, user: string | null) => void} send `user`: the recipient of a private message; null for the group. */
   constructor(send) {
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -17,18 +17,18 @@ export class Composer {
       this.#text.focus();
     });
     this.#text.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return; // Enter may end a Japanese word
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return; // Enter also confirms a word of an input method
       event.preventDefault();
       this.#form.requestSubmit();
     });
     document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#user !== null && !document.querySelector('dialog[open]')) this.address(null);
+      if (event.key === 'Escape' && this.#user !== null && !document.querySelector('dialog[open]')) this.setRecipient(null);
     });
-    document.getElementById('private-end').addEventListener('click', () => this.address(null));
+    document.getElementById('private-end').addEventListener('click', () => this.setRecipient(null));
   }
 
-  /** Write to a user from now on, or to the group with null. */
-  address(user) {
+  /** Set the recipient: a user, or null for the group. */
+  setRecipient(user) {
     this.#user = user;
     this.#form.classList.toggle('to-one', user !== null);
     this.#private.hidden = user === null;

@@ -1,23 +1,23 @@
-// What was said, and who came and went: the log in the middle.
+// The log in the middle: messages, and who joined and left.
 
 import { avatar, element, icon, name } from './dom.js';
 
-/** How many entries stay in the page; older ones make room. */
+/** Most entries in the log; beyond that the oldest are removed. */
 const KEPT = 500;
-/** After so many milliseconds the same sender gets a new heading. */
+/** After this many milliseconds the same sender gets a new heading. */
 const PAUSE = 5 * 60_000;
-/** So close to the end, in pixels, the log follows what comes. */
+/** Within this many pixels of the end, the log scrolls along with new entries. */
 const NEAR = 80;
 
 export class Conversation {
   #log = document.getElementById('log');
   #empty = document.getElementById('empty');
   #newest = document.getElementById('newest');
-  /** Whether the end is in sight, so that the log moves along with what comes. */
+  /** Whether the log scrolls along with new entries, because it is at its end. */
   #follows = true;
   #write;
 
-  /** @param {(user: string) => void} write Called when somebody's name was chosen, to write privately. */
+  /** @param {(user: string) => void} write Called with the user whose name was clicked, for a private message. */
   constructor(write) {
     this.#write = write;
     this.#newest.addEventListener('click', () => this.#toEnd());
@@ -28,7 +28,7 @@ export class Conversation {
     new ResizeObserver(() => this.#follows && this.#toEnd()).observe(this.#log);
   }
 
-  /** Forget everything, for another user. */
+  /** Remove all entries. */
   clear() {
     this.#log.replaceChildren();
     this.#empty.hidden = false;
@@ -38,8 +38,8 @@ export class Conversation {
   /**
    * Show a message.
    * @param {{sender: string, body: unknown, own?: boolean, privately?: boolean, to?: string}} message
-   *   `to`: who hears the own private message.
-   * @returns {Entry}
+   *   `to`: the recipient of an own private message.
+   * @returns {LogEntry}
    */
   message({ sender, body, own = false, privately = false, to }) {
     const time = new Date();
@@ -60,16 +60,16 @@ export class Conversation {
     item.append(...(own ? [] : [avatar(sender)]), head, bubble(body), receipt);
     this.#empty.hidden = true;
     this.#append(item, own);
-    return new Entry(item, receipt, () => this.#append(item, own));
+    return new LogEntry(item, receipt, () => this.#append(item, own));
   }
 
-  /** Show that something happened, in one line. @param {...(Node|string)} parts */
+  /** Show an event in one line. @param {...(Node|string)} parts */
   line(...parts) {
     this.#append(element('p', { class: 'line' }, ...parts));
   }
 
   #sender(user) {
-    const button = element('button', { type: 'button', class: 'sender', title: 'Write privately' }, name(user));
+    const button = element('button', { type: 'button', class: 'sender', title: 'Send a private message' }, name(user));
     button.addEventListener('click', () => this.#write(user));
     return button;
   }
@@ -96,21 +96,21 @@ export class Conversation {
   }
 }
 
-/** An own message on its way: what became of it is written under it. */
-class Entry {
+/** A message in the log. Under an own one is written whether it was delivered. */
+class LogEntry {
   #item;
   #receipt;
-  #last;
+  #append;
 
-  constructor(item, receipt, last) {
+  constructor(item, receipt, append) {
     this.#item = item;
     this.#receipt = receipt;
-    this.#last = last;
+    this.#append = append;
   }
 
-  /** The group heard it now: its place is after what the group heard before. */
-  heard() {
-    if (this.#item.isConnected && this.#item.nextElementSibling) this.#last();
+  /** Move it to the end, where it is in the order of the group. */
+  moveToEnd() {
+    if (this.#item.isConnected && this.#item.nextElementSibling) this.#append();
   }
 
   /** @param {string} text Such as "delivered to 3". */
@@ -119,7 +119,7 @@ class Entry {
     this.#receipt.replaceChildren(text);
   }
 
-  /** @param {string} text Why not. @param {() => void} again Called to try once more. */
+  /** @param {string} text Why. @param {() => void} again Called to send it again. */
   failed(text, again) {
     this.#item.classList.add('failed');
     const button = element('button', { type: 'button', class: 'quiet small', text: 'Send again' });
@@ -131,7 +131,7 @@ class Entry {
   }
 }
 
-/** Return whether the sender goes on speaking, so that no new heading is needed. */
+/** Return whether an entry needs no heading of its own, because the one before has the same sender. */
 function continues(before, item) {
   return (
     before?.dataset.run !== undefined &&
@@ -140,7 +140,7 @@ function continues(before, item) {
   );
 }
 
-/** Return the message as text. People send {"msg": …}; programs send any JSON, which is shown as it is. */
+/** Return the message as text. This page sends {"msg": …}; other JSON is shown as it is. */
 function bubble(body) {
   const text = typeof body === 'string' ? body : body?.msg ?? body?.text;
   if (typeof text === 'string') return element('p', { class: 'bubble', dir: 'auto', text });

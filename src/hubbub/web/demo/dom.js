@@ -1,4 +1,4 @@
-// The few things that every part of the page makes. Whatever people type becomes text here, never markup.
+// Elements that every part of the page makes. Whatever people type becomes text here, never markup.
 
 /**
  * Make an element.
@@ -25,19 +25,19 @@ export function icon(name) {
   return svg;
 }
 
-/** Return a name that cannot turn the text around it: `bdi` keeps right-to-left and its tricks to itself. */
+/** Return a name that cannot change the direction of the text around it: `bdi` isolates right-to-left characters. */
 export function name(text) {
   return element('bdi', { class: 'name', text });
 }
 
-/** Return the round sign of a user, the same colour and letters on every screen. */
+/** Return a user's avatar, with the same colour and letters on every screen. */
 export function avatar(user) {
-  const sign = element('span', { class: 'avatar', 'aria-hidden': 'true', text: initials(user) });
-  sign.style.setProperty('--hue', hue(user));
-  return sign;
+  const badge = element('span', { class: 'avatar', 'aria-hidden': 'true', text: initials(user) });
+  badge.style.setProperty('--hue', hue(user));
+  return badge;
 }
 
-/** Return a colour's angle, 0 to 359, that stays with the name: FNV-1a, spread by the golden angle. */
+/** Return a hue, 0 to 359, that depends on the name only: FNV-1a, spread by the golden angle. */
 export function hue(text) {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
@@ -46,7 +46,7 @@ export function hue(text) {
 
 const graphemes = new Intl.Segmenter();
 
-/** Return one or two letters for a name, or its first emoji; without the accents piled on them. */
+/** Return one or two letters for a name, or its first emoji; without stacked accents. */
 export function initials(text) {
   const words = text.split(/[\s._@-]+/u).map(first).filter(Boolean);
   return (words.length > 1 && !/\p{Extended_Pictographic}/u.test(words[0]) ? words[0] + words.at(-1) : words[0]) ?? '?';
@@ -62,10 +62,10 @@ function first(word) {
 }
 
 /**
- * Bring a list of elements into a new order. Those that stay are kept, and so is the focus on one of them.
+ * Make a list show these keys in this order. Elements that stay are reused, so focus is kept.
  * @param {Element} list
  * @param {Map<string, Element>} shown What the list shows now, by key; changed in place.
- * @param {string[]} keys What it is to show.
+ * @param {string[]} keys What it should show.
  * @param {(key: string) => Element} make
  */
 export function arrange(list, shown, keys, make) {

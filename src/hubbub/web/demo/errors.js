@@ -1,14 +1,14 @@
-// What the server refuses, in words for the person at the keyboard.
+// The server's errors, in words for the person who uses the page.
 
 const WORDS = {
-  RATE_LIMITED: 'That was too much at once. Wait a moment, then try again.',
+  RATE_LIMITED: 'Too many requests at once. Wait a moment, then try again.',
   UNAVAILABLE: 'The server did not answer. Try again in a moment.',
-  INTERNAL: 'The server failed at this. Its log says why.',
-  TOO_LARGE: 'That is too long.',
+  INTERNAL: 'The server failed. Its log has the details.',
+  TOO_LARGE: 'The message is too long.',
 };
 
-/** Return one sentence that says why something did not work; the server's own when it is about what was asked. */
+/** Return a sentence that says why a call failed; the server's own text when the call was at fault. */
 export function explain({ code, message }) {
   if (code === 'TOO_LARGE') return `${WORDS.TOO_LARGE} ${message}`;
-  return WORDS[code] ?? message ?? 'That did not work.';
+  return WORDS[code] ?? message ?? 'Something went wrong. Try again.';
 }

@@ -1,11 +1,11 @@
-// The groups of the server: found by name or by size, and shown as they change.
+// The server's groups: searched by name or by size, and refreshed while they are shown.
 
 import { arrange, count, element, name } from './dom.js';
 
 const PAGE = 20;
-/** The server returns no longer page. */
+/** Most rows that the server returns in a page. */
 const MOST = 1000;
-/** Milliseconds between two looks at the server. */
+/** Milliseconds between two queries. */
 const INTERVAL = 1500;
 
 export class GroupBrowser {
@@ -22,9 +22,9 @@ export class GroupBrowser {
   #current = '';
   #choose;
   #timer = 0;
-  #asked = 0;
+  #queries = 0;
 
-  /** @param {(group: string) => void} choose Called with the group to go to. */
+  /** @param {(group: string) => void} choose Called with the group that was chosen. */
   constructor(choose) {
     this.#choose = choose;
     this.#form.addEventListener('input', () => this.#search());
@@ -39,42 +39,42 @@ export class GroupBrowser {
     this.#new.addEventListener('click', () => choose(this.#form.prefix.value));
     this.#more.addEventListener('click', () => {
       this.#limit = Math.min(this.#limit + PAGE, MOST);
-      this.look();
+      this.refresh();
     });
-    document.addEventListener('visibilitychange', () => this.look());
+    document.addEventListener('visibilitychange', () => this.refresh());
     this.#label();
   }
 
-  /** Begin to look. @param {import('/hubbub.js').Hubbub} hub */
+  /** Start refreshing the list. @param {import('/hubbub.js').Hubbub} hub */
   start(hub) {
     this.#hub = hub;
-    this.look();
+    this.refresh();
   }
 
-  /** Stop looking. */
+  /** Stop refreshing. */
   stop() {
     this.#hub = null;
     clearTimeout(this.#timer);
   }
 
-  /** Mark the group that one is in. */
+  /** Mark the joined group. */
   set current(group) {
     this.#current = group;
-    this.look();
+    this.refresh();
   }
 
-  /** Ask the server now, and again after a while. The list is read anew from its start, so it is never stale. */
-  async look() {
+  /** Query the server now, and again after `INTERVAL`. The list is always read from its start, so it is never stale. */
+  async refresh() {
     clearTimeout(this.#timer);
     if (!this.#hub || document.hidden) return;
-    const turn = ++this.#asked;
+    const turn = ++this.#queries;
     try {
       const page = await this.#hub.getRealtimeGroups(this.#query(), { limit: this.#limit, ascending: this.#ascending });
-      if (turn === this.#asked && this.#hub) this.#show(page);
+      if (turn === this.#queries && this.#hub) this.#show(page);
     } catch {
-      // The connection's state says what is wrong; the next look may work.
+      // The state of the connection is shown elsewhere; the next query may succeed.
     }
-    if (turn === this.#asked && this.#hub) this.#timer = setTimeout(() => this.look(), INTERVAL);
+    if (turn === this.#queries && this.#hub) this.#timer = setTimeout(() => this.refresh(), INTERVAL);
   }
 
   get #by() {
@@ -92,14 +92,14 @@ export class GroupBrowser {
   #search() {
     this.#limit = PAGE;
     this.#label();
-    this.look();
+    this.refresh();
   }
 
   #label() {
     for (const field of this.#form.querySelectorAll('[data-by]')) field.hidden = field.dataset.by !== this.#by;
     const [up, down] = this.#by === 'group' ? ['A to Z', 'Z to A'] : ['Smallest first', 'Biggest first'];
     this.#order.textContent = this.#ascending ? up : down;
-    this.#order.setAttribute('aria-label', `Order: ${this.#order.textContent}. Turn it round`);
+    this.#order.setAttribute('aria-label', `Order: ${this.#order.textContent}. Reverse it`);
   }
 
   #show({ list, endOfList }) {
@@ -117,7 +117,7 @@ export class GroupBrowser {
     this.#new.hidden = !wanted || sizes.has(wanted);
     this.#new.replaceChildren('Start ', name(wanted));
     this.#none.hidden = sizes.size > 0;
-    this.#none.textContent = wanted ? 'No group’s name starts like this.' : 'No group is that big.';
+    this.#none.textContent = wanted ? 'No group name starts with this.' : 'No group has that many users.';
     this.#more.hidden = endOfList || this.#limit >= MOST;
   }
 
@@ -133,7 +133,7 @@ function mark(row, here) {
   else row.removeAttribute('aria-current');
 }
 
-/** Show a size, and let it glow for a moment when it changed. */
+/** Show a size, and highlight it for a moment when it has changed. */
 function resize(shown, users) {
   const before = shown.textContent;
   const now = count(users, 'user');

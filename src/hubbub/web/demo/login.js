@@ -1,4 +1,4 @@
-// The door: who are you, and where do you want to go?
+// The login form: a name or a token, and a group.
 
 import { explain } from './errors.js';
 
@@ -16,19 +16,19 @@ export function hashOf(group) {
   return `#${new URLSearchParams({ group })}`;
 }
 
-export class Entry {
-  #section = document.getElementById('entry');
-  #form = document.getElementById('entry-form');
+export class Login {
+  #section = document.getElementById('login');
+  #form = document.getElementById('login-form');
   #fields = this.#form.elements;
-  #error = document.getElementById('entry-error');
+  #error = document.getElementById('login-error');
   #button = this.#form.querySelector('button');
 
   /**
    * @param {(credentials: {guest: string} | {token: string}, group: string) => Promise<void>} enter
-   *   Rejects when the server does not let them in.
+   *   Called when the form is submitted. Rejects when the server refuses the credentials or the group.
    */
   constructor(enter) {
-    this.#fields.name.value = sessionStorage.getItem(SESSION_KEY) ?? `${any(ADJECTIVES)} ${any(ANIMALS)}`;
+    this.#fields.name.value = sessionStorage.getItem(SESSION_KEY) ?? `${pickOne(ADJECTIVES)} ${pickOne(ANIMALS)}`;
     this.#fields.group.value = linkedGroup() || 'lobby';
     this.#fields.name.select();
     this.#form.addEventListener('submit', (event) => {
@@ -37,34 +37,34 @@ export class Entry {
     });
   }
 
-  /** Show the door again. */
+  /** Show the form. */
   open() {
     this.#section.hidden = false;
-    this.say('');
+    this.showError('');
     this.#fields.group.value = linkedGroup() || this.#fields.group.value;
     (this.#wantsToken ? this.#fields.token : this.#fields.name).focus();
   }
 
-  /** They are in. */
+  /** Hide the form. */
   close() {
     this.#section.hidden = true;
   }
 
-  /** Say why they are not. */
-  say(text) {
+  /** Show why logging in failed. */
+  showError(text) {
     this.#error.textContent = text;
   }
 
   async #submit(enter) {
     const name = this.#fields.name.value.trim();
     const token = this.#fields.token.value.trim();
-    this.say('');
+    this.showError('');
     this.#button.disabled = true;
     try {
       await enter(this.#wantsToken ? { token } : { guest: name }, this.#fields.group.value);
       if (name) sessionStorage.setItem(SESSION_KEY, name);
     } catch (error) {
-      this.#refused(error);
+      this.#onRefusal(error);
     } finally {
       this.#button.disabled = false;
     }
@@ -74,19 +74,19 @@ export class Entry {
     return !document.getElementById('token-field').hidden;
   }
 
-  #refused(error) {
-    const unknown = error.code === 'UNAUTHORIZED' || error.code === 'FORBIDDEN';
-    if (unknown && !this.#wantsToken) {
+  #onRefusal(error) {
+    const needsToken = error.code === 'UNAUTHORIZED' || error.code === 'FORBIDDEN';
+    if (needsToken && !this.#wantsToken) {
       document.getElementById('name-field').hidden = true;
       document.getElementById('token-field').hidden = false;
       this.#fields.name.disabled = true;
       this.#fields.token.required = true;
     }
-    this.say(explain(error));
-    if (unknown) this.#fields.token.focus();
+    this.showError(explain(error));
+    if (needsToken) this.#fields.token.focus();
   }
 }
 
-function any(list) {
+function pickOne(list) {
   return list[Math.floor(Math.random() * list.length)];
 }

@@ -1,14 +1,14 @@
-// Own messages: shown at once, sent, and then what became of them.
+// Own messages: shown at once, sent, and then marked as delivered or failed.
 
 import { explain } from './errors.js';
 
 export class Outbox {
-  /** The group that is written to. */
+  /** The group that messages go to. */
   group = '';
   #hub;
   #me;
   #conversation;
-  /** The own messages that the group has not echoed yet, by the `ref` that goes along. */
+  /** Own messages whose echo from the group has not arrived yet, by the `ref` that they carry. */
   #waiting = new Map();
   #tab = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
   #sent = 0;
@@ -18,7 +18,7 @@ export class Outbox {
     this.#conversation = conversation;
   }
 
-  /** Write as this user from now on. @param {import('/hubbub.js').Hubbub} hub */
+  /** Use this connection from now on. @param {import('/hubbub.js').Hubbub} hub */
   open(hub, me) {
     this.#hub = hub;
     this.#me = me;
@@ -42,26 +42,26 @@ export class Outbox {
     }
   }
 
-  /** Messages are missing: what the group has not echoed, it may not echo any more. */
-  lost() {
+  /** Messages are missing, so some echoes may never arrive. */
+  onGap() {
     this.#waiting.clear();
   }
 
-  /** Return whether a message that came is one's own from this tab, which is shown already. */
-  heard({ message, sender }) {
+  /** Return whether a message was sent by this tab, which shows it already. */
+  isEcho({ message, sender }) {
     const ref = String(message?.ref);
     if (sender !== this.#me || !ref.startsWith(`${this.#tab}-`)) return false;
-    this.#waiting.get(ref)?.heard();
+    this.#waiting.get(ref)?.moveToEnd();
     this.#waiting.delete(ref);
     return true;
   }
 }
 
-/** The group's count includes the sender, who knows the message already. */
+/** The count of a group includes the sender. */
 function toGroup(recipients) {
   return recipients > 1 ? `delivered to ${(recipients - 1).toLocaleString('en')}` : 'nobody else is here';
 }
 
 function toUser(recipients) {
-  return recipients > 0 ? `delivered to ${recipients.toLocaleString('en')}` : 'not connected right now';
+  return recipients > 0 ? `delivered to ${recipients.toLocaleString('en')}` : 'this user is not connected';
 }

@@ -1,8 +1,8 @@
-// Who is in the group: read once after joining, then kept up to date by the notices.
+// The users in the group: listed once after joining, then kept current by notices.
 
 import { arrange, avatar, count, element, name } from './dom.js';
 
-/** So many names are shown; of the rest, how many. */
+/** Most names that are shown; for the others, only their number. */
 const SHOWN = 200;
 const PAGE = 1000;
 
@@ -13,37 +13,37 @@ export class People {
   #items = new Map();
   /** How many connections each user has in the group. */
   #connections = new Map();
-  /** What notices said while the list was being read; they know better. */
-  #heard = null;
+  /** Changes that notices announced while the list was being read; they are newer than the list. */
+  #changes = null;
   #reading = 0;
   #write;
   #me = '';
 
-  /** @param {(user: string) => void} write Called with the user who was chosen, to write privately. */
+  /** @param {(user: string) => void} write Called with the user who was chosen, for a private message. */
   constructor(write) {
     this.#write = write;
   }
 
-  /** Read who is in the group. @param {import('/hubbub.js').Hubbub} hub */
+  /** List the users in the group. @param {import('/hubbub.js').Hubbub} hub */
   async read(hub, group, me) {
     const turn = ++this.#reading;
     this.#me = me;
-    this.#heard = new Map();
+    this.#changes = new Map();
     const found = new Map();
     for (let page, more = false; !page?.endOfList; more = true) {
       page = await hub.getRealtimeUsers({ group }, { limit: PAGE, fetchMore: more });
-      if (turn !== this.#reading) return; // another group by now
+      if (turn !== this.#reading) return; // a later listing has begun
       for (const { user_id } of page.list) found.set(user_id, (found.get(user_id) ?? 0) + 1);
     }
     this.#connections = found;
-    for (const [user, connections] of this.#heard) this.#set(user, connections);
-    this.#heard = null;
+    for (const [user, connections] of this.#changes) this.#set(user, connections);
+    this.#changes = null;
     this.#show();
   }
 
-  /** Take in a notice's `user_connections`. */
-  changed(user, connections) {
-    this.#heard?.set(user, connections);
+  /** Apply a notice's `user_connections`. */
+  onNotice(user, connections) {
+    this.#changes?.set(user, connections);
     this.#set(user, connections);
     this.#show();
   }
@@ -78,7 +78,7 @@ export class People {
   #item(user) {
     const inside = [avatar(user), name(user), element('span', { class: 'note' })];
     if (user === this.#me) return element('li', {}, element('div', { class: 'row' }, ...inside));
-    const button = element('button', { type: 'button', class: 'row', title: 'Write privately' }, ...inside);
+    const button = element('button', { type: 'button', class: 'row', title: 'Send a private message' }, ...inside);
     button.addEventListener('click', () => this.#write(user));
     return element('li', {}, button);
   }

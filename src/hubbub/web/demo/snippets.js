@@ -1,4 +1,4 @@
-// How to build this: two programs to copy, with the address of this very server in them.
+// "Build this": two programs to copy, with the address of this server in them.
 
 import { hashOf } from './login.js';
 
@@ -22,20 +22,20 @@ async def main():
 
 asyncio.run(main())`;
 
-/** Fill the places for it, and let the buttons copy. */
-export function showBuilding() {
-  for (const place of document.querySelectorAll('[data-build]')) {
-    place.append(document.getElementById('build-template').content.cloneNode(true));
+/** Insert the snippets into the page, with their copy buttons. */
+export function insertSnippets() {
+  for (const place of document.querySelectorAll('[data-snippets]')) {
+    place.append(document.getElementById('snippets-template').content.cloneNode(true));
     for (const figure of place.querySelectorAll('figure')) {
       const button = figure.querySelector('button');
       button.addEventListener('click', () => copy(figure.querySelector('code').textContent, button));
     }
   }
-  buildFor('lobby');
+  updateSnippets('lobby');
 }
 
-/** Let the programs join `group`. */
-export function buildFor(group) {
+/** Show the programs with `group` as their group. */
+export function updateSnippets(group) {
   for (const [kind, write] of Object.entries({ browser, python })) {
     for (const code of document.querySelectorAll(`[data-snippet="${kind}"]`)) {
       code.textContent = write(location.origin, group);
@@ -43,19 +43,19 @@ export function buildFor(group) {
   }
 }
 
-/** Put the link to a group on the clipboard. */
+/** Copy the link to a group. */
 export function copyLink(group, button) {
   return copy(`${location.origin}/${hashOf(group)}`, button.querySelector('span'));
 }
 
-/** Copy, and say so on the button for a moment. */
+/** Copy a text, and show the result on the button for a moment. */
 async function copy(text, label) {
   const before = (label.dataset.label ??= label.textContent);
   try {
     await navigator.clipboard.writeText(text);
     label.textContent = 'Copied';
   } catch {
-    label.textContent = 'Cannot copy here';
+    label.textContent = 'Copying failed';
   }
   setTimeout(() => (label.textContent = before), 1500);
 }

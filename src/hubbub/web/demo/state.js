@@ -1,4 +1,4 @@
-// How the connection is, and what went wrong.
+// The state of the connection, and errors.
 
 import { element } from './dom.js';
 
@@ -7,7 +7,7 @@ const TEXTS = { connected: 'connected', reconnecting: 'reconnecting …', closed
 /**
  * Show the state of the connection.
  * @param {'connected' | 'reconnecting' | 'closed'} state
- * @returns {boolean} Whether that is news.
+ * @returns {boolean} Whether it has changed.
  */
 export function showState(state) {
   const shown = document.getElementById('state');
@@ -17,14 +17,14 @@ export function showState(state) {
   return true;
 }
 
-/** Show what went wrong, until the next thing does or works; with a button if there is a way on. */
-export function trouble(text, label, action) {
-  const shown = document.getElementById('trouble');
+/** Show an error until the next one or the next success; with a button if `action` can help. An empty text hides it. */
+export function showError(text, label, action) {
+  const shown = document.getElementById('error');
   shown.replaceChildren(text);
   if (!action) return;
   const button = element('button', { type: 'button', class: 'quiet small', text: label });
   button.addEventListener('click', () => {
-    trouble('');
+    showError('');
     action();
   });
   shown.append(button);

@@ -1,4 +1,4 @@
-// On a phone there is room for one of groups, conversation and people; and what came while one looked elsewhere.
+// A phone shows one of groups, conversation and people at a time. Also counts unread messages.
 
 export class Views {
   #chat = document.getElementById('chat');
@@ -8,7 +8,7 @@ export class Views {
 
   constructor() {
     for (const button of this.#buttons) button.addEventListener('click', () => this.show(button.dataset.view));
-    document.addEventListener('visibilitychange', () => this.#seen());
+    document.addEventListener('visibilitychange', () => this.#updateUnread());
   }
 
   /** @param {'groups' | 'conversation' | 'people'} view */
@@ -18,16 +18,16 @@ export class Views {
       if (button.dataset.view === view) button.setAttribute('aria-current', 'true');
       else button.removeAttribute('aria-current');
     }
-    this.#seen();
+    this.#updateUnread();
   }
 
-  /** A message came. */
-  arrived() {
+  /** Count a message that arrived. */
+  onMessage() {
     this.#unread += 1;
-    this.#seen();
+    this.#updateUnread();
   }
 
-  #seen() {
+  #updateUnread() {
     const narrow = getComputedStyle(document.querySelector('.tabs')).display !== 'none';
     if (!document.hidden && (!narrow || this.#chat.dataset.view === 'conversation')) this.#unread = 0;
     this.#badge.hidden = this.#unread === 0;
