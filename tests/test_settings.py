@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError, fields
+import pickle
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import SettingsError
-from hubbub.settings import Settings
+from hubbub.settings import RENAMED, Settings
 
 SECRET = "s" * 32
 NUMBERS = [field.name for field in fields(Settings) if type(field.default) in (int, float)]
@@ -27,6 +28,19 @@ def test_the_defaults_listen_on_loopback_and_let_guests_in() -> None:
 def test_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_the_old_name_of_a_setting_is_refused_with_the_new_one(old: str, new: str) -> None:
+    assert new in NUMBERS
+    with pytest.raises(SettingsError, match=f"^{old} is now called {new}: use the new name$"):
+        Settings(**{old: 1})  # type: ignore[arg-type]
+
+
+def test_copies() -> None:
+    settings = Settings(port=1)
+    assert replace(settings, port=2) == Settings(port=2)
+    assert pickle.loads(pickle.dumps(settings)) == settings  # for workers
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

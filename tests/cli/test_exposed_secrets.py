@@ -10,7 +10,8 @@ import pytest
 from cli.process.test_workers import children
 from hubbub.auth.authenticator import make_token
 from hubbub.errors import SettingsError
-from hubbub.settings import MAX_SECRET_BYTES, Settings
+from hubbub.secret import MAX_SECRET_BYTES
+from hubbub.settings import Settings
 from support.clients import SECRET
 from support.command import call, run, serving
 from support.store import Store
@@ -70,11 +71,15 @@ def test_tokens_are_made_with_the_file(empty: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("arguments", "mode", "warning"),
     [
-        (["--secret", SECRET], 0o600, "--secret shows in the list of processes: use --secret-file, or HUBBUB_SECRET"),
-        (["--secret-file", "s"], 0o644, "s can be read or written by every user of this machine, and it holds the sec"),
-        (["--secret-file", "s"], 0o602, "s can be read or written by every user of this machine, and it holds the sec"),
+        (["--secret", SECRET], 0o600, "--secret is visible in the process list: use --secret-file, or HUBBUB_SECRET"),
+        (["--secret-file", "s"], 0o644, "s can be read or written by every user of this machine, and it contains the"),
+        (["--secret-file", "s"], 0o602, "s can be read or written by every user of this machine, and it contains the"),
         (["--secret-file", "s"], 0o640, ""),
-        (["--config", "toml"], 0o604, "toml can be read or written by every user of this machine, and it holds secret"),
+        (
+            ["--config", "toml"],
+            0o604,
+            "toml can be read or written by every user of this machine, and it contains secret",
+        ),
         (["--config", "toml"], 0o600, ""),
     ],
 )
@@ -91,8 +96,8 @@ async def test_a_server_warns_as_well_and_shows_no_password(tmp_path: Path) -> N
     backend = f"valkey://user:{PASSWORD}@127.0.0.1:1"  # nobody is there: it says so and ends
     ran = await run("serve", "--port", "0", "--secret", SECRET, "--backend", backend, cwd=tmp_path)
     assert ran.code == 2
-    assert "WARNING hubbub.cli: --secret shows in the list of processes" in ran.err
-    assert "the password in --backend shows in the list of processes: use HUBBUB_BACKEND" in ran.err
+    assert "WARNING hubbub.cli: --secret is visible in the process list" in ran.err
+    assert "the password in --backend is visible in the process list: use HUBBUB_BACKEND" in ran.err
     for text in (SECRET, PASSWORD):
         assert text not in ran.out + ran.err
 

@@ -13,8 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hubbub.cli import app
+from hubbub.cli.sources import unknown_variables
 from hubbub.errors import SettingsError
-from hubbub.settings import Settings
+from hubbub.settings import RENAMED, Settings
 from support.command import call
 
 # Another value than the default for each setting, and one more for each source that is to win over it.
@@ -124,7 +125,7 @@ def test_hyphens_in_the_file_are_as_good_as_underscores(empty: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prot = 1", "hubbub.toml: there is no setting \"prot\"; did you mean 'port'?"),
+        ("prot = 1", 'hubbub.toml: there is no setting "prot"; did you mean port?'),
         ("zzz = 1", 'hubbub.toml: there is no setting "zzz"'),
         ("[serve]\nport = 1", 'hubbub.toml: there is no setting "serve"'),
         ("port = {a = 1}", "hubbub.toml: port must be a text, a number, true or false"),
@@ -180,3 +181,52 @@ def test_a_wrong_value_is_traced_to_its_source(
     assert (ran.code, ran.out) == (2, "")
     (said,) = ran.err.splitlines()
     assert said == message if message.startswith("hubbub: port") else message in said
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+@pytest.mark.parametrize("source", ["flag", "flag=", "environment", "file"])
+def test_the_old_name_of_a_setting_is_refused_with_the_new_one(
+    source: str, old: str, new: str, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option, new_option = (f"--{name.replace('_', '-')}" for name in (old, new))
+    arguments: list[str] = []
+    if source == "environment":
+        monkeypatch.setenv(f"HUBBUB_{old.upper()}", "1")
+        expected = f"HUBBUB_{old.upper()} is now called HUBBUB_{new.upper()}: use the new name"
+    elif source == "file":
+        (empty / "hubbub.toml").write_text(f"{old} = 1")
+        expected = f"hubbub.toml: {old} is now called {new}: use the new name"
+    else:
+        arguments = [f"{option}=1"] if source == "flag=" else [option, "1"]
+        expected = f"{option} is now called {new_option}: use the new name"
+    ran = call("serve", *arguments)
+    assert (ran.code, ran.out, ran.err) == (2, "", f"hubbub: {expected}\n")
+
+
+def test_variables_that_nothing_reads_are_reported_with_the_nearest_name() -> None:
+    environment = {
+        "HUBBUB_WOKERS": "s3cret",
+        "HUBBUB_XYZZY": "1",
+        "HUBBUB_PORT": "1",
+        "HUBBUB_URL": "x",
+        "HUBBUB_TOKEN": "x",
+        "HUBBUB_CONFIG": "x",
+        "HUBBUB_SERVICE_HOST": "10.0.0.1",  # Kubernetes sets these for a service named "hubbub"
+        "HUBBUB_SERVICE_PORT_HTTP": "8000",
+        "HUBBUB_PORT_8000_TCP_ADDR": "10.0.0.1",
+        "PATH": "x",
+    }
+    assert list(unknown_variables(environment)) == [
+        "ignoring the environment variable HUBBUB_WOKERS: there is no such setting; did you mean HUBBUB_WORKERS?",
+        "ignoring the environment variable HUBBUB_XYZZY: there is no such setting",
+    ]
+
+
+def test_unknown_variables_are_reported_by_commands_that_read_settings(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBBUB_SECRET", "s" * 32)
+    monkeypatch.setenv("HUBBUB_ISUER", "x")
+    ran = call("token", "alice")
+    assert ran.code == 0
+    assert ran.err.endswith("HUBBUB_ISUER: there is no such setting; did you mean HUBBUB_ISSUER?\n")

@@ -67,14 +67,18 @@ def test_a_name_goes_into_any_token(empty: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["alice"], {}, "hubbub: a token needs the server's secret: set HUBBUB_SECRET, or --secret-file"),
+        (
+            ["alice"],
+            {},
+            "hubbub: signing a token needs the server's secret: set --secret-file (HUBBUB_SECRET_FILE) or",
+        ),
         (["alice"], {"HUBBUB_SECRET": "short"}, "must be at least 32 bytes, not 5; make one with: openssl rand"),
         (["alice", "--ttl", "1x"], {"HUBBUB_SECRET": SECRET}, '--ttl: "1x" is not a span of time; write it as 90s,'),
-        ([""], {"HUBBUB_SECRET": SECRET}, "hubbub: a token needs a user id"),
+        ([""], {"HUBBUB_SECRET": SECRET}, "hubbub: USER must be a user id"),
         ([], {"HUBBUB_SECRET": SECRET}, "USER"),
         (["alice", "--skapi", "ap21mock00000000abcd"], {"HUBBUB_SECRET": SECRET}, "by UUIDs in lower case only"),
         ([ADA, "--skapi", "not-an-id"], {"HUBBUB_SECRET": SECRET}, "'not-an-id' is not a service id: take what"),
-        ([ADA, "--skapi", "abcde", "--server"], {"HUBBUB_SECRET": SECRET}, "use one of them"),
+        ([ADA, "--skapi", "abcde", "--server"], {"HUBBUB_SECRET": SECRET}, "--skapi and --server exclude each other"),
     ],
 )
 def test_one_clear_line(

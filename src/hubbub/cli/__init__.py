@@ -1,7 +1,7 @@
 """The command line: one file for each command, imported only when that command is asked for.
 
-Exit codes: 0 it worked; 1 it did not (one line on stderr says why); 2 the command line, the environment or the settings
-file is wrong; 130 Ctrl-C.
+Exit codes: 0 success; 1 failure (one line on stderr says why); 2 an error in the command line, the environment or the
+settings file; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 from cyclopts.config import Env
 
-from hubbub.cli.sources import Sources
+from hubbub.cli.sources import Sources, refuse_old_flag
 from hubbub.cli.terminal.screen import harmless
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
@@ -24,11 +24,11 @@ USAGE = 2
 INTERRUPTED = 130
 
 sources = Sources()
-"""Where the settings of this run came from; fills in what the settings file says."""
+"""Where the settings of this run came from; adds those of the settings file."""
 
 app = App(
     name="hubbub",
-    help="""Realtime groups: join a group by name, post JSON to it, see who comes and goes.
+    help="""Realtime groups: join a group by name, post JSON to it, see who joins and leaves.
 
 Try it, each line in a terminal of its own:
 
@@ -49,23 +49,23 @@ _COMMANDS: dict[str, list[Callable[..., None]]] = {
     "join:join": [],
     "bench:bench": [],
 }
-"""The commands, in the order of the list of them, and where they get options from that the command line has not."""
+"""The commands, in the order in which they are listed, and the further sources of their options."""
 
 for _number, (_where, _config) in enumerate(_COMMANDS.items()):
     app.command(f"hubbub.cli.{_where}", name=_where.partition(":")[2], sort_key=_number, config=_config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that `arguments` name, those of the process if None, and exit."""
+    """Run the command in `arguments` (if None: those of the process), and exit."""
     _complete_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         if not given or given[0] in app.help_flags:
             app.resolved_commands()  # imports them all, for their descriptions in the list
         try:
-            app(given, exit_on_error=False, print_error=False)
+            _run(given)
         finally:
-            sys.stdout.flush()  # while somebody is there to say what went wrong
+            sys.stdout.flush()  # here, where an error can still be reported
     except CycloptsError as error:
         _fail(str(error), USAGE)
     except SettingsError as error:
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(str(error), FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader has seen enough, as with "| head"
+    except BrokenPipeError:  # the reader of our output has ended, as with "| head"
         _drop_output()
         sys.exit(FAILED)
     except OSError as error:  # such as a full disk
@@ -85,17 +85,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit()
 
 
+def _run(arguments: Sequence[str]) -> None:
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except UnknownOptionError as error:
+        refuse_old_flag(error.token.keyword or error.token.value)
+        raise
+
+
 def _complete_streams() -> None:
-    """Give this process the three streams that everybody relies on, whatever the shell has closed."""
+    """Open the standard streams that the shell has closed, because libraries rely on all three."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (open to the end)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what peers write may be more than this terminal's encoding can say
+    if isinstance(sys.stdout, io.TextIOWrapper):  # peers may write what this terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _drop_output() -> None:
-    """Lead what is left to be written to nowhere: it cannot be written, and Python would try again at the end."""
+    """Send the rest of the output to /dev/null: it cannot be written, and Python would try again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Which server, and as whom: the options of every command that talks to one."""
+"""The server's address and the user's identity: the options of every command that connects to a server."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from hubbub.errors import CommandError, ErrorCode, SettingsError
 DEFAULT_URL = "http://127.0.0.1:8000"
 TIMEOUT = 10.0
 """Seconds that any answer may take."""
-WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds between the attempts when the server says that this was too much at once."""
+RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further attempt when the server answers that the rate limit was exceeded."""
 
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 """RFC 7515, section 7.1: three parts in base64url."""
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Credentials(TypedDict, total=False):
-    """What `hubbub.client.connect` wants to know: one of the two."""
+    """What `hubbub.client.connect` needs: one of the two."""
 
     token: str
     guest: str
@@ -43,18 +43,18 @@ class Credentials(TypedDict, total=False):
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Where the server is, and who we are to it."""
+    """The server's address, and the identity to connect with."""
 
     url: Url = None
-    """The server."""
+    """Address of the server."""
     token: str | None = field(default=None, repr=False)
-    """A token that says who you are. Others on this machine may see flags: prefer HUBBUB_TOKEN in the environment."""
+    """Token that identifies you. Other users of this machine can see flags: prefer HUBBUB_TOKEN in the environment."""
     guest: Annotated[str | None, Parameter(name=["--as", "--guest"], metavar="NAME")] = None
-    """Come as a guest, where the server lets guests in. Without it and without a token: as your login name."""
+    """Connect as a guest with this name, where the server accepts guests. Default, without a token: your login name."""
 
     @property
     def address(self) -> str:
-        """The server's address. Raises `SettingsError` if it is none."""
+        """The server's address. Raises `SettingsError` if it is not a valid one."""
         url = self.url or DEFAULT_URL
         try:
             socket_url(url)
@@ -63,13 +63,13 @@ class Access:
         return url
 
     def credentials(self) -> Credentials:
-        """Return who we are; flags win over the environment.
+        """Return the identity to connect with; flags take precedence over the environment.
 
         Raises:
-            SettingsError: Both were given, or a token that cannot be one. It is not repeated in the text.
+            SettingsError: Both were given, or the token is malformed. The text does not repeat the token.
         """
         if self.token is not None and self.guest is not None:
-            raise SettingsError("--token and --as exclude each other: a token says by itself who you are")
+            raise SettingsError("--token and --as exclude each other: a token already identifies you")
         if self.guest is not None:
             return {"guest": self.guest}
         token = self.token if self.token is not None else os.environ.get("HUBBUB_TOKEN") or None
@@ -81,16 +81,16 @@ class Access:
         return {"token": token.strip()}
 
     def server_token(self) -> str | None:
-        """Return the token if it is one of a server program, which may post without being in a group.
+        """Return the token if its role is "server": such a program may post without being in a group.
 
-        This only looks at what the token says; whether it is true is for the server to decide.
+        This only reads the token; the server verifies it.
         """
         token = self.credentials().get("token")
         return token if token and _claims(token).get("role") == "server" else None
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Return what a token says (RFC 7519, section 3), unverified; nothing if that cannot be read."""
+    """Return the claims of a token (RFC 7519, section 3), unverified; none if they cannot be read."""
     payload = token.split(".")[1]
     try:
         claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -100,7 +100,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def login_name() -> str:
-    """Return who is logged in on this machine; ``guest`` where nobody is, as in some containers."""
+    """Return the login name of this process's user; ``guest`` where there is none, as in some containers."""
     try:
         return getpass.getuser() or "guest"
     except (OSError, KeyError, ImportError):
@@ -111,12 +111,12 @@ def login_name() -> str:
 async def connected(access: Access) -> AsyncIterator[Client]:
     """Connect for as long as the block lasts.
 
-    A client tries for ever to reach its server. Somebody at a terminal rather wants to know, so the first attempt must
-    succeed; a connection that is lost later comes back.
+    A client retries indefinitely. At a terminal an error is more useful, so here the first attempt must succeed; the
+    client still reconnects when the connection is lost later.
 
     Raises:
-        CommandError: The server cannot be reached, or refuses.
-        SettingsError: The address or the token is none.
+        CommandError: The server cannot be reached, or refuses the connection.
+        SettingsError: The address or the token is not a valid one.
     """
     client = connect(access.address, timeout=TIMEOUT, connect_timeout=None, **access.credentials())
     connecting = asyncio.ensure_future(client.connect_realtime())
@@ -127,7 +127,7 @@ async def connected(access: Access) -> AsyncIterator[Client]:
             hint = ' Is a server running? "hubbub serve" starts one.' if is_loopback(access.address) else ""
             raise CommandError(ErrorCode.UNAVAILABLE, event.reason + hint)
         await connecting
-        await first  # what has been waiting for it is not shown to those who read on
+        await first  # our caller need not see this event
         yield client
     finally:
         first.cancel()
@@ -139,17 +139,17 @@ async def _first_event(client: Client) -> Event:
     return await anext(aiter(client))
 
 
-async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what `ask` returns; ask again a little later when the server says that this was too much at once.
+async def retry_rate_limited(ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what `ask` returns; retry after a delay when the server answers that the rate limit was exceeded.
 
     Raises:
-        CommandError: Any other answer, or still too much after `WAITS`.
+        CommandError: Any other error, or the rate limit still applies after the last of `RETRY_DELAYS`.
     """
-    for wait in WAITS:
+    for delay in RETRY_DELAYS:
         try:
             return await ask()
         except CommandError as error:
             if error.code != ErrorCode.RATE_LIMITED:
                 raise
-        await asyncio.sleep(wait)
+        await asyncio.sleep(delay)
     return await ask()

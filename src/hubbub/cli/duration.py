@@ -1,4 +1,4 @@
-"""Spans of time as people write them: ``90s``, ``15m``, ``1h``, ``7d``."""
+"""Durations as people write them: ``90s``, ``15m``, ``1h``, ``7d``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parse_duration(text: str) -> float:
     """Return the seconds that `text` stands for. Raises `ValueError` with a sentence for the user."""
     found = _DURATION.fullmatch(text)
     if found is None or int(found[1]) == 0:
-        raise ValueError(f'"{text}" is not a span of time; write it as 90s, 15m, 1h or 7d')
+        raise ValueError(f'"{text}" is not a duration; write it as 90s, 15m, 1h or 7d')
     return float(int(found[1]) * _UNITS[found[2]])
 
 
@@ -25,4 +25,4 @@ def _convert(_kind: object, tokens: Sequence[Token]) -> float:
 
 
 Duration: TypeAlias = Annotated[float, Parameter(converter=_convert, metavar="TIME")]
-"""A parameter in seconds that is written as a span of time."""
+"""A parameter in seconds that is written as a duration."""

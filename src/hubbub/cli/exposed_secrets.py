@@ -1,4 +1,4 @@
-"""Secrets that others on this machine can read: in the process list, or in a file whose mode lets them."""
+"""Secrets that other users of this machine can read: in the process list, or in a file with a permissive mode."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from cyclopts import Token
 
 MOUNTED = Path("/run/secrets")
-"""Where containers have their secrets: readable by all in there, and there is nobody else."""
+"""Where containers mount secrets: readable by everybody in the container, which has no other users."""
 
 
 def warnings(origins: Mapping[str, Token]) -> Iterator[str]:
-    """Yield a sentence for each secret that others can read; it says what to do and does not repeat the secret.
+    """Yield a sentence for each secret that other users can read; it says what to do and does not repeat the secret.
 
     Args:
         origins: Where each setting came from.
@@ -26,27 +26,27 @@ def warnings(origins: Mapping[str, Token]) -> Iterator[str]:
         if token.source in {"", "cli"}:
             yield IN_PROCESS_LIST[name]
         elif token.source != "env":
-            files[Path(token.source)] = f"it holds {name}"
+            files[Path(token.source)] = f"it contains {name}"
     if "secret_file" in origins:
-        files[Path(origins["secret_file"].value)] = "it holds the secret"
+        files[Path(origins["secret_file"].value)] = "it contains the secret"
     for path, why in files.items():
         if others_can_use(path):
             yield f"{path} can be read or written by every user of this machine, and {why}: chmod 600 {path}"
 
 
 def others_can_use(path: Path) -> bool:
-    """Return whether users beside the file's owner and group may read or write it."""
+    """Return whether users other than the file's owner and group may read or write it."""
     if MOUNTED in path.absolute().parents:
         return False
     try:
         return bool(path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
-    except OSError:  # who reads it says so
+    except OSError:  # reported when the file is read
         return False
 
 
 IN_PROCESS_LIST = {
-    "secret": "--secret shows in the list of processes: use --secret-file, or HUBBUB_SECRET in the environment",
-    "backend": "the password in --backend shows in the list of processes: use HUBBUB_BACKEND in the environment",
+    "secret": "--secret is visible in the process list: use --secret-file, or HUBBUB_SECRET in the environment",
+    "backend": "the password in --backend is visible in the process list: use HUBBUB_BACKEND in the environment",
 }
 
 

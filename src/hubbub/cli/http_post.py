@@ -1,4 +1,4 @@
-"""Posting over HTTP with a server token: from outside of the group, with one request."""
+"""Posts over HTTP with a server token: one request, without joining the group."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from hubbub.errors import CommandError, ErrorCode
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows no redirect: the token is for the server that was named."""
+    """Follows no redirects: the token is for the server that the user named."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Let the redirect be the answer."""
+        """Return the redirect itself as the answer."""
 
 
 def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool) -> int:
-    """Post a message, and return how many connections it was handed to.
+    """Post a message, and return to how many connections it was delivered.
 
     Args:
         url: The server's address.
         token: A server token.
         to: A group or, with `to_user`, a user id.
         message: Any JSON value.
-        to_user: What `to` is.
+        to_user: Whether `to` is a user id.
 
     Raises:
-        CommandError: What the server says against it; or ``UNAVAILABLE``, it cannot be reached.
+        CommandError: The error that the server answered; or ``UNAVAILABLE`` if it cannot be reached.
     """
     kind = "users" if to_user else "groups"
     try:
         address = f"{http_url(url)}/v1/{kind}/{quote(to, safe='')}/messages"
     except UnicodeEncodeError:
-        raise CommandError(ErrorCode.INVALID_PARAMETER, f'"{to}" is no Unicode text.') from None
+        raise CommandError(ErrorCode.INVALID_PARAMETER, f'"{to}" is not valid Unicode.') from None
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(address, encode({"message": message}), headers)  # noqa: S310  (http_url lets in no other scheme)
+    request = Request(address, encode({"message": message}), headers)  # noqa: S310  (http_url returns no other scheme)
     try:
         with _opener(url).open(request, timeout=TIMEOUT) as answer:
             return int(json.load(answer)["recipients"])
@@ -51,18 +51,20 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
         why = getattr(error, "reason", error)
         raise CommandError(ErrorCode.UNAVAILABLE, f"Cannot connect to {http_url(url)}: {why}.") from None
     except (ValueError, LookupError, TypeError):
-        raise CommandError(ErrorCode.INTERNAL, f"{http_url(url)} does not answer as a Hubbub server.") from None
+        raise CommandError(
+            ErrorCode.INTERNAL, f"{http_url(url)} does not answer like a Hubbub server; check --url (HUBBUB_URL)."
+        ) from None
 
 
 def http_url(url: str) -> str:
-    """Return the address that HTTP requests to the server at `url` begin with, without a slash at the end."""
+    """Return the base address for HTTP requests to the server at `url`, without a trailing slash."""
     parts = urlsplit(socket_url(url))
     path = parts.path.removesuffix("/v1/connect")
     return parts._replace(scheme=parts.scheme.replace("ws", "http"), path=path, query="", fragment="").geturl()
 
 
 def _opener(url: str) -> OpenerDirector:
-    # As the client does: the system's proxies, except to this machine itself.
+    # Like the client: the system's proxies, except for this machine itself.
     return build_opener(_NoRedirect, ProxyHandler({} if is_loopback(url) else None))
 
 

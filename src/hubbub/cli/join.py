@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from hubbub.cli.access import Access, connected, patiently
+from hubbub.cli.access import Access, connected, retry_rate_limited
 from hubbub.cli.post import parse_message
 from hubbub.cli.process.loop import run
 from hubbub.cli.terminal.keyboard import Keyboard
@@ -133,7 +133,7 @@ class Conversation:
     async def _post(self, line: str) -> None:
         group, message = self._client.group, parse_message(line, as_json=self._as_json)
         if group is not None:
-            await patiently(lambda: self._client.post_realtime(message, {"group": group}))
+            await retry_rate_limited(lambda: self._client.post_realtime(message, {"group": group}))
 
     def _refuse(self, why: str) -> None:
         self._failed = True

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hubbub.cli.access import Access, connected, patiently
+from hubbub.cli.access import Access, connected, retry_rate_limited
 from hubbub.cli.process.loop import run
 from hubbub.cli.terminal.json_lines import json_line
 from hubbub.cli.terminal.screen import one_line, rendered
@@ -23,9 +23,9 @@ from hubbub.messages import Condition, GroupRow, Order, UserRow
 
 DEFAULT_LIMIT = 50
 LARGE_PAGE = 1000
-"""Rows to ask for at a time, as many as a server gives without a setting of its own."""
+"""Rows to request per page: the default maximum of a server."""
 UNBOUNDED = 1_000_000
-"""Columns of an output that is no terminal: nothing is folded there."""
+"""Columns of an output that is not a terminal, so that nothing is folded."""
 
 Limit = Annotated[
     int | None, Parameter(validator=Number(gte=1), metavar="ROWS", show_default=lambda _: str(DEFAULT_LIMIT))
@@ -33,7 +33,7 @@ Limit = Annotated[
 Flag = Annotated[bool, Parameter(negative=())]
 All = Annotated[bool, Parameter(name="--all", negative=())]
 Ask = Callable[[int | None, StartKey | None], Awaitable[Page[Row]]]
-"""Asks for a page: most rows (None: as the server likes), and where it begins."""
+"""Requests a page: its maximum rows (None: the server's default), and where it begins."""
 
 
 def groups(
@@ -60,15 +60,15 @@ def groups(
         hubbub groups --value a --range c --all --json
 
     Args:
-        search_for: Compare and order by name, or by the number of users.
+        search_for: Compare and order by name, or by number of users.
         value: The name or number to compare with.
-        condition: How to compare. By name, ">=" means: starts with. Default: "=".
-        range_: List from --value to this, both included; in place of --condition.
-        descending: Turn the order round.
-        limit: Most rows to show.
+        condition: How to compare. For names, ">=" means "starts with". Default: "=".
+        range_: List from --value to this one, both included. Excludes --condition.
+        descending: Reverse the order.
+        limit: Maximum rows to show.
         all_: Show every row.
         json: Print each row as a line of JSON.
-        access: Where, and as whom.
+        access: The server and your identity.
     """
     low, high = _comparable("--value", value, search_for), _comparable("--range", range_, search_for)
     wanted = _wanted(limit, everything=all_)
@@ -97,10 +97,10 @@ def users(
     json: Flag = False,
     access: Access | None = None,
 ) -> None:
-    """List who is in a group.
+    """List the users in a group.
 
-    There is one row for each connection, so somebody with two devices is
-    listed twice:
+    There is one row for each connection, so a user with two devices is listed
+    twice:
 
         hubbub users HelloWorld
         hubbub users HelloWorld --user-id alice
@@ -109,11 +109,11 @@ def users(
     Args:
         group: The group.
         user_id: Only this user's connections.
-        descending: Turn the order round.
-        limit: Most rows to show.
+        descending: Reverse the order.
+        limit: Maximum rows to show.
         all_: Show every row.
         json: Print each row as a line of JSON.
-        access: Where, and as whom.
+        access: The server and your identity.
     """
     wanted = _wanted(limit, everything=all_)
 
@@ -125,7 +125,7 @@ def users(
                     group, user_id, limit=size, ascending=not descending, start_key=start_key
                 )
 
-            await _show(Listing(ask, wanted), _users_table, "nobody is there", as_json=json)
+            await _show(Listing(ask, wanted), _users_table, "the group has no members", as_json=json)
 
     run(work())
 
@@ -142,21 +142,21 @@ def _comparable(flag: str, value: str | None, search_for: Order) -> str | int | 
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise SettingsError(f"{flag} must be a number when searching for number_of_users, not {value!r}")
+        raise SettingsError(f"{flag} must be a number with --search-for number_of_users, not {value!r}")
     return number
 
 
 def _wanted(limit: int | None, *, everything: bool) -> int | None:
     if everything and limit is not None:
-        raise SettingsError("--limit and --all exclude each other")
+        raise SettingsError("--limit and --all exclude each other: use one of them")
     return None if everything else limit or DEFAULT_LIMIT
 
 
 class Listing(Generic[Row]):
-    """The rows of one page after the other, at most `wanted` of them; None for all.
+    """The rows of consecutive pages, at most `wanted` of them; None for all.
 
     Attributes:
-        more: Whether there are rows behind the last one that was given.
+        more: Whether there are rows after the last one that was returned.
     """
 
     def __init__(self, ask: Ask[Row], wanted: int | None) -> None:
@@ -166,7 +166,7 @@ class Listing(Generic[Row]):
         self._size: int | None = min(wanted or LARGE_PAGE, LARGE_PAGE)
 
     async def __aiter__(self) -> AsyncIterator[Row]:
-        """Iterate over the rows. A page may be short, or empty, before the end: only its start key says."""
+        """Iterate over the rows. A page may be short or empty before the end; only `end_of_list` tells the end."""
         left = self._wanted
         start_key: StartKey | None = None
         while True:
@@ -184,11 +184,11 @@ class Listing(Generic[Row]):
 
     async def _page(self, start_key: StartKey | None) -> Page[Row]:
         try:
-            return await patiently(lambda: self._ask(self._size, start_key))
+            return await retry_rate_limited(lambda: self._ask(self._size, start_key))
         except CommandError as error:
             if error.code != ErrorCode.INVALID_PARAMETER or '"limit"' not in error.message or self._size is None:
                 raise
-            self._size = None  # this server's pages are smaller than ours
+            self._size = None  # this server allows smaller pages only
             return await self._page(start_key)
 
 
@@ -203,7 +203,7 @@ async def _show(listing: Listing[Row], table: Callable[[list[Row]], Table], noth
         else:
             print(f"hubbub: {nothing}", file=sys.stderr)
     if listing.more:
-        print("hubbub: there are more; --all shows every one, --limit another number of them", file=sys.stderr)
+        print("hubbub: there are more rows; --all shows all of them, --limit changes how many", file=sys.stderr)
 
 
 def _groups_table(rows: list[GroupRow]) -> Table:

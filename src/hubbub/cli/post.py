@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hubbub.cli.access import Access, connected, patiently
+from hubbub.cli.access import Access, connected, retry_rate_limited
 from hubbub.cli.http_post import post_as_server
 from hubbub.cli.process.loop import run
 from hubbub.cli.terminal.json_lines import json_line
@@ -28,28 +28,28 @@ def post(
 ) -> None:
     """Send a message to a group or to a user.
 
-    Text is sent as {"msg": "the text"}, the way the demo page and "hubbub
-    join" do; with --json the message is any JSON, sent as it is. "-" reads it
-    from standard input:
+    Text is sent as {"msg": "the text"}, as the demo page and "hubbub join" do.
+    With --json, MESSAGE is any JSON and is sent unchanged. "-" reads the
+    message from standard input:
 
         hubbub post HelloWorld "Hello, everybody"
         hubbub post --user alice "Only for you"
         hubbub post HelloWorld --json '{"temperature": 21.5}'
         uptime | hubbub post HelloWorld -
 
-    Only members post to a group, so this joins it, posts and leaves, and the
-    others see that. With a server token ("hubbub token NAME --server") it posts
-    from outside, and nobody comes or goes.
+    Only members can post to a group, so this joins the group, posts and leaves;
+    the other members see that. With a server token ("hubbub token NAME
+    --server") it posts without joining.
 
     Args:
         to: The group, or with --user the user.
-        message: What to say; - for standard input.
-        user: TO is a user, who hears it on every connection.
-        json: The message is JSON. So is the answer then.
-        access: Where, and as whom.
+        message: The message; - for standard input.
+        user: TO is a user; every connection of this user receives the message.
+        json: MESSAGE is JSON; the answer is printed as JSON, too.
+        access: The server and your identity.
     """
     if not to:
-        raise SettingsError("TO must be the name of a group, or with --user of a user")
+        raise SettingsError("TO must be the name of a group or, with --user, a user id")
     access = access or Access()
     value = parse_message(sys.stdin.buffer.read() if message == "-" else message, as_json=json)
     token = access.server_token()
@@ -60,14 +60,18 @@ def post(
     if json:
         print(json_line({"type": "success", "message": "Message sent.", "recipients": recipients}))
     else:
-        print(f"Sent to {recipients} connection{'s' * (recipients != 1)}." if recipients else "Sent; nobody was there.")
+        print(
+            f"Sent to {recipients} connection{'s' * (recipients != 1)}."
+            if recipients
+            else "Sent; no recipient is connected."
+        )
 
 
 def parse_message(given: str | bytes, *, as_json: bool) -> Any:
-    """Return the message that text on the command line, or bytes from standard input, stand for.
+    """Return the message for text on the command line or bytes from standard input.
 
     Raises:
-        SettingsError: It is not UTF-8, or not JSON where it should be.
+        SettingsError: It is not UTF-8 or, with `as_json`, not JSON.
     """
     try:
         text = given if isinstance(given, str) else given.decode().removesuffix("\n").removesuffix("\r")
@@ -80,14 +84,14 @@ def parse_message(given: str | bytes, *, as_json: bool) -> Any:
     except ValueError as error:
         raise SettingsError(f"the message is not JSON: {error}") from None
     except RecursionError:
-        raise SettingsError("the message is nested too deep") from None
+        raise SettingsError("the message has too many levels of nested arrays and objects") from None
 
 
 async def _post(access: Access, to: str, message: Any, *, to_user: bool) -> int:
-    """Return how many connections it was handed to, our own apart."""
+    """Post, and return to how many connections the message was delivered, without our own."""
     async with connected(access) as client:
         if to_user:
-            return (await patiently(lambda: client.post_realtime(message, {"user_id": to}))).recipients
+            return (await retry_rate_limited(lambda: client.post_realtime(message, {"user_id": to}))).recipients
         await client.join_realtime(to)
         sent = await client.post_realtime(message, {"group": to})
         await client.join_realtime(None)

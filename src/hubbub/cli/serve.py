@@ -1,4 +1,4 @@
-"""``hubbub serve``: run a server until a signal ends it."""
+"""``hubbub serve``: run a server until a signal stops it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from rich.text import Text
 
 from hubbub.cli import sources
 from hubbub.cli.exposed_secrets import warnings
-from hubbub.cli.process.free_memory import give_back, map_large_blocks
-from hubbub.cli.process.gc_policy import collect_seldom
+from hubbub.cli.process.free_memory import map_large_blocks, return_freed_memory
+from hubbub.cli.process.gc_policy import collect_rarely
 from hubbub.cli.process.loop import run
 from hubbub.cli.process.open_files import allow_open_files
 from hubbub.cli.process.workers import run_workers
+from hubbub.cli.sources import unknown_variables
 from hubbub.log_throttle import LogThrottle
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -40,7 +41,8 @@ def serve(
 ) -> None:
     """Start a server; Ctrl-C stops it.
 
-    On this machine only, with guests; anything but loopback needs a secret or a JWKS URL:
+    Without options it listens on 127.0.0.1 and accepts guests. To listen on any other address it needs a secret or a
+    JWKS URL:
 
         hubbub serve
         hubbub serve --port 9000 --rate-limit 20
@@ -48,15 +50,15 @@ def serve(
         hubbub serve --config /etc/hubbub.toml
 
     Every option can also be set in the environment (--max-message as HUBBUB_MAX_MESSAGE) and in a TOML file
-    (max_message = 65536). A flag wins over the environment, the environment over the file, the file over the default.
+    (max_message = 65536). Flags take precedence over the environment, the environment over the file.
 
     Args:
-        config: Settings file. Without it: hubbub.toml in the working directory, if there is one.
+        config: Settings file. Default: hubbub.toml in the working directory, if it exists.
         settings: Every option of the server.
     """
     settings = settings or Settings()
     set_up_log(settings.log_level)
-    for warning in warnings(sources.origins):
+    for warning in (*warnings(sources.origins), *unknown_variables(os.environ)):
         log.warning("%s", warning)
     files = allow_open_files(settings.max_connections + SPARE_FILES)
     if files < settings.max_connections + SPARE_FILES:
@@ -71,55 +73,57 @@ def serve(
         run(_serve(settings))
 
 
-async def _serve(settings: Settings, says_where: bool = True) -> None:
+async def _serve(settings: Settings, announces: bool = True) -> None:
     stopped = _stop_on_signal()
-    if parent := parent_process():  # a worker ends with its parent, however that ended
+    if parent := parent_process():  # a worker stops when its parent has ended, for whatever reason
         asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
     async with Server(settings) as server:
-        collect_seldom()
-        giving_back = asyncio.create_task(give_back())
+        collect_rarely()
+        returning_memory = asyncio.create_task(return_freed_memory())
         map_large_blocks()
-        if says_where:
+        if announces:
             announce(server.url, settings, Console(highlight=False))
         await stopped.wait()
-        giving_back.cancel()
+        returning_memory.cancel()
 
 
-def _work(settings: Settings, says_where: bool) -> None:
-    """Be one of several workers."""
+def _work(settings: Settings, announces: bool) -> None:
+    """Run one of several workers."""
     set_up_log(settings.log_level)
-    run(_serve(settings, says_where))
+    run(_serve(settings, announces))
 
 
 def announce(url: str, settings: Settings, console: Console) -> None:
-    """Say where the server listens and how people get in. The first line has the address; programs read it."""
+    """Print where the server listens and who may connect. The first line has the address; programs read it."""
     here = url.replace("0.0.0.0", "localhost").replace("[::]", "localhost")  # noqa: S104
     console.print(Text.assemble("Hubbub is listening on ", (url, "bold cyan")), soft_wrap=True)
     if settings.demo:
         console.print(Text.assemble("  demo page  ", (f"{here}/", "cyan")), soft_wrap=True)
-    console.print(f"  people     {_people(settings)}", markup=False, soft_wrap=True)
+    console.print(f"  access     {_access(settings)}", markup=False, soft_wrap=True)
     console.file.flush()
 
 
-def _people(settings: Settings) -> str:
+def _access(settings: Settings) -> str:
     ways = []
     if settings.allow_guests:
-        ways.append("guests, by name alone (from this machine only)")
+        ways.append("guests, with a name only (from this machine only)")
     if settings.secret is not None:
-        ways.append("tokens signed with the secret; make one with: hubbub token NAME")
+        ways.append("users with a token signed with the secret; make one with: hubbub token NAME")
     if settings.jwks_url is not None:
-        ways.append("tokens signed with the keys of the JWKS URL")
-    return "; ".join(ways) or "nobody: no guests, and neither a secret nor a JWKS URL for tokens"
+        ways.append("users with a token signed with a key of the JWKS URL")
+    return (
+        "; ".join(ways) or "nobody: guests are off, and there is neither a secret nor a JWKS URL to check tokens with"
+    )
 
 
 def set_up_log(level: str) -> None:
-    """Log to stderr from `level` on."""
+    """Log to stderr: `level` and more severe."""
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     for handler in logging.getLogger().handlers:
         handler.addFilter(LogThrottle())
-    # What uvicorn tells at first is what `announce` says better.
+    # uvicorn's start messages repeat what `announce` prints.
     logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
 
 

@@ -14,16 +14,17 @@ _HEAD = """\
 
 Made from `src/hubbub/settings.py` by `python -m hubbub.cli.settings_page > docs/settings.md`; change that file.
 
-Every option of `hubbub serve` can come from four places. The first that has it wins:
+Every option of `hubbub serve` can be set in four places. The first of them that sets it takes precedence:
 
 1. a flag, `--max-message 1000`
 2. an environment variable, `HUBBUB_MAX_MESSAGE=1000`
-3. a TOML file, `max_message = 1000`: the one that `--config` or `HUBBUB_CONFIG` names, or else `hubbub.toml` in the
-   working directory, if there is one
+3. a TOML file, `max_message = 1000`: the one that `--config` or `HUBBUB_CONFIG` names, otherwise `hubbub.toml` in the
+   working directory, if it exists
 4. the default
 
-A key in the file that is no setting is refused, and a wrong value is reported with the place that it came from. What is
-on or off has two flags, `--demo` and `--no-demo`, and `true` or `false` elsewhere. A list is `--origins A --origins B`,
+An unknown key in the file is refused; an unknown environment variable that begins with `HUBBUB_` is ignored with a
+warning that names the nearest setting. An invalid value is reported with the place that it came from. Booleans have two
+flags, `--demo` and `--no-demo`, and are `true` or `false` elsewhere. A list is `--origins A --origins B`,
 `HUBBUB_ORIGINS="A B"` or `origins = ["A", "B"]`. Sizes are bytes, times are seconds.
 
 ```toml
@@ -35,20 +36,23 @@ rate_limit = 20
 ```
 
 Keep the secret out of the settings file, so that the file can be shown, copied and committed: `secret_file` names a
-file that holds nothing else, as Docker and Kubernetes mount their secrets.
+file that contains nothing else, which is how Docker and Kubernetes mount secrets.
 
 ```sh
 (umask 077; openssl rand -hex 32 > /etc/hubbub.secret)   # readable by its owner only
 hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
 ```
 
-`HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` show in the list of
-processes, and `hubbub` warns of both; of a file with a secret that every user of the machine can read or write, too
-(except below `/run/secrets`, where containers mount theirs). Only one of `secret` and `secret_file` can be set.
+`HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` are visible in the process
+list, and `hubbub` warns about both. It also warns about a file with a secret that every user of the machine can read or
+write, except below `/run/secrets`, where containers mount secrets. Set only one of `secret` and `secret_file`.
 
-In Python the same names are the arguments of `hubbub.settings.Settings`.
+Two settings have had other names: `restart_grace` was `absence`, and `history_idle_groups` was `history_gone`. The old
+names are refused, with the new one in the message.
 
-| in the file | flag | environment | default | what it is |
+In Python the same names are the keyword arguments of `hubbub.settings.Settings`.
+
+| in the file | flag | environment | default | meaning |
 |---|---|---|---|---|
 """
 
@@ -59,14 +63,14 @@ def settings_page() -> str:
 
 
 def describe() -> dict[str, str]:
-    """Return what stands below each setting in settings.py, in the order there."""
+    """Return the docstring of each setting in settings.py as one line, in the order there."""
     (definition,) = ast.parse(dedent(inspect.getsource(Settings))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
         match field, text:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(description))):
-                found[name] = description
+                found[name] = " ".join(description.split())
     return found
 
 

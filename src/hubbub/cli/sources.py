@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,19 +14,26 @@ from typing import Any
 from cyclopts import App, ArgumentCollection, Token
 
 from hubbub.errors import SettingsError
-from hubbub.settings import Settings
+from hubbub.settings import RENAMED, Settings, renamed
 
 DEFAULT_FILE = Path("hubbub.toml")
-"""Read from the working directory if it is there and no other file was named."""
+"""Read from the working directory if it exists and no other file was named."""
 
 NAMES = tuple(field.name for field in fields(Settings))
 
+PREFIX = "HUBBUB_"
+VARIABLES = (*(f"{PREFIX}{name.upper()}" for name in NAMES), "HUBBUB_CONFIG", "HUBBUB_URL", "HUBBUB_TOKEN")
+"""Every environment variable that a command reads."""
+
+_KUBERNETES = re.compile(r"HUBBUB_SERVICE_(HOST|PORT)(_\w+)?|HUBBUB_PORT_[0-9]+_\w+")
+"""Variables that Kubernetes sets in every container of a namespace with a service named "hubbub"."""
+
 
 class Sources:
-    """The last of a command's sources: fills what neither flags nor environment gave from the settings file.
+    """The last of a command's sources: takes what neither flags nor environment set from the settings file.
 
-    The command has a parameter ``--config`` for the file's path, and any of the settings; those in the file that it has
-    not are for other commands.
+    The command has a parameter ``--config`` for the file's path, and any of the settings. Settings in the file that the
+    command does not have are for other commands.
     """
 
     def __init__(self) -> None:
@@ -34,8 +43,10 @@ class Sources:
         """Add the file's values to `arguments`; called by cyclopts when flags and environment have been read.
 
         Raises:
-            SettingsError: The file cannot be read, is not TOML, or has a key that is no setting.
+            SettingsError: The file cannot be read, is not TOML, or has a key that is not a setting; or a setting in the
+                file or the environment has a new name.
         """
+        refuse_old_variables(os.environ)
         known = {argument.name.removeprefix("--").replace("-", "_"): argument for argument in arguments}
         given = known["config"].tokens
         path = Path(given[0].value) if given else DEFAULT_FILE
@@ -48,11 +59,11 @@ class Sources:
 
     @property
     def origins(self) -> dict[str, Token]:
-        """Where each setting of this run came from, those that were given."""
+        """Where each setting of this run came from, without those that have their default."""
         return self._origins
 
     def note(self, message: str) -> str:
-        """Return where the settings that `message` is about came from, to be put behind it; flags need no note."""
+        """Return where the settings in an error message came from, to be appended to it; flags need no note."""
         notes = []
         for name, token in self._origins.items():
             about = re.search(rf"\b{name}\b", message) or repr(token.value) in message
@@ -61,11 +72,35 @@ class Sources:
         return f" ({', '.join(notes)})" if notes else ""
 
 
+def refuse_old_flag(option: str) -> None:
+    """Raise `SettingsError` with the new name if `option`, as in ``--name``, is the flag of a renamed setting."""
+    option = option.partition("=")[0]
+    name = option.removeprefix("--").replace("-", "_")
+    if name in RENAMED:
+        raise SettingsError(f"{option} is now called --{RENAMED[name].replace('_', '-')}: use the new name")
+
+
+def refuse_old_variables(environment: Mapping[str, str]) -> None:
+    """Raise `SettingsError` with the new name if a variable in `environment` is that of a renamed setting."""
+    for old, new in RENAMED.items():
+        if (variable := f"{PREFIX}{old.upper()}") in environment:
+            raise SettingsError(f"{variable} is now called {PREFIX}{new.upper()}: use the new name")
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each ``HUBBUB_…`` variable that no command reads. It does not repeat the value."""
+    for variable in sorted(environment):
+        known = variable in VARIABLES or _KUBERNETES.fullmatch(variable)
+        if variable.startswith(PREFIX) and not known:
+            nearest = _nearest(variable, VARIABLES)
+            yield f"ignoring the environment variable {variable}: there is no such setting{nearest}"
+
+
 def read_file(path: Path) -> dict[str, list[str]]:
     """Return the settings in a TOML file, by name, as one or several texts as they would stand on a command line.
 
     Raises:
-        SettingsError: The file cannot be read, is not TOML, or has a key that is no setting.
+        SettingsError: The file cannot be read, is not TOML, or has a key that is not a setting.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -78,10 +113,16 @@ def read_file(path: Path) -> dict[str, list[str]]:
 
 def _setting(key: str, path: Path) -> str:
     name = key.replace("-", "_")
+    if name in RENAMED:
+        raise SettingsError(f"{path}: {renamed(name)}")
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        raise SettingsError(f'{path}: there is no setting "{key}"{f"; did you mean {near[0]!r}?" if near else ""}')
+        raise SettingsError(f'{path}: there is no setting "{key}"{_nearest(name, NAMES)}')
     return name
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _texts(key: str, value: Any, path: Path) -> list[str]:

@@ -1,8 +1,9 @@
-"""``hubbub token``: make a token that says who somebody is."""
+"""``hubbub token``: make a token that identifies a user."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,12 @@ from hubbub.auth.skapi_tokens import DAY, make_skapi_tokens
 from hubbub.cli import sources
 from hubbub.cli.duration import Duration
 from hubbub.cli.exposed_secrets import warnings
+from hubbub.cli.sources import unknown_variables
 from hubbub.errors import SettingsError
-from hubbub.settings import read_secret
+from hubbub.secret import read_secret
 
 HOUR = 3600.0
-"""Seconds that a token lasts unless told otherwise."""
+"""Seconds for which a token is valid by default."""
 
 
 def token(
@@ -40,8 +42,8 @@ def token(
 ) -> None:
     """Print a token for a user.
 
-    The token goes to stdout with nothing around it. It is signed with the
-    server's secret, so make it where the secret is:
+    Prints nothing but the token. It is signed with the server's secret, so run
+    this where the secret is:
 
         (umask 077; openssl rand -hex 32 > hubbub.secret)
         export HUBBUB_SECRET_FILE=hubbub.secret
@@ -54,30 +56,30 @@ def token(
 
     Args:
         user: The user's id, 1 to 256 characters.
-        ttl: How long the token is good for: 90s, 15m, 1h, 7d.
-        groups: Pattern of the names of groups that the user may join; may be given several times. Without it: all.
-        no_private: The user may post to the joined group only, and send no private messages.
-        server: A token for your own server program: may post to any group or user and disconnect people over HTTP.
+        ttl: How long the token is valid: 90s, 15m, 1h, 7d.
+        groups: Pattern for the names of groups that the user may join. Can be repeated. Default: all groups.
+        no_private: The user may post to the joined group only, and cannot send private messages.
+        server: A token for your own server program, which may post to any group or user and disconnect users over HTTP.
         skapi: Print the three tokens that skapi.loginWithToken() takes, as JSON, for a page that passes SERVICE to
             "new Skapi(...)". The user's id must be a UUID.
-        name: What others see the user called, in pages that use skapi-js.
-        secret: The server's secret. Others on this machine can see flags: use a file or the environment.
-        secret_file: File that holds the server's secret.
-        issuer: "iss", if the server asks for one.
-        audience: "aud", if the server asks for one.
-        config: Settings file to read secret, secret_file, issuer and audience from. Without it: hubbub.toml here, if
-            there is one.
+        name: The user's name as others see it in pages that use skapi-js.
+        secret: The server's secret. Other users of this machine can see flags: use a file or the environment.
+        secret_file: File that contains the server's secret.
+        issuer: "iss" of the token, if the server requires one.
+        audience: "aud" of the token, if the server requires one.
+        config: Settings file with secret, secret_file, issuer and audience. Default: hubbub.toml in the working
+            directory, if it exists.
     """
     if not user or not is_unicode(user):
-        raise SettingsError("a token needs a user id: some text, in UTF-8")
-    for warning in warnings(sources.origins):
+        raise SettingsError("USER must be a user id: at least one character, in UTF-8")
+    for warning in (*warnings(sources.origins), *unknown_variables(os.environ)):
         print(f"hubbub: {warning}", file=sys.stderr)
     if secret_file is not None:
         secret = read_secret(secret_file, secret)
     if secret is None:
         raise SettingsError(
-            "a token needs the server's secret: set HUBBUB_SECRET, or --secret-file (HUBBUB_SECRET_FILE) "
-            "(make one with: openssl rand -hex 32)"
+            "signing a token needs the server's secret: set --secret-file (HUBBUB_SECRET_FILE) or HUBBUB_SECRET; "
+            "make a secret with: openssl rand -hex 32"
         )
     if skapi is None:
         extra = {} if name is None else {"name": name}
@@ -97,7 +99,9 @@ def token(
         )
         return
     if server:
-        raise SettingsError("--skapi makes tokens for people, and --server one for a program: use one of them")
+        raise SettingsError(
+            "--skapi and --server exclude each other: --skapi makes tokens for users, --server one for a program"
+        )
     ttl = DAY if ttl is None else ttl
     tokens = make_skapi_tokens(
         user,

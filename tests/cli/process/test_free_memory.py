@@ -7,16 +7,16 @@ import asyncio
 import pytest
 
 from hubbub.cli.process import free_memory
-from hubbub.cli.process.free_memory import find_trim, give_back, size
+from hubbub.cli.process.free_memory import find_trim, return_freed_memory, size
 
 MB = 1 << 20
 
 
 @pytest.mark.skipif(find_trim() is None, reason="no glibc here")
 async def test_what_was_freed_in_pieces_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(free_memory, "LOOK", 0.05)
+    monkeypatch.setattr(free_memory, "CHECK_INTERVAL", 0.05)
     before = size()
-    giving_back = asyncio.create_task(give_back())
+    returning_memory = asyncio.create_task(return_freed_memory())
     await asyncio.sleep(0)
     burst = [bytes(50_000) + b"x" for _ in range(1000)]
     kept = burst[::100]  # and the last: so that the end of the heap is in use
@@ -27,4 +27,4 @@ async def test_what_was_freed_in_pieces_is_given_back(monkeypatch: pytest.Monkey
         while size() > before + 5 * MB:
             await asyncio.sleep(0.02)
     assert len(kept) == 11
-    giving_back.cancel()
+    returning_memory.cancel()

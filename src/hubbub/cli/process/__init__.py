@@ -1,1 +1,1 @@
-"""What the process of ``hubbub serve`` sets up around the server: loop, garbage collector, open files, workers."""
+"""What ``hubbub serve`` sets up around the server: event loop, garbage collector, open files, workers."""

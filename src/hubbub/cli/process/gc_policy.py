@@ -1,8 +1,8 @@
-"""When Python's cyclic garbage collector runs: seldom, because it stops everything and finds nothing.
+"""When Python's cyclic garbage collector runs: rarely, because it stops everything and finds nothing.
 
-A connection leaves no cycles behind when it ends, so its memory is released at once, without the collector. With the
-default thresholds it would still look through all objects again and again while clients connect: 50 milliseconds at a
-time with 10,000 of them.
+A connection leaves no reference cycles when it ends, so its memory is released at once, without the collector. With
+the default thresholds the collector would still traverse all objects repeatedly while clients connect, for 50
+milliseconds each time with 10,000 clients.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = (20_000, 3, 100)
-"""New objects until the young are looked at, how often that happens until the middle-aged are, and so on for the old.
-One look at the middle-aged takes 10 milliseconds at most; one at the old comes after six million new objects."""
+"""Thresholds of the three generations, as `gc.set_threshold` takes them. A collection of the middle generation takes 10
+milliseconds at most; the oldest is collected after six million new objects."""
 
 
-def collect_seldom() -> None:
-    """Take what was made up to now out of the collector's sight, and let it run seldom."""
+def collect_rarely() -> None:
+    """Exempt all present objects from collection, and raise the thresholds."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` in a loop of uvloop, which is twice as quick, or of asyncio where uvloop is not to be had."""
+    """Run `work` in the event loop of uvloop, which is twice as fast, or of asyncio where uvloop is not available."""
     try:
         from uvloop import new_event_loop
     except ImportError:

@@ -1,4 +1,4 @@
-"""How many files, and so sockets, this process may have open."""
+"""The limit of open files, and so of sockets, of this process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if sys.platform != "win32":
 
 
 def allow_open_files(wanted: int) -> int:
-    """Raise the soft limit towards `wanted`, as far as the hard limit lets us; return how many may be open now."""
-    if sys.platform == "win32":  # knows no such limit
+    """Raise the soft limit to `wanted`, or to the hard limit if that is lower; return the limit that now applies."""
+    if sys.platform == "win32":  # has no such limit
         return sys.maxsize
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:

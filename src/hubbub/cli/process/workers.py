@@ -1,4 +1,4 @@
-"""``hubbub serve --workers N``: several nodes on one port, each a process; the system spreads connections over them."""
+"""``hubbub serve --workers N``: several nodes on one port, each in a process; the system distributes connections."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from hubbub.server import reserve_port
 from hubbub.settings import Settings
 
 Work = Callable[[Settings, bool], None]
-"""What a worker runs, a function of a module: serves with the settings; says where, if the other argument is true."""
+"""What a worker runs, a function of a module: serves with the settings, and prints the address if the flag is true."""
 
 
 def run_workers(settings: Settings, work: Work) -> None:
-    """Run ``settings.workers`` processes until SIGTERM or SIGINT ends them; one that is killed is replaced.
+    """Run ``settings.workers`` processes until SIGTERM or SIGINT stops them. A process that is killed is replaced.
 
     Raises:
-        SettingsError: The address cannot be listened on, or the backend is none that processes can share.
-        HubbubError: A worker could not start, or failed; it has said why.
+        SettingsError: The server cannot listen on the address, or processes cannot share the backend.
+        HubbubError: A worker could not start, or failed. It has printed the reason.
     """
     if settings.backend == "memory":
-        raise SettingsError('workers share nothing with the backend "memory": set --backend (HUBBUB_BACKEND)')
+        raise SettingsError(
+            'several workers cannot share the backend "memory": set --backend (HUBBUB_BACKEND) to a Valkey server'
+        )
     port = reserve_port(settings)  # kept while workers come and go
     _Workers(replace(settings, port=port.getsockname()[1]), work).run()
     port.close()
@@ -46,7 +48,7 @@ class _Workers:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         for n in range(self._settings.workers):
-            self._start(says_where=n == 0)
+            self._start(announces=n == 0)
         failed = False
         while self._running:
             wait([worker.sentinel for worker in self._running])
@@ -56,15 +58,15 @@ class _Workers:
                 if self._stopping:
                     continue
                 if worker.exitcode < 0:
-                    self._start(says_where=False)
+                    self._start(announces=False)
                 else:
                     failed = True
                     self._stop(signal.SIGTERM)
         if failed:
-            raise HubbubError("a worker has failed")
+            raise HubbubError("a worker has failed; its last lines above say why")
 
-    def _start(self, *, says_where: bool) -> None:
-        worker = self._context.Process(target=_run_worker, args=(self._work, self._settings, says_where))
+    def _start(self, *, announces: bool) -> None:
+        worker = self._context.Process(target=_run_worker, args=(self._work, self._settings, announces))
         worker.start()
         self._running.append(worker)
 
@@ -78,11 +80,11 @@ class _Workers:
                 os.kill(worker.pid, number)
 
 
-def _run_worker(work: Work, settings: Settings, says_where: bool) -> None:
-    """Be a worker, in a session of its own: what a terminal sends to all processes reaches the parent alone."""
+def _run_worker(work: Work, settings: Settings, announces: bool) -> None:
+    """Run a worker in a session of its own, so that Ctrl-C in a terminal reaches only the parent."""
     os.setsid()
     try:
-        work(settings, says_where)
+        work(settings, announces)
     except HubbubError as error:
         print(f"hubbub: {error}", file=sys.stderr)
         sys.exit(1)
