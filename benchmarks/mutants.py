@@ -84,7 +84,7 @@ MUTANTS = [
            "if key is None:\n", "if False:\n", "tests/client"),
     Mutant("the browser client hears doubles", "web/hubbub.js",
            "if (seq <= last.seq) return;", "", "tests/system/test_web_client.py"),
-    Mutant("a store that lost its tail goes on in the same epoch", "backends/valkey/scripts/revive.lua",
+    Mutant("a store that lost its tail goes on in the same epoch", "backends/valkey/scripts/register.lua",
            "if redis.call('GET', P .. 'run') ~= run then", "if redis.call('EXISTS', P .. 'run') == 0 then", TAIL),
     Mutant("what came while the store was away is not asked for", "backends/valkey/presence.py",
            "        await self._catch_up()\n", "", FAULTS),

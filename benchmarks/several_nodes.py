@@ -244,7 +244,7 @@ async def pages(number: int = 1_000_000) -> None:
         page = load_scripts(Window())["page"].source
         script = page[: page.index(b"-- One page")] + FILL
         for n in range(0, number, 1000):
-            await backend._buckets[0].link._connection.call(b"EVAL", script, 1, backend._buckets[0].prefix, n)  # type: ignore[union-attr]
+            await backend._shards[0].link._connection.call(b"EVAL", script, 1, backend._shards[0].prefix, n)  # type: ignore[union-attr]
         print(f"groups: {(await backend.count())[0]:,}")
         for search_for in ("group", "number_of_users"):
             took = []
@@ -324,7 +324,7 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
         await world.node()
         await world.node()
         for turn in range(rounds):
-            lost = far._buckets[0].link.opened
+            lost = far._shards[0].link.opened
             gate.open.clear()
             ends, refused = time.monotonic() + seconds, 0
             while time.monotonic() < ends:
@@ -341,7 +341,7 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
                 while not await world.agrees(node):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             took.append(time.monotonic() - began)
-            assert far._buckets[0].link.opened > lost
+            assert far._shards[0].link.opened > lost
             print(f"cut {turn + 1}: {refused} refused, all views are the truth after {took[-1]:.2f} s", flush=True)
     print(f"cut off for {seconds:g} s: {summary(took, 's', 1)}")
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from backends.valkey.test_model import World
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.cluster import BUCKETS
+from hubbub.backends.valkey.cluster import SHARDS
 from hubbub.errors import CommandError
 from hubbub.groups.directory import parse_query
 from hubbub.messages import Groups, Message, UserRow
@@ -119,7 +119,7 @@ async def cluster_pages(groups: int = 100_000) -> None:
                 page = await backend.groups(query)
                 took.append(time.perf_counter() - began)
                 assert len(page.list) == 50 or page.end_of_list
-            print(f"{groups:,} groups in {BUCKETS} buckets, page of 50 by {search_for}: {summary(took)}")
+            print(f"{groups:,} groups in {SHARDS} shards, page of 50 by {search_for}: {summary(took)}")
         await backend.close()
 
 

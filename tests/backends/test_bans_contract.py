@@ -92,7 +92,7 @@ async def test_there_are_at_most_so_many(backend: Backend, monkeypatch: pytest.M
     monkeypatch.setattr("hubbub.backends.valkey.backend.MAX_BANS", 1)
     await backend.connect(ADA, 10)
     refused: list[str] = []
-    for number in range(40):  # in a cluster each bucket has its own number
+    for number in range(40):  # in a cluster each shard has its own number
         try:
             await backend.disconnect_user(f"u{number}", 600)
         except CommandError as error:

@@ -21,7 +21,7 @@ class Stage(NamedTuple):
 
     def opened(self) -> list[int]:
         """Return how many connections each node has opened so far."""
-        return [node._buckets[0].link.opened for node in self.world.nodes]
+        return [node._shards[0].link.opened for node in self.world.nodes]
 
     async def down(self) -> None:
         """Wait until every node has noticed."""
@@ -72,9 +72,9 @@ async def overflow(stage: Stage, seconds: float) -> None:
     """A node stops to read, until the store cuts it off because too much waits for it."""
     await stage.primary.run("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
     node = stage.world.nodes[0]
-    connection = node._buckets[0].link._connection
+    connection = node._shards[0].link._connection
     assert connection is not None
-    channel = node._buckets[0]._own_channel
+    channel = node._shards[0]._own_channel
     connection._transport.pause_reading()
     cut = 0
     while not cut:

@@ -1,4 +1,4 @@
-"""A real cluster of three primaries and a replica: everything spread over buckets, and what can happen to it."""
+"""A real cluster of three primaries and a replica: everything spread over shards, and what can happen to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backends.valkey.test_model import Deaf, World
 from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.cluster import BUCKETS
+from hubbub.backends.valkey.cluster import SHARDS
 from hubbub.errors import CommandError
 from hubbub.groups.directory import parse_query
 from hubbub.messages import GroupRow, Groups, UserRow
@@ -22,9 +22,9 @@ from support.store import Store
 ADA = UserRow("ada", "1")
 
 
-def test_each_bucket_has_its_own_part_of_the_slots() -> None:
-    slots = [schema.slot_of(schema.bucket_prefix(0, number, BUCKETS)) for number in range(BUCKETS)]
-    assert [slot * BUCKETS // schema.SLOTS for slot in slots] == list(range(BUCKETS))
+def test_each_shard_has_its_own_part_of_the_slots() -> None:
+    slots = [schema.slot_of(schema.shard_prefix(0, number, SHARDS)) for number in range(SHARDS)]
+    assert [slot * SHARDS // schema.SLOTS for slot in slots] == list(range(SHARDS))
 
 
 def test_slots_are_those_of_the_specification() -> None:
@@ -32,7 +32,7 @@ def test_slots_are_those_of_the_specification() -> None:
 
 
 async def test_the_servers_agree_on_the_slots(cluster: ClusterStore) -> None:
-    prefix = schema.bucket_prefix(0, 5, BUCKETS)
+    prefix = schema.shard_prefix(0, 5, SHARDS)
     assert await cluster.servers[0].run("CLUSTER", "KEYSLOT", prefix + "g:{x}") == schema.slot_of(prefix)
 
 
@@ -91,7 +91,7 @@ async def test_a_node_has_one_connection_to_each_primary(cluster: ClusterStore, 
 
 async def test_a_slot_that_moves_takes_its_members_along(cluster: ClusterStore, world: World) -> None:
     deaf = await hush(world)
-    slot = schema.slot_of(schema.bucket_prefix(0, 0, BUCKETS))
+    slot = schema.slot_of(schema.shard_prefix(0, 0, SHARDS))
     first, second, _, _ = cluster.servers
     for old, new in ((first, second), (second, first)):
         await cluster.move(slot, old, new)
@@ -105,8 +105,8 @@ async def test_a_slot_that_moves_takes_its_members_along(cluster: ClusterStore, 
 
 
 async def moved(world: World, server: Store) -> bool:
-    """Whether all nodes talk to `server` about the first bucket."""
-    found = [node._buckets[0].link._connection for node in world.nodes]
+    """Whether all nodes talk to `server` about the first shard."""
+    found = [node._shards[0].link._connection for node in world.nodes]
     ports = [each._transport.get_extra_info("peername")[1] for each in found if each is not None]
     return ports == [server.port] * len(world.nodes)
 
@@ -147,9 +147,9 @@ async def backend(cluster: ClusterStore) -> AsyncIterator[ValkeyBackend]:
     await one.close()
 
 
-def group_in(bucket: int) -> str:
-    """Return the name of a group that lies in the bucket."""
-    return next(name for name in map(str, range(1000)) if schema.bucket_of(name, BUCKETS) == bucket)
+def group_in(shard: int) -> str:
+    """Return the name of a group that lies in the shard."""
+    return next(name for name in map(str, range(1000)) if schema.shard_of(name, SHARDS) == shard)
 
 
 async def listed(backend: ValkeyBackend) -> list[GroupRow]:
@@ -161,7 +161,7 @@ async def test_who_cannot_enter_the_new_group_stays_in_the_old_one(
     cluster: ClusterStore, backend: ValkeyBackend, full: list[int]
 ) -> None:
     """The second of the two scripts is refused; in one case the way back is refused, too, for a while."""
-    old, new = group_in(0), group_in(BUCKETS - 1)
+    old, new = group_in(0), group_in(SHARDS - 1)
     await backend.connect(ADA, 10)
     await backend.join(ADA, old)
     servers = [cluster.servers[n] for n in full]
@@ -180,9 +180,9 @@ async def test_who_cannot_enter_the_new_group_stays_in_the_old_one(
     assert await listed(backend) == [GroupRow(new, 1, 1)]
 
 
-async def test_pages_are_right_when_one_bucket_has_most_groups(backend: ValkeyBackend) -> None:
-    """Then its share of the page is not enough, and the buckets have to be asked again."""
-    crowded = [name for name in map(str, range(2000)) if schema.bucket_of(name, BUCKETS) == 3]
+async def test_pages_are_right_when_one_shard_has_most_groups(backend: ValkeyBackend) -> None:
+    """Then its share of the page is not enough, and the shards have to be asked again."""
+    crowded = [name for name in map(str, range(2000)) if schema.shard_of(name, SHARDS) == 3]
     names = [*crowded[:60], "a", "b", "~"]
     for n, name in enumerate(names):
         row = UserRow("ada", str(n))

@@ -142,7 +142,7 @@ async def test_readyz_tells_whether_the_store_is_there(
 
 
 async def dead_backend(store: Store, *rows: UserRow) -> ValkeyBackend:
-    """Leave behind what a killed node leaves: members, and no more signs of life."""
+    """Leave behind what a killed node leaves: members, and no more signs of incarnation."""
     backend = ValkeyBackend(parse_address(store.url()))
     await backend.start()
     for row in rows:

@@ -108,14 +108,14 @@ async def test_so_it_is_in_a_cluster(cluster: ClusterStore) -> None:
 async def stays_a_member(url: str) -> None:
     with running(url) as node:
         backend, deaf = await observer(url)
-        opened = [bucket.link.opened for bucket in node.backend._buckets]
+        opened = [shard.link.opened for shard in node.backend._shards]
         deaf.notices.clear()
         await node.busy(1.8)
         await node.serves()
         assert await backend.count() == (1, 2)
         assert deaf.notices == []
         # Nor did the node itself take its lateness for the store's.
-        assert [bucket.link.opened for bucket in node.backend._buckets] == opened
+        assert [shard.link.opened for shard in node.backend._shards] == opened
         await backend.close()
 
 

@@ -62,7 +62,7 @@ async def test_who_resumes_hears_everything_or_of_a_gap(store: Store, kind: str,
         replay = await reader.connect(row, 1000, posted[since] if kind == "user" else None)
         if kind == "group":
             replay = await reader.join(row, "g", posted[since], history=2)
-        await reader.disconnect(row)
+        await reader.remove_connection(row)
         position = replay.position
         assert position.seq == number
         posted[number] = position

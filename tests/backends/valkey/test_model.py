@@ -84,7 +84,7 @@ class World:
             await node.leave(row)
             self.truth[row] = node, None
         else:
-            await node.disconnect(row)
+            await node.remove_connection(row)
             del self.truth[row]
 
     async def step_anyhow(self) -> None:
@@ -96,7 +96,7 @@ class World:
 
     async def cut(self) -> None:
         """Cut one node's connection to the store."""
-        self.random.choice(self.random.choice(self.nodes)._buckets).link.reset("cut by the test")
+        self.random.choice(self.random.choice(self.nodes)._shards).link.reset("cut by the test")
 
     async def kill(self) -> None:
         """FakeLink one node as a kill does: without a word. Start another."""

@@ -1,4 +1,4 @@
-"""How a node and its bucket come to agree again, in the awkward moments: full, overloaded, declared dead twice."""
+"""How a node and its shard come to agree again, in the awkward moments: full, overloaded, declared dead twice."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_bytes_that_wait_are_limited(
 async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announced(
     store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection is lost again between the new life and its members: the next attempt must still know."""
+    """The connection is lost again between the new incarnation and its members: the next attempt must still know."""
     backend, _ = await started(store)
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
@@ -97,13 +97,13 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
     correct, failures = shard.Shard._correct, [CommandError, CommandError]
 
     async def fail_twice(self: shard.Shard, found: dict[bytes, bytes], known: int) -> None:
-        if failures and self is backend._buckets[0]:
+        if failures and self is backend._shards[0]:
             failures.pop()
             self.link.reset("cut by the test")
         await correct(self, found, known)
 
     monkeypatch.setattr(shard.Shard, "_correct", fail_twice)
-    backend._buckets[0].link.opened = 1  # it was started before
+    backend._shards[0].link.opened = 1  # it was started before
     starting = asyncio.create_task(backend.start())
     await ready(backend)
     await starting
@@ -128,7 +128,7 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
         await restore(self, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(shard.Shard, "_restore", one_goes)
-    backend._buckets[0].link.reset("cut by the test")
+    backend._shards[0].link.reset("cut by the test")
     while rows:
         await asyncio.sleep(0.01)
     await ready(backend)
@@ -145,7 +145,7 @@ async def test_nobody_is_left_out_when_many_are_put_right(
         await backend.connect(row, 10)
         await backend.join(row, f"group{n}")
     await store.run("FLUSHALL")
-    backend._buckets[0].link.reset("cut by the test")
+    backend._shards[0].link.reset("cut by the test")
     while backend.ready:
         await asyncio.sleep(0)
     await ready(backend)
@@ -155,10 +155,10 @@ async def test_nobody_is_left_out_when_many_are_put_right(
 async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
     observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its last signs of life came to a life that had ended, and made it begin another one."""
+    """Its last heartbeats came to an incarnation that had ended, and made it begin another one."""
     monkeypatch.setattr(shard, "CHUNK", 1)
-    bucket = observed[0]._buckets[0]
-    await bucket.resign()
-    await bucket.beat()
+    first = observed[0]._shards[0]
+    await first.resign()
+    await first.beat()
     assert observed[0].ready
-    assert bucket.link.opened == 1
+    assert first.link.opened == 1

@@ -45,7 +45,7 @@ async def test_after_a_fault_everybody_is_where_they_were(
         assert time.monotonic() - began < within
         assert stage.opened() != before
         assert [each.notices for each in deaf] == [[], [], []]
-        for _ in range(100):  # and life goes on
+        for _ in range(100):  # and incarnation goes on
             await world.step()
         await world.settled()
         for node in world.nodes:

@@ -61,7 +61,7 @@ async def post(node: ValkeyBackend, group: str) -> int:
 
 async def spoil(store: Store, key: str, node: ValkeyBackend) -> str:
     """Put something else where `key` is; return its full name."""
-    name = P + key.replace("LIFE", node._buckets[0].life)
+    name = P + key.replace("LIFE", node._shards[0].incarnation)
     await store.run("DEL", name)
     if (SHARD.get(key.encode()) or TYPES[key[:1].encode()]) == b"string":
         await store.run("HSET", name, "a", "b")
@@ -84,13 +84,13 @@ async def try_everything(world: World) -> None:
     await anyhow(ada.post_to_user("ada", Private(Raw(b"2"), "bob", "2")))
     dan = UserRow("dan", "4")
     await anyhow(bob.connect(dan, 10))
-    if dan.connection_id in bob._places:
+    if dan.connection_id in bob._local_members:
         for group in ("g", "new", "fine"):
             await anyhow(bob.join(dan, group))
-        await bob.disconnect(dan)
+        await bob.remove_connection(dan)
     again = UserRow("ada", "5")
     await anyhow(eve.connect(again, 10))
-    await eve.disconnect(again)
+    await eve.remove_connection(again)
     await anyhow(ada.join(ADA, "g"))
 
 
@@ -105,7 +105,7 @@ async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
     world: World, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "hubbub.valkey")
-    opened = [node._buckets[0].link.opened for node in world.nodes]
+    opened = [node._shards[0].link.opened for node in world.nodes]
     name = await spoil(world.store, key, world.nodes[0])
     for _ in range(3):
         await try_everything(world)
@@ -125,8 +125,8 @@ async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
             except CommandError as error:
                 assert error.code == "UNAVAILABLE"
             await asyncio.sleep(0.02)
-    if key not in ("lives", f"n:{world.nodes[0]._buckets[0].life}"):
-        assert [node._buckets[0].link.opened for node in world.nodes] == opened
+    if key not in ("lives", f"n:{world.nodes[0]._shards[0].incarnation}"):
+        assert [node._shards[0].link.opened for node in world.nodes] == opened
     assert caplog.text.count(name) <= len(world.nodes)
 
 
@@ -136,11 +136,11 @@ async def test_members_of_the_group_may_go_elsewhere(world: World) -> None:
     with pytest.raises(CommandError, match="wrong type"):
         await post(ada, "g")
     async with asyncio.timeout(5):
-        while not ada._buckets[0].wrong.groups:
+        while not ada._shards[0].wrong.groups:
             await asyncio.sleep(0.02)
     await ada.join(ADA, "fine")
     world.truth[ADA] = ada, "fine"
-    await world.nodes[1].disconnect(BOB)
+    await world.nodes[1].remove_connection(BOB)
     del world.truth[BOB]
     await world.store.run("DEL", P + "g:g")
     await world.settled()
@@ -154,10 +154,10 @@ async def test_who_stays_is_told_of_the_gap(world: World) -> None:
     with pytest.raises(CommandError, match="wrong type"):
         await post(ada, "g")
     async with asyncio.timeout(5):
-        while not ada._buckets[0].wrong.groups:
+        while not ada._shards[0].wrong.groups:
             await asyncio.sleep(0.02)
         await world.store.run("DEL", P + "g:g")
-        while ada._buckets[0].wrong.groups:
+        while ada._shards[0].wrong.groups:
             await asyncio.sleep(0.02)
     assert await post(world.nodes[1], "g") == 2
     async with asyncio.timeout(5):
@@ -174,9 +174,9 @@ async def test_a_node_starts_and_serves_though_a_key_of_a_group_is_wrong(world: 
     for key in ("g:g", "h:fine"):
         await spoil(world.store, key, ada)
     for node in world.nodes:
-        node._buckets[0].link.reset("cut by the test")
+        node._shards[0].link.reset("cut by the test")
     async with asyncio.timeout(5):
-        while any(node._buckets[0].link.opened < 2 for node in world.nodes):
+        while any(node._shards[0].link.opened < 2 for node in world.nodes):
             await asyncio.sleep(0.02)
     await ada.connect(UserRow("dan", "6"), 10)
     await ada.join(UserRow("dan", "6"), "other")

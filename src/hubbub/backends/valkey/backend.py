@@ -15,14 +15,14 @@ from hubbub.auth.bans import MAX_BANS, TICKET_LIFE, TicketUse, kept_out, ticket_
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, schema
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.cluster import BUCKETS, Cluster
+from hubbub.backends.valkey.cluster import SHARDS, Cluster
 from hubbub.backends.valkey.connection import RefusedError, unavailable
 from hubbub.backends.valkey.discovery import open_first, open_primary
 from hubbub.backends.valkey.heartbeat import Heartbeats, Lease
 from hubbub.backends.valkey.inbound import Inbound, group_replay, user_replay
 from hubbub.backends.valkey.link import Opener
-from hubbub.backends.valkey.listings import count_bucket, find_groups, find_users
-from hubbub.backends.valkey.local_members import Place, Places
+from hubbub.backends.valkey.listings import count_shard, find_groups, find_users
+from hubbub.backends.valkey.local_members import LocalMember, LocalMembers
 from hubbub.backends.valkey.offsets import since as position_of
 from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.backends.valkey.shard import NO_TICKET, Shard
@@ -53,13 +53,13 @@ class ValkeyBackend:
         self._node = secrets.token_urlsafe(9)
         self._secret = secrets.token_bytes(32)
         self._epochs = count(1)
-        self._places: Places = {}
+        self._local_members: LocalMembers = {}
         self._address = address
         self._cluster = Cluster(address, self.hear)
         self._heartbeat_cluster = Cluster(address, _ignore)
         self._heartbeats = Heartbeats(self._heartbeat_cluster.close)
-        self._buckets: list[Shard] = []
-        self._hearings: dict[bytes, Inbound] = {}  # by what their channels begin with
+        self._shards: list[Shard] = []
+        self._inbound: dict[bytes, Inbound] = {}  # by what their channels begin with
         self._receivers: list[Receiver] = []
 
     # --- start, stop, state ---
@@ -69,39 +69,39 @@ class ValkeyBackend:
         self._receivers.append(receiver)
 
     async def start(self) -> None:
-        """Connect; a cluster has more buckets than a single server."""
-        if not self._buckets:
-            self._buckets = await self._find_buckets()
+        """Connect; a cluster has more shards than a single server."""
+        if not self._shards:
+            self._shards = await self._find_shards()
         self._heartbeats.start()
         try:
-            await asyncio.gather(*(bucket.link.start() for bucket in self._buckets))
+            await asyncio.gather(*(shard.link.start() for shard in self._shards))
         except BaseException:
             await self.abort()
             raise
 
     async def close(self) -> None:
         """Say goodbye and disconnect."""
-        ready = [bucket for bucket in self._buckets if bucket.link.ready]
+        ready = [shard for shard in self._shards if shard.link.ready]
         # If one fails, the others notice.
-        await asyncio.gather(*(bucket.resign() for bucket in ready), return_exceptions=True)
+        await asyncio.gather(*(shard.resign() for shard in ready), return_exceptions=True)
         await self.abort()
 
     async def abort(self) -> None:
         """Disconnect without a word, as a kill does."""
         await self._heartbeats.stop()
-        for bucket in self._buckets:
-            await bucket.link.close()
+        for shard in self._shards:
+            await shard.link.close()
         await self._cluster.close()
 
     @property
     def ready(self) -> bool:
         """Whether the store answers and agrees with this node."""
-        return bool(self._buckets) and all(bucket.link.ready for bucket in self._buckets)
+        return bool(self._shards) and all(shard.link.ready for shard in self._shards)
 
     @property
     def notices(self) -> int:
         """How many notices were made from here."""
-        return sum(bucket.notices for bucket in self._buckets)
+        return sum(shard.notices for shard in self._shards)
 
     # --- connections and groups ---
 
@@ -112,97 +112,97 @@ class ValkeyBackend:
         home = self._of(user.user_id)
         home.link.require_ready()
         home.wrong.require_user(user.user_id)
-        place = Place(user, home.number)
-        found = await home.enter(place, most, position_of(since), ticket or NO_TICKET)
+        member = LocalMember(user, home.number)
+        found = await home.connect(member, most, position_of(since), ticket or NO_TICKET)
         if isinstance(found, bytes):
             raise ticket_is_dead()
         if isinstance(found, int):
             if found < 0:
                 raise kept_out(-found / 1000)
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
-        self._places[user.connection_id] = place
+        self._local_members[user.connection_id] = member
         replay = user_replay(found)
-        home.hearing.users.listen(user.user_id, replay.position)
+        home.inbound.users.listen(user.user_id, replay.position)
         return replay
 
     async def remove_connection(self, user: UserRow) -> None:
         """Take the connection out. Does not fail: while the store is away, that waits until it is back."""
-        place = self._places.pop(user.connection_id, None)
-        if place is None:
+        member = self._local_members.pop(user.connection_id, None)
+        if member is None:
             return
-        home = self._buckets[place.home]
-        home.hearing.users.stop(user.user_id)
-        if place.group is not None and place.bucket is not None:
-            bucket = self._buckets[place.bucket]
-            self._left(bucket, place.group)
-            await bucket.exit(place.row, place.group)
-        if place.home != place.bucket:
-            await home.exit(place.row, "")
+        home = self._shards[member.home]
+        home.inbound.users.stop(user.user_id)
+        if member.group is not None and member.shard is not None:
+            shard = self._shards[member.shard]
+            self._left(shard, member.group)
+            await shard.remove_connection(member.row, member.group)
+        if member.home != member.shard:
+            await home.remove_connection(member.row, "")
 
     async def send_off(self, users: Iterable[UserRow]) -> None:
-        """Tell each bucket who is expected back in its groups."""
-        found = [self._places[user.connection_id] for user in users if user.connection_id in self._places]
-        for bucket in self._buckets:
-            members = [place for place in found if place.bucket == bucket.number]
+        """Tell each shard who is expected back in its groups."""
+        found = [self._local_members[user.connection_id] for user in users if user.connection_id in self._local_members]
+        for shard in self._shards:
+            members = [member for member in found if member.shard == shard.number]
             if members:
-                bucket.link.require_ready()
-                await bucket.send_off(members, self._window.absence)
+                shard.link.require_ready()
+                await shard.send_off(members, self._window.absence)
 
     async def shared_secret(self) -> bytes:
         """Put a secret into the store, unless one is there; return what is there then."""
-        link, own = self._buckets[0].link, self._secret
-        self._secret = await link.command(b"SET", self._buckets[0].prefix + "secret", own, b"NX", b"GET") or own
+        link, own = self._shards[0].link, self._secret
+        self._secret = await link.command(b"SET", self._shards[0].prefix + "secret", own, b"NX", b"GET") or own
         return self._secret
 
     async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
-        """Leave the group before and enter the new one: in one script, if both lie in one bucket."""
-        place, bucket = self._places[user.connection_id], self._of(group)
-        bucket.link.require_ready()
-        bucket.wrong.require_group(group)
-        self._escape(place)
-        old, before = place.group, None if place.bucket is None else self._buckets[place.bucket]
+        """Leave the group before and enter the new one: in one script, if both lie in one shard."""
+        member, shard = self._local_members[user.connection_id], self._of(group)
+        shard.link.require_ready()
+        shard.wrong.require_group(group)
+        self._escape(member)
+        old, before = member.group, None if member.shard is None else self._shards[member.shard]
         position, number = position_of(since), min(history, self._window.messages)
-        bucket.expect(group)
+        shard.expect(group)
         try:
-            if before is None or before is bucket:
-                found = await bucket.move(place, old or "", group, since=position, number=number, charged=user.user_id)
+            if before is None or before is shard:
+                found = await shard.move(member, old or "", group, since=position, number=number, charged=user.user_id)
             else:
                 before.link.require_ready()
-                found = await cross(place, before, bucket, group, position, number)
+                found = await cross(member, before, shard, group, position, number)
         except BaseException:
-            bucket.release(group)
+            shard.release(group)
             raise
         replay = group_replay(found, group)
-        bucket.hearing.groups.listen(group, replay.position)
+        shard.inbound.groups.listen(group, replay.position)
         if before is not None and old is not None:
             self._left(before, old)
-        place.put(group, bucket.number)
+        member.put(group, shard.number)
         return replay
 
     async def leave(self, user: UserRow) -> None:
         """Leave the group, if there is one."""
-        place = self._places[user.connection_id]
-        self._escape(place)
-        if place.group is None or place.bucket is None:
+        member = self._local_members[user.connection_id]
+        self._escape(member)
+        if member.group is None or member.shard is None:
             return
-        bucket, group = self._buckets[place.bucket], place.group
-        bucket.link.require_ready()
-        await bucket.leave(place.row, group)
-        place.put(None, None)
-        self._left(bucket, group)
+        shard, group = self._shards[member.shard], member.group
+        shard.link.require_ready()
+        await shard.leave(member.row, group)
+        member.put(None, None)
+        self._left(shard, group)
 
-    def _escape(self, place: Place) -> None:
+    def _escape(self, member: LocalMember) -> None:
         """Let a connection out of a group that the store cannot take it out of, because one of its keys is wrong."""
-        if place.group is not None and place.bucket is not None:
-            bucket, group = self._buckets[place.bucket], place.group
-            if group in bucket.wrong.groups:
-                bucket.abandon(place.row, group)
-                place.put(None, None)
-                self._left(bucket, group)
+        if member.group is not None and member.shard is not None:
+            shard, group = self._shards[member.shard], member.group
+            if group in shard.wrong.groups:
+                shard.abandon(member.row, group)
+                member.put(None, None)
+                self._left(shard, group)
 
-    def _left(self, bucket: Shard, group: str) -> None:
-        bucket.release(group)
-        bucket.hearing.groups.stop(group)
+    def _left(self, shard: Shard, group: str) -> None:
+        shard.release(group)
+        shard.inbound.groups.stop(group)
 
     # --- messages ---
 
@@ -217,8 +217,8 @@ class ValkeyBackend:
     async def _post(
         self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
     ) -> int:
-        bucket = self._of(to)
-        link, wrong = bucket.link, bucket.wrong
+        shard = self._of(to)
+        link, wrong = shard.link, shard.wrong
         link.require_ready()
         if script == "post":
             wrong.require_group(to)
@@ -260,30 +260,30 @@ class ValkeyBackend:
 
     async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
         """Ask for one row more than the page takes; for as many more as a page may pass over, if some are hidden."""
-        rows = await find_groups(self._buckets, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
+        rows = await find_groups(self._shards, query, query.limit + 1 + (0 if visible is None else MOST_HIDDEN))
         return listing_page(query, iter(rows), visible, thread_time)
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Ask for one row more than the page takes."""
-        bucket = self._of(group)
-        bucket.link.require_ready()
+        shard = self._of(group)
+        shard.link.require_ready()
         if query.finished:
             return Page([], "end", True)
-        found = await find_users(bucket, group, query)
+        found = await find_users(shard, group, query)
         return roster_page(found[: query.limit], more=len(found) > query.limit)
 
     async def count(self) -> tuple[int, int]:
         """Ask for the sizes."""
-        sizes = await asyncio.gather(*(count_bucket(bucket) for bucket in self._buckets))
+        sizes = await asyncio.gather(*(count_shard(shard) for shard in self._shards))
         return sum(groups for groups, _ in sizes), sum(connections for _, connections in sizes)
 
     # --- inside ---
 
     def hear(self, channel: bytes, payload: bytes) -> None:
-        """Hand over what the store has sent to where its bucket is heard."""
-        self._hearings[channel[: channel.index(b"}") + 2]].hear(channel, payload)
+        """Hand over what the store has sent to where its shard is heard."""
+        self._inbound[channel[: channel.index(b"}") + 2]].hear(channel, payload)
 
-    async def _find_buckets(self) -> list[Shard]:
+    async def _find_shards(self) -> list[Shard]:
         """Ask the store what it is. Raises `CommandError` ``UNAVAILABLE``."""
         try:
             asked = await open_first(self._address, self.hear, primary=False)
@@ -293,14 +293,14 @@ class ValkeyBackend:
         if not asked.clustered:
             find = partial(open_primary, self._address, self.hear)
             lease = Lease(
-                schema.bucket_prefix(self._address.database),
+                schema.shard_prefix(self._address.database),
                 partial(open_primary, self._address, _ignore),
                 shared=False,
             )
-            return [self._bucket(0, find, lease, shared=False)]
-        prefixes = [schema.bucket_prefix(self._address.database, number, BUCKETS) for number in range(BUCKETS)]
+            return [self._shard(0, find, lease, shared=False)]
+        prefixes = [schema.shard_prefix(self._address.database, number, SHARDS) for number in range(SHARDS)]
         return [
-            self._bucket(
+            self._shard(
                 number,
                 partial(self._cluster.open, slot),
                 Lease(prefix, partial(self._heartbeat_cluster.open, slot), shared=True),
@@ -309,47 +309,45 @@ class ValkeyBackend:
             for number, prefix, slot in ((n, prefix, schema.slot_of(prefix)) for n, prefix in enumerate(prefixes))
         ]
 
-    def _bucket(self, number: int, find: Opener, lease: Lease, *, shared: bool) -> Shard:
-        hearing = self._hearings[schema.encode(lease.shard)] = Inbound(self._receivers)
+    def _shard(self, number: int, find: Opener, lease: Lease, *, shared: bool) -> Shard:
+        inbound = self._inbound[schema.encode(lease.shard)] = Inbound(self._receivers)
         self._heartbeats.leases.append(lease)
         return Shard(
-            self._node, number, lease.shard, find, self._places, self._epoch, self._scripts, hearing, lease,
+            self._node, number, lease.shard, find, self._local_members, self._epoch, self._scripts, inbound, lease,
             self._window, shared=shared,
         )  # fmt: skip
 
     def _of(self, name: str) -> Shard:
-        """Return the bucket of a group or a user."""
-        return self._buckets[schema.bucket_of(name, len(self._buckets))]
+        """Return the shard of a group or a user."""
+        return self._shards[schema.shard_of(name, len(self._shards))]
 
     def _epoch(self) -> str:
         return f"{self._node}.{next(self._epochs)}"
 
     async def _nodes_of(self, user_id: str) -> Counter[bytes]:
         """Return the nodes where the user is, with the number of connections there."""
-        bucket = self._of(user_id)
-        bucket.link.require_ready()
-        return Counter(await bucket.link.command(b"HVALS", schema.encode(f"{bucket.prefix}u:{user_id}")))
+        shard = self._of(user_id)
+        shard.link.require_ready()
+        return Counter(await shard.link.command(b"HVALS", schema.encode(f"{shard.prefix}u:{user_id}")))
 
     async def _tell_connection(self, connection_id: str, payload: bytes) -> int:
-        """Ask all buckets, for the id does not say which user it is of."""
-        for bucket in self._buckets:
-            bucket.link.require_ready()
+        """Ask all shards, for the id does not say which user it is of."""
+        for shard in self._shards:
+            shard.link.require_ready()
         nodes = await asyncio.gather(
-            *(bucket.link.command(b"HGET", bucket.prefix + "w", connection_id) for bucket in self._buckets)
+            *(shard.link.command(b"HGET", shard.prefix + "w", connection_id) for shard in self._shards)
         )
         told = (
-            self._tell(bucket, Counter([node]), payload)
-            for bucket, node in zip(self._buckets, nodes, strict=True)
-            if node
+            self._tell(shard, Counter([node]), payload) for shard, node in zip(self._shards, nodes, strict=True) if node
         )
         return sum([await each for each in told])
 
-    async def _tell(self, bucket: Shard, nodes: Counter[bytes], payload: bytes) -> int:
+    async def _tell(self, shard: Shard, nodes: Counter[bytes], payload: bytes) -> int:
         """Send `payload` to each of `nodes`; return how many connections those have that heard it."""
         told = 0
         for node, connections in nodes.items():
-            heard: Any = await bucket.link.command(
-                b"SPUBLISH", schema.node_channel(bucket.prefix, node.decode()), payload
+            heard: Any = await shard.link.command(
+                b"SPUBLISH", schema.node_channel(shard.prefix, node.decode()), payload
             )
             told += connections if heard else 0
         return told

@@ -9,18 +9,18 @@ from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import StoreConnection, open_connection
 from hubbub.backends.valkey.discovery import PATIENCE, Hear, open_first
 
-BUCKETS = 16
-"""Buckets in a cluster, so also the most primaries among which the load is spread. Fixed: it decides where keys lie."""
+SHARDS = 16
+"""Shards in a cluster, so also the most primaries among which the load is spread. Fixed: it decides where keys lie."""
 
 Server = tuple[str, int]
 Ranges = list[tuple[int, int, Server]]
 
 
 class Cluster:
-    """The connections to a cluster. A bucket asks for its own with `open`, and again when it is lost or was refused.
+    """The connections to a cluster. A shard asks for its own with `open`, and again when it is lost or was refused.
 
     Each time the servers are asked anew who has the slot, so a failover or a move of slots needs no treatment of its
-    own. While a bucket's slot is on its way from one server to another (``ASK``), the bucket is away.
+    own. While a shard's slot is on its way from one server to another (``ASK``), the shard is away.
 
     Args:
         address: Some servers of the cluster; the others are learned from them.
@@ -35,7 +35,7 @@ class Cluster:
         self._looking: asyncio.Task[Ranges] | None = None
 
     async def open(self, slot: int) -> StoreConnection:
-        """Return the connection to the primary that has `slot`; all its buckets share it.
+        """Return the connection to the primary that has `slot`; all its shards share it.
 
         Raises:
             OSError: No server answers in time, none has the slot, or the one that has it cannot be reached.

@@ -37,13 +37,13 @@ class Lease:
         self.shard = shard
         self._open_connection = open_connection
         self._shared = shared
-        self._life = ""
+        self._incarnation = ""
         self._until = 0.0
         self._connection: StoreConnection | None = None
 
-    def extend(self, life: str) -> None:
-        """Let the thread renew the lease of `life` for `STALL` seconds from now on, unless this is called again."""
-        self._life, self._until = life, time.monotonic() + STALL
+    def extend(self, incarnation: str) -> None:
+        """Let the thread renew the lease of `incarnation` for `STALL` seconds from now on, unless this is called again."""
+        self._incarnation, self._until = incarnation, time.monotonic() + STALL
 
     def end(self) -> None:
         """Let the thread send no more heartbeats."""
@@ -57,7 +57,7 @@ class Lease:
             if self._connection is None or self._connection.lost.done():
                 self._connection = await self._open_connection()
             async with asyncio.timeout(PATIENCE):
-                await self._connection.call(b"EVAL", _SCRIPT, 1, self.shard, self._life, int(BEAT * 1000))
+                await self._connection.call(b"EVAL", _SCRIPT, 1, self.shard, self._incarnation, int(BEAT * 1000))
         except TimeoutError:
             self._give_up(cut=True)
         except (OSError, RefusedError, CommandError):

@@ -1,4 +1,4 @@
-"""What the channels of one bucket bring, in order and without holes, whatever happens to the way to the store."""
+"""What the channels of one shard bring, in order and without holes, whatever happens to the way to the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class Inbound:
-    """What this node hears of one bucket.
+    """What this node hears of one shard.
 
     Args:
         receivers: Whom it is handed to; may grow.
@@ -35,7 +35,7 @@ class Inbound:
         self.users = Offsets()
         self.wrong: set[bytes] = set()
         self._receivers = receivers
-        self._held: list[tuple[bytes, bytes]] | None = None  # what came while the bucket is made to agree
+        self._held: list[tuple[bytes, bytes]] | None = None  # what came while the shard is made to agree
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Hand over what the store has sent, unless it is held back."""
@@ -105,7 +105,7 @@ class Inbound:
         if name not in heard:
             return
         since = position_of(heard[name])
-        found = await run("later", kind, schema.encode(name), schema.encode(since.epoch), since.seq)
+        found = await run("catch_up", kind, schema.encode(name), schema.encode(since.epoch), since.seq)
         if name not in heard:  # nobody listens any more
             return
         replay = group_replay(found, name) if kind == "group" else user_replay(found)

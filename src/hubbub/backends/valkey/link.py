@@ -25,7 +25,7 @@ WATCH = 0.1
 """Seconds between two looks at how long the oldest command has waited."""
 
 BEAT = 0.5
-"""Seconds between two signs of life."""
+"""Seconds between two signs of incarnation."""
 
 _DELAYS = (0.0, 0.05, 0.1, 0.2, 0.5)
 """Seconds before each attempt to connect after one that failed; the last is for all that follow."""
@@ -34,7 +34,7 @@ _ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
 """What a server of a cluster answers when it cannot serve a slot, though it may serve others."""
 
 Opener = Callable[[], Coroutine[Any, Any, StoreConnection]]
-"""Opens a connection to the server that has a bucket, wherever it is now."""
+"""Opens a connection to the server that has a shard, wherever it is now."""
 
 log = logging.getLogger("hubbub.valkey")
 
@@ -42,7 +42,7 @@ log = logging.getLogger("hubbub.valkey")
 class Owner(Protocol):
     """Whose link it is."""
 
-    async def revive(self) -> None:
+    async def register(self) -> None:
         """Make the store agree with this node. Called for each new connection, before anybody else may use it."""
         ...
 
@@ -56,11 +56,11 @@ class Owner(Protocol):
 
 
 class Link:
-    """The connection to the server that has a bucket; it comes back.
+    """The connection to the server that has a shard; it comes back.
 
     Args:
         open_connection: Opens a connection to that server, wherever it is now. Several links may be given the same one.
-        bucket: The prefix of all keys.
+        shard: The prefix of all keys.
         scripts: What `run` can run.
         owner: Who is told.
         shared: Whether others use the connections as well, so that they are not cut when this link is done with them.
@@ -73,7 +73,7 @@ class Link:
     def __init__(
         self,
         open_connection: Opener,
-        bucket: str,
+        shard: str,
         scripts: dict[str, Script],
         owner: Owner,
         *,
@@ -82,7 +82,7 @@ class Link:
         self.ready = False
         self.opened = 0
         self._open_connection = open_connection
-        self._bucket = bucket
+        self._shard = shard
         self._scripts = scripts
         self._owner = owner
         self._connection: StoreConnection | None = None
@@ -107,8 +107,8 @@ class Link:
         self.ready = False
 
     async def run(self, script: str, *arguments: Argument) -> Any:
-        """Run a script in the bucket and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
-        return await self.command(b"EVALSHA", self._scripts[script].digest, 1, self._bucket, *arguments)
+        """Run a script in the shard and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
+        return await self.command(b"EVALSHA", self._scripts[script].digest, 1, self._shard, *arguments)
 
     async def command(self, *arguments: Argument) -> Any:
         """Send any command and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
@@ -139,7 +139,7 @@ class Link:
             raise unavailable(self._reason)
 
     def subscribe(self, channel: bytes) -> None:
-        """Hear a channel from now on. Without a connection nothing happens: `Owner.revive` does it."""
+        """Hear a channel from now on. Without a connection nothing happens: `Owner.register` does it."""
         if self._connection is not None:
             self._connection.subscribe(channel)
 
@@ -148,7 +148,7 @@ class Link:
         if self._connection is not None:
             self._connection.unsubscribe(channel)
 
-    # --- the life of connections ---
+    # --- the incarnation of connections ---
 
     async def _run(self, started: asyncio.Future[None]) -> None:
         failures = 0
@@ -165,7 +165,7 @@ class Link:
                 raise unavailable(self._reason)
             failures = 0 if self.ready else failures + 1
             if self.ready:
-                log.warning("the store is away (%s): %s", self._bucket, self._reason)
+                log.warning("the store is away (%s): %s", self._shard, self._reason)
             self.ready = False
             await asyncio.sleep(_DELAYS[min(failures, len(_DELAYS) - 1)])
 
@@ -189,10 +189,10 @@ class Link:
         connection.lost.add_done_callback(partial(_pass_on, left))
         watch = asyncio.create_task(self._watch(connection))
         try:
-            await self._owner.revive()
+            await self._owner.register()
             self.ready = True
             self.opened += 1
-            log.info("connected to the store (%s)", self._bucket)
+            log.info("connected to the store (%s)", self._shard)
             if not started.done():
                 started.set_result(None)
             while not left.done():

@@ -1,4 +1,4 @@
-"""Listings over all buckets: each is asked for a piece of the page, and the pieces are merged in order."""
+"""Listings over all shards: each is asked for a piece of the page, and the pieces are merged in order."""
 
 from __future__ import annotations
 
@@ -14,29 +14,27 @@ from hubbub.groups.roster import UserQuery
 from hubbub.messages import GroupRow, UserRow
 
 
-async def find_groups(buckets: list[Shard], query: Query, most: int) -> list[GroupRow]:
+async def find_groups(shards: list[Shard], query: Query, most: int) -> list[GroupRow]:
     """Return the first `most` groups of `query`, in its order.
 
-    Groups are spread evenly, so each bucket is asked for little more than its share at first, and for all only if that
+    Groups are spread evenly, so each shard is asked for little more than its share at first, and for all only if that
     was too little.
 
     Raises:
         CommandError: ``UNAVAILABLE``.
     """
-    for bucket in buckets:
-        bucket.link.require_ready()
+    for shard in shards:
+        shard.link.require_ready()
     bounds = group_ranges(query)
     if not bounds:
         return []
     order = "names" if query.order == "group" else "sizes"
-    share = most if len(buckets) == 1 else min(most, 2 * most // len(buckets) + 8)
+    share = most if len(shards) == 1 else min(most, 2 * most // len(shards) + 8)
     for number in (share, most):
         direction = int(not query.ascending)
-        replies = await asyncio.gather(
-            *(bucket.link.run("page", order, number, direction, *bounds) for bucket in buckets)
-        )
+        replies = await asyncio.gather(*(shard.link.run("page", order, number, direction, *bounds) for shard in shards))
         pieces = [group_rows(reply) for reply in replies]
-        # Beyond the last row of a bucket that has more we do not know what comes next.
+        # Beyond the last row of a shard that has more we do not know what comes next.
         unfinished = [piece[-1] for piece in pieces if len(piece) == number]
         rows = list(_merged(query, pieces))
         known = min((rows.index(row) + 1 for row in unfinished), default=len(rows))
@@ -53,21 +51,19 @@ def _merged(query: Query, pieces: list[list[GroupRow]]) -> Iterable[GroupRow]:
     return merge(*pieces, key=lambda row: (row.number_of_users, row.group), reverse=not query.ascending)
 
 
-async def find_users(bucket: Shard, group: str, query: UserQuery) -> list[UserRow]:
+async def find_users(shard: Shard, group: str, query: UserQuery) -> list[UserRow]:
     """Return the members of `group` that `query` asks for, and one more, if there is one."""
     direction = [] if query.ascending else [b"REV"]
-    key = schema.encode(f"{bucket.prefix}m:{group}")
+    key = schema.encode(f"{shard.prefix}m:{group}")
     return user_rows(
-        await bucket.link.command(
-            b"ZRANGE", key, *user_range(query), b"BYLEX", *direction, b"LIMIT", 0, query.limit + 1
-        )
+        await shard.link.command(b"ZRANGE", key, *user_range(query), b"BYLEX", *direction, b"LIMIT", 0, query.limit + 1)
     )
 
 
-async def count_bucket(bucket: Shard) -> tuple[int, int]:
-    """Return how many groups and how many connections have their place in the bucket."""
-    bucket.link.require_ready()
+async def count_shard(shard: Shard) -> tuple[int, int]:
+    """Return how many groups and how many connections are stored in the shard."""
+    shard.link.require_ready()
     groups, connections = await asyncio.gather(
-        bucket.link.command(b"ZCARD", bucket.prefix + "names"), bucket.link.command(b"HLEN", bucket.prefix + "w")
+        shard.link.command(b"ZCARD", shard.prefix + "names"), shard.link.command(b"HLEN", shard.prefix + "w")
     )
     return groups, connections

@@ -1,7 +1,7 @@
 """The names of keys and channels, and how names become members of ordered sets. Pure.
 
-Everything that one script touches has the same hash tag, ``{…}``, and so lies on one node of a cluster: a *bucket*. On
-a single server there is one bucket. In each bucket, behind its prefix, such as ``hubbub:{0.0}:``
+Everything that one script touches has the same hash tag, ``{…}``, and so lies on one node of a cluster: a *shard*. On
+a single server there is one shard. In each shard, behind its prefix, such as ``hubbub:{0.0}:``
 
 ==================  ==========  ====================================================================================
 key                 type        what
@@ -24,7 +24,7 @@ key                 type        what
 ``a:<group>``       sorted set  who was sent away from the group and is expected back, as rows, all with score 0
 ``absences``        sorted set  the same of all groups, by when that is over, milliseconds
 ``w``               hash        all connections: connection id -> node
-``n:<life>``        hash        what a life of a node has put here: ``m`` and row -> group, ``u`` and row -> "",
+``n:<incarnation>``        hash        what a incarnation of a node has put here: ``m`` and row -> group, ``u`` and row -> "",
                                 ``q`` and row -> "": it was sent off, and goes without a notice
 ``secret``          string      what all nodes know and nobody else
 ``lives``           sorted set  the lives of nodes, by when each was last heard of, milliseconds
@@ -32,10 +32,10 @@ key                 type        what
 ``dead``            sorted set  lives that were declared dead, by when
 ``run``             string      the run id of the server that was here last
 ``run:epoch``       string      what has been part of all epochs since then
-``window``          string      how much the node keeps that came last: see ``revive.lua``
+``window``          string      how much the node keeps that came last: see ``register.lua``
 ==================  ==========  ====================================================================================
 
-A *life* of a node is one connection to the store: its id is the node's, a dot and a number. What an earlier life left
+A *incarnation* of a node is one connection to the store: its id is the node's, a dot and a number. What an earlier incarnation left
 unfinished in the network can do no harm when it arrives late: scripts refuse lives that are not in ``lives``.
 """
 
@@ -96,27 +96,27 @@ def size_key(users: int, group: str) -> bytes:
 
 
 @cache
-def bucket_prefix(database: int, number: int = 0, buckets: int = 1) -> str:
-    """Return the prefix of a bucket: ``hubbub:{0.0}:`` if there is only one.
+def shard_prefix(database: int, number: int = 0, shards: int = 1) -> str:
+    """Return the prefix of a shard: ``hubbub:{0.0}:`` if there is only one.
 
-    Otherwise its number is followed by the first one that puts its slot into the bucket's own part of all slots, so
-    that any number of primaries with equal shares of the slots have equal shares of the buckets.
+    Otherwise its number is followed by the first one that puts its slot into the shard's own part of all slots, so
+    that any number of primaries with equal shares of the slots have equal shares of the shards.
 
     The number of the database is part of it, because channels are the same in all databases.
     """
-    if buckets == 1:
+    if shards == 1:
         return f"hubbub:{{{database}.{number}}}:"
     prefixes = (f"hubbub:{{{database}.{number}.{n}}}:" for n in count())
-    return next(prefix for prefix in prefixes if slot_of(prefix) * buckets // SLOTS == number)
+    return next(prefix for prefix in prefixes if slot_of(prefix) * shards // SLOTS == number)
 
 
-def bucket_of(name: str, buckets: int) -> int:
-    """Return the number of the bucket in which a group or a user lies."""
-    return crc32(encode(name)) % buckets if buckets > 1 else 0
+def shard_of(name: str, shards: int) -> int:
+    """Return the number of the shard in which a group or a user lies."""
+    return crc32(encode(name)) % shards if shards > 1 else 0
 
 
 def slot_of(prefix: str) -> int:
-    """Return the slot of a cluster in which a bucket lies: CRC-16/XMODEM of the tag (cluster specification)."""
+    """Return the slot of a cluster in which a shard lies: CRC-16/XMODEM of the tag (cluster specification)."""
     tag = prefix[prefix.index("{") + 1 : prefix.index("}")]
     return crc_hqx(encode(tag), 0) % SLOTS
 

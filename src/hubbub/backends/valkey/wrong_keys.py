@@ -18,7 +18,7 @@ TYPES = {
     b"g": b"hash", b"h": b"list", b"m": b"zset", b"a": b"zset", b"u": b"hash", b"j": b"hash", b"i": b"list",
     b"k": b"string", b"b": b"string", b"n": b"hash",
 }  # fmt: skip
-"""The types of the keys that belong to a group, a user or a life, by their first letter: see `keys`."""
+"""The types of the keys that belong to a group, a user or a incarnation, by their first letter: see `keys`."""
 
 SHARD = {
     b"names": b"zset", b"sizes": b"zset", b"absences": b"zset", b"w": b"hash", b"secret": b"string", b"lives": b"zset",

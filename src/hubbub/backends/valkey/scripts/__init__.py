@@ -13,24 +13,24 @@ from hubbub.groups.history import GROUP, KEY, OVERHEAD, Window
 
 PARTS = {
     "bans": (),
-    "beat": ("lease", "members"),
-    "bury": ("members",),
+    "sweep": ("lease", "members"),
+    "expire_node": ("members",),
     "disconnect": (),
-    "enter": ("lease", "replay"),
-    "exit": ("lease", "members"),
-    "later": ("replay",),
+    "connect": ("lease", "replay"),
+    "remove_connection": ("lease", "members"),
+    "catch_up": ("replay",),
     "leave": ("lease", "members"),
-    "mend": ("lease", "members"),
+    "repair": ("lease", "members"),
     "move": ("lease", "keep", "replay", "members"),
     "page": (),
     "post": ("keep",),
-    "revive": (),
+    "register": (),
     "send_off": ("lease",),
     "post_to_user": ("keep",),
 }
 """The scripts, each with what is put between ``common.lua`` and it: a function costs time in every run, used or not."""
 
-FREEING = {"beat", "bury", "disconnect", "exit", "leave", "revive"}
+FREEING = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register"}
 """Those that run even when the store has no memory left, for they give some back, or must run before others can."""
 
 

@@ -2,7 +2,7 @@
 
 -- Charge `user` ('' for nobody) with bytes that are kept because of it; `bytes` is negative if more went than came. Returns
 -- whether the user is over its bound; then nothing was charged. The account begins anew after twice the window, see
--- budgets.py.
+-- groups/kept_bytes.py.
 local function over_budget(user, bytes)
   if bytes == 0 or USER == 0 or user == '' then return false end
   local account = P .. 'b:' .. user

@@ -1,9 +1,9 @@
 -- Whose commands are carried out.
 
--- Whether commands of this life count. It ends when the node opens another connection or is declared dead (score 0).
-local function lives(life)
-  local heard = redis.call('ZSCORE', P .. 'lives', life)
+-- Whether commands of this incarnation count. It ends when the node opens another connection or is declared dead (score 0).
+local function is_current(incarnation)
+  local heard = redis.call('ZSCORE', P .. 'lives', incarnation)
   return heard and tonumber(heard) > 0
 end
 
-local STALE = {err = 'STALE this life of the node has ended'}
+local STALE = {err = 'STALE this incarnation of the node has ended'}

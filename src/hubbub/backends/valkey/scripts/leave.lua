@@ -1,4 +1,4 @@
--- Take a member out of its group. ARGV: life, row, group, code ('' to announce nothing). Returns the number of notices.
-if not lives(ARGV[1]) then return STALE end
+-- Take a member out of its group. ARGV: incarnation, row, group, code ('' to announce nothing). Returns the number of notices.
+if not is_current(ARGV[1]) then return STALE end
 if was_sent_off(ARGV[1], ARGV[2]) then end_absence(ARGV[3], ARGV[2]) end
 return announce(ARGV[4], ARGV[3], ARGV[2], take_out(ARGV[1], ARGV[2], ARGV[3]))

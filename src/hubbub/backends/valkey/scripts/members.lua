@@ -28,7 +28,7 @@ local function resize(group, change)
 end
 
 -- Make `row` a member. Returns how many connections the user now has there, or nil if it was one already.
-local function put_in(life, row, group, epoch)
+local function put_in(incarnation, row, group, epoch)
   if redis.call('ZADD', P .. 'm:' .. group, 0, row) == 0 then
     return nil
   end
@@ -46,14 +46,14 @@ local function put_in(life, row, group, epoch)
   if number == 1 then
     resize(group, 1)
   end
-  redis.call('HSET', P .. 'n:' .. life, 'm' .. row, group)
+  redis.call('HSET', P .. 'n:' .. incarnation, 'm' .. row, group)
   return number
 end
 
 -- End the membership. Returns how many connections the user has left there, or nil if it was no member.
-local function take_out(life, row, group)
+local function take_out(incarnation, row, group)
   local there = redis.call('ZREM', P .. 'm:' .. group, row) -- first: if it fails, it can be tried again
-  redis.call('HDEL', P .. 'n:' .. life, 'm' .. row)
+  redis.call('HDEL', P .. 'n:' .. incarnation, 'm' .. row)
   if there == 0 then return nil end
   local key = P .. 'g:' .. group
   local number = connections(group, row)
@@ -67,7 +67,7 @@ local function take_out(life, row, group)
   return number
 end
 
--- Absences: see hubbub/absences.py. An entry of `absences` is the length of the group's name, a space, the name and the row.
+-- Absences: see groups/absences.py. An entry of `absences` is the length of the group's name, a space, the name and the row.
 local function end_absence(group, row)
   redis.call('ZREM', P .. 'a:' .. group, row)
   redis.call('ZREM', P .. 'absences', #group .. ' ' .. group .. row)
@@ -82,8 +82,8 @@ local function returns(group, row)
 end
 
 -- Whether `row`, which is going, was sent off, so that nobody is to hear of it. After this it is not any more.
-local function was_sent_off(life, row)
-  return redis.call('HDEL', P .. 'n:' .. life, 'q' .. row) == 1
+local function was_sent_off(incarnation, row)
+  return redis.call('HDEL', P .. 'n:' .. incarnation, 'q' .. row) == 1
 end
 
 -- Tell the group that `row` came or went; `code` is J (joined), L (left), D (disconnected) or '' for silence. Returns the
@@ -97,13 +97,13 @@ local function announce(code, group, row, number)
 end
 
 -- Forget a connection: it is gone. Its membership has been ended before.
-local function forget(life, row)
+local function forget(incarnation, row)
   local first, last = string.find(row, '\0\0', 1, true)
   local user = string.gsub(string.sub(row, 1, first - 1), '%z\255', '\0')
   local connection = string.sub(row, last + 1)
   redis.call('HDEL', P .. 'u:' .. user, connection)
   redis.call('HDEL', P .. 'w', connection)
-  redis.call('HDEL', P .. 'n:' .. life, 'u' .. row)
+  redis.call('HDEL', P .. 'n:' .. incarnation, 'u' .. row)
   if redis.call('EXISTS', P .. 'u:' .. user) == 0 then
     expire(P .. 'j:' .. user, INBOX)
   end

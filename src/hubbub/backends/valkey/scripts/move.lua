@@ -1,8 +1,8 @@
--- Take a member out of one group and into another. ARGV: life, row, old group, new group ('' for none), an epoch in
+-- Take a member out of one group and into another. ARGV: incarnation, row, old group, new group ('' for none), an epoch in
 -- case the new group does not exist, code for the old group, code for the new group ('' to announce nothing), and what to
 -- replay of the new group (see `replay`), and who is charged if that group is new ('' for nobody). Returns the number of
 -- notices, and what `replay` does; or -1 and a `refusal`, and nothing was done.
-if not lives(ARGV[1]) then return STALE end
+if not is_current(ARGV[1]) then return STALE end
 if ARGV[11] ~= '' and ARGV[4] ~= '' and redis.call('EXISTS', P .. 'g:' .. ARGV[4]) == 0
   and over_budget(ARGV[11], GROUP + #ARGV[4]) then
   return {-1, refusal(ARGV[11])}

@@ -10,7 +10,7 @@ for i = 4, #ARGV, 2 do
   end
   for _, member in ipairs(members) do
     local group = string.sub(member, digits + 1)
-    -- If it is a wrong key, or a wrong key has just been deleted, the page goes on: see wrong_keys.py.
+    -- If it is a wrong key, or a wrong key has just been deleted, the page goes on: see wrong_schema.py.
     local numbers = redis.pcall('HMGET', P .. 'g:' .. group, 'u', 'c')
     found[#found + 1] = group
     found[#found + 1] = tonumber(digits > 0 and string.sub(member, 1, digits) or numbers[1] or 0)

@@ -6,7 +6,7 @@
 local function replay(history, numbers, since, seq, number)
   local found = redis.call('HMGET', numbers, 'e', 's', 'k')
   if not found[1] then return {'', 0, 1, {}} end
-  -- The numbers of another run of the store may be those of other messages: see revive.lua.
+  -- The numbers of another run of the store may be those of other messages: see register.lua.
   local epoch, last = found[1] .. '/' .. (redis.call('GET', P .. 'run:epoch') or ''), tonumber(found[2])
   local gap, count, kept = 0, tonumber(number), found[3] == found[2] -- else it is not known which entries there are
   if since ~= '' then

@@ -1,5 +1,5 @@
--- Expect members back that are about to be sent away: see hubbub/absences.py. ARGV: life, milliseconds, then row and group of each.
-if not lives(ARGV[1]) then return STALE end
+-- Expect members back that are about to be sent away: see groups/absences.py. ARGV: incarnation, milliseconds, then row and group of each.
+if not is_current(ARGV[1]) then return STALE end
 local due = now() + ARGV[2]
 for i = 3, #ARGV, 2 do
   local row, group = ARGV[i], ARGV[i + 1]

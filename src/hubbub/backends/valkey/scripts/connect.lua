@@ -1,9 +1,9 @@
--- Count a new connection. ARGV: life, row, user, connection, node, most connections of a user (0 for any number), an
+-- Count a new connection. ARGV: incarnation, row, user, connection, node, most connections of a user (0 for any number), an
 -- epoch in case the user has no inbox, the position in the inbox (see `replay`), the id of the ticket that is used ('' for
 -- none) and the milliseconds for which that has to be remembered.
 -- Returns what `replay` does; 0 if the user has as many connections already; a negative number if the user is kept out
 -- for so many milliseconds; 'T' if the ticket was used before, or the user has been disconnected since it was issued.
-if not lives(ARGV[1]) then return STALE end
+if not is_current(ARGV[1]) then return STALE end
 local banned = redis.call('ZSCORE', P .. 'bans', ARGV[3])
 if banned then
   local left = banned - now()

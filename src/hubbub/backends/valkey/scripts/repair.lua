@@ -1,6 +1,6 @@
--- Put a group right after one of its keys, or one of the shard's, had the wrong type and is gone. ARGV: life, group, an epoch
+-- Put a group right after one of its keys, or one of the shard's, had the wrong type and is gone. ARGV: incarnation, group, an epoch
 -- in case the group does not exist, the number of rows that this node has there, those rows, and rows that it has not.
-if not lives(ARGV[1]) then return STALE end
+if not is_current(ARGV[1]) then return STALE end
 local group, rows = ARGV[2], tonumber(ARGV[4])
 local key, members, own = P .. 'g:' .. group, P .. 'm:' .. group, P .. 'n:' .. ARGV[1]
 for i = 5, #ARGV do

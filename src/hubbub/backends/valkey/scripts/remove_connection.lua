@@ -1,5 +1,5 @@
--- A connection is gone. ARGV: life, row, its group ('' for none). Returns the number of notices.
-if not lives(ARGV[1]) then return STALE end
+-- A connection is gone. ARGV: incarnation, row, its group ('' for none). Returns the number of notices.
+if not is_current(ARGV[1]) then return STALE end
 local notices = 0
 if ARGV[3] ~= '' then
   local code = was_sent_off(ARGV[1], ARGV[2]) and '' or 'D'

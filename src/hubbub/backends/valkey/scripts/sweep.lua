@@ -1,12 +1,12 @@
--- A node says that it lives. ARGV: life, milliseconds of silence after which a node is dead, milliseconds between beats.
+-- A node says that it lives. ARGV: incarnation, milliseconds of silence after which a node is dead, milliseconds between beats.
 -- Returns the lives that are dead, and the number of notices about those who were sent off and have stayed away.
-if not lives(ARGV[1]) then return STALE end
+if not is_current(ARGV[1]) then return STALE end
 local time, pulse = now(), tonumber(redis.call('GET', P .. 'pulse') or 0)
 -- If nobody was heard for so long, it was the store that was away (or there was nobody): no node is to blame for its
 -- silence, and each gets the time to be heard again. So it is if the clock was set back, as by a failover.
 if math.abs(time - pulse) > 3 * ARGV[3] then
-  for _, life in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE')) do
-    redis.call('ZADD', P .. 'lives', time, life)
+  for _, incarnation in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE')) do
+    redis.call('ZADD', P .. 'lives', time, incarnation)
   end
 end
 redis.call('SET', P .. 'pulse', time)

@@ -1,0 +1,27 @@
+-- Take out some of what a dead node has left. ARGV: the incarnation, milliseconds of silence after which it is dead (0: it says
+-- so itself), most entries. Returns the number of entries left to take out, and the number of notices.
+-- Whoever comes first takes an entry out and announces it, in one step: so each is announced once. The incarnation stays in
+-- the list, with score 0, until nothing is left: if who buries it dies too, the next one goes on.
+local incarnation, key, time = ARGV[1], P .. 'n:' .. ARGV[1], now()
+local heard = tonumber(redis.call('ZSCORE', P .. 'lives', incarnation) or 0)
+if heard > 0 then
+  if ARGV[2] ~= '0' and heard > time - ARGV[2] then return {0, 0} end
+  redis.call('ZADD', P .. 'lives', 0, incarnation)
+  redis.call('ZADD', P .. 'dead', time, incarnation)
+  redis.call('ZREMRANGEBYSCORE', P .. 'dead', '-inf', time - 86400000)
+end
+local notices, entries = 0, redis.call('HRANDFIELD', key, ARGV[3], 'WITHVALUES')
+for i = 1, #entries, 2 do
+  local kind, row = string.sub(entries[i], 1, 1), string.sub(entries[i], 2)
+  if kind == 'm' then
+    local code = was_sent_off(incarnation, row) and '' or 'D'
+    notices = notices + announce(code, entries[i + 1], row, take_out(incarnation, row, entries[i + 1]))
+  elseif kind == 'u' then
+    forget(incarnation, row)
+  elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- with its membership it goes by itself
+    was_sent_off(incarnation, row)
+  end
+end
+local left = redis.call('HLEN', key)
+if left == 0 then redis.call('ZREM', P .. 'lives', incarnation) end
+return {left, notices}
