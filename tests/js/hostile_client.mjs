@@ -4,7 +4,7 @@
 
 import WebSocket from 'ws';
 
-import { Hubbub } from '../../src/hubbub/web/hubbub.js';
+import { Hubbub } from '../../src/hubbub/web/client/hubbub.js';
 
 const [seconds, ...urls] = process.argv.slice(2);
 const thrown = [];
