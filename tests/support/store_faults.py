@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from backends.valkey.test_model import World
+from hubbub.backends.valkey.schema import node_channel
 from support.store import Store
 
 
@@ -74,7 +75,7 @@ async def overflow(stage: Stage, seconds: float) -> None:
     node = stage.world.nodes[0]
     connection = node._shards[0].link._connection
     assert connection is not None
-    channel = node._shards[0]._own_channel
+    channel = node_channel(node._shards[0].prefix, node._shards[0].node)
     connection._transport.pause_reading()
     cut = 0
     while not cut:

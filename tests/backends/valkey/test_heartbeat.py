@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from backends.valkey.test_model import Deaf
-from hubbub.backends.valkey import heartbeat, link, shard
+from hubbub.backends.valkey import expiry, heartbeat, link
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.messages import UserRow
@@ -24,9 +24,9 @@ ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases run out after one second instead of three."""
-    monkeypatch.setattr(shard, "SILENCE", 1.0)
-    for module in (shard, link, heartbeat):
-        monkeypatch.setattr(module, "BEAT", 0.2)
+    monkeypatch.setattr(expiry, "SILENCE", 1.0)
+    for module in (expiry, link, heartbeat):
+        monkeypatch.setattr(module, "HEARTBEAT", 0.2)
 
 
 class BusyNode:

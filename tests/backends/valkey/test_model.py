@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hubbub.backends.valkey import shard
+from hubbub.backends.valkey import expiry
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError
@@ -96,7 +96,7 @@ class World:
 
     async def cut(self) -> None:
         """Cut one node's connection to the store."""
-        self.random.choice(self.random.choice(self.nodes)._shards).link.reset("cut by the test")
+        self.random.choice(list(self.random.choice(self.nodes)._shards)).link.reset("cut by the test")
 
     async def kill(self) -> None:
         """FakeLink one node as a kill does: without a word. Start another."""
@@ -127,7 +127,7 @@ class World:
 
     async def settled(self) -> None:
         """Wait until all nodes agree with the truth, for as long as a death may take to be noticed."""
-        async with asyncio.timeout(shard.SILENCE + 2):
+        async with asyncio.timeout(expiry.SILENCE + 2):
             for node in self.nodes:
                 while not await self.agrees(node):
                     await asyncio.sleep(0.02)

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from backends.valkey.test_model import Deaf
-from hubbub.backends.valkey import connection, shard
+from hubbub.backends.valkey import chunks, connection, correction
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.backends.valkey.shard import Shard
 from hubbub.errors import CommandError
 from hubbub.messages import UserRow
 from support.store import Store
@@ -94,15 +95,15 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
     await backend.abort()
     while ("USER_DISCONNECTED", "1") not in await heard(observed):
         await asyncio.sleep(0.01)
-    correct, failures = shard.Shard._correct, [CommandError, CommandError]
+    correct, failures = correction.correct, [CommandError, CommandError]
 
-    async def fail_twice(self: shard.Shard, found: dict[bytes, bytes], known: int) -> None:
-        if failures and self is backend._shards[0]:
+    async def fail_twice(shard: Shard, found: dict[bytes, bytes], known: int) -> None:
+        if failures and shard is backend._shards[0]:
             failures.pop()
-            self.link.reset("cut by the test")
-        await correct(self, found, known)
+            shard.link.reset("cut by the test")
+        await correct(shard, found, known)
 
-    monkeypatch.setattr(shard.Shard, "_correct", fail_twice)
+    monkeypatch.setattr(correction, "correct", fail_twice)
     backend._shards[0].link.opened = 1  # it was started before
     starting = asyncio.create_task(backend.start())
     await ready(backend)
@@ -120,14 +121,14 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
     for row in rows:
         await backend.connect(row, 1000)
         await backend.join(row, "g")
-    restore = shard.Shard._restore
+    restore = correction.restore
 
-    async def one_goes(self: shard.Shard, *args: object, **options: object) -> None:
+    async def one_goes(*args: object, **options: object) -> None:
         if rows:
             await backend.remove_connection(rows.pop())
-        await restore(self, *args, **options)  # type: ignore[arg-type]
+        await restore(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(shard.Shard, "_restore", one_goes)
+    monkeypatch.setattr(correction, "restore", one_goes)
     backend._shards[0].link.reset("cut by the test")
     while rows:
         await asyncio.sleep(0.01)
@@ -138,7 +139,7 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
 async def test_nobody_is_left_out_when_many_are_put_right(
     store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard, "CHUNK", 7)
+    monkeypatch.setattr(chunks, "CHUNK", 7)
     backend = observed[0]
     for n in range(50):
         row = UserRow(f"ada{n}", f"c{n}")
@@ -156,9 +157,9 @@ async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
     observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its last heartbeats came to an incarnation that had ended, and made it begin another one."""
-    monkeypatch.setattr(shard, "CHUNK", 1)
-    first = observed[0]._shards[0]
-    await first.resign()
-    await first.beat()
+    monkeypatch.setattr(chunks, "CHUNK", 1)
+    registration = observed[0]._shards.registrations[0]
+    await registration.resign()
+    await registration.heartbeat()
     assert observed[0].ready
-    assert first.link.opened == 1
+    assert registration.shard.link.opened == 1

@@ -9,12 +9,13 @@ from heapq import merge
 from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.ranges import group_ranges, group_rows, user_range, user_rows
 from hubbub.backends.valkey.shard import Shard
+from hubbub.backends.valkey.shards import Shards
 from hubbub.groups.query import Query
 from hubbub.groups.roster import UserQuery
 from hubbub.messages import GroupRow, UserRow
 
 
-async def find_groups(shards: list[Shard], query: Query, most: int) -> list[GroupRow]:
+async def find_groups(shards: Shards, query: Query, most: int) -> list[GroupRow]:
     """Return the first `most` groups of `query`, in its order.
 
     Groups are spread evenly, so each shard is asked for little more than its share at first, and for all only if that

@@ -20,7 +20,7 @@ TYPES = {
 }  # fmt: skip
 """The types of the keys that belong to a group, a user or a incarnation, by their first letter: see `keys`."""
 
-SHARD = {
+SHARD_TYPES = {
     b"names": b"zset", b"sizes": b"zset", b"absences": b"zset", b"w": b"hash", b"secret": b"string", b"lives": b"zset",
     b"pulse": b"string", b"dead": b"zset", b"run": b"string", b"run:epoch": b"string", b"window": b"string",
 }  # fmt: skip
@@ -80,23 +80,23 @@ class WrongKeys:
             return set()
         suspects = [self._names(arguments) for arguments in self._suspects]
         self._suspects.clear()
-        names = set(self._known).union(*suspects, SHARD if suspects else ())
+        names = set(self._known).union(*suspects, SHARD_TYPES if suspects else ())
         types = {name: await self._command(b"TYPE", self._prefix + name) for name in names}
         wrong = {name for name, found in types.items() if found not in (b"none", expected(name))}
         for name in wrong:
             self._add(name, types[name])
         right = self._known - wrong
         self._known &= wrong
-        if not wrong & SHARD.keys():
+        if not wrong & SHARD_TYPES.keys():
             for name in set().union(*(each for each in suspects if not each & wrong)):
                 # What was wrong is gone already; nobody knows which of its keys it was.
-                if name not in SHARD and types[name] != b"none":
+                if name not in SHARD_TYPES and types[name] != b"none":
                     right.add((b"g:" if name[:1] in b"ghma" else b"u:" if name[:1] in b"uji" else name[:2]) + name[2:])
         return right
 
     def release(self) -> None:
         """Refuse only those whose keys are wrong still: the others have been mended."""
-        named = [(name[:1], schema.decode(name[2:])) for name in self._known if name not in SHARD]
+        named = [(name[:1], schema.decode(name[2:])) for name in self._known if name not in SHARD_TYPES]
         self.groups = {name for letter, name in named if letter in b"ghma"}
         self.users = {name for letter, name in named if letter in b"uji"}
 
@@ -108,7 +108,7 @@ class WrongKeys:
             "the key %r in the store is a %s and should be a %s: what needs it fails until the key is deleted",
             (self._prefix + name)[:300], found.decode(), expected(name).decode(),
         )  # fmt: skip
-        if name not in SHARD:
+        if name not in SHARD_TYPES:
             letter, rest = name[:1], schema.decode(name[2:])
             if letter in b"ghma":
                 self.groups.add(rest)
@@ -126,7 +126,7 @@ class WrongKeys:
                 text = schema.encode(schema.parse_row(text).user_id)
             if text.startswith(self._prefix):
                 own = text[len(self._prefix) :]
-                if own in SHARD or (own[:1] in TYPES and own[1:2] == b":"):
+                if own in SHARD_TYPES or (own[:1] in TYPES and own[1:2] == b":"):
                     found.add(own)
             else:
                 found |= {letter + b":" + text for letter in TYPES}
@@ -135,4 +135,4 @@ class WrongKeys:
 
 def expected(name: bytes) -> bytes:
     """Return the type of a key that is named without its prefix."""
-    return SHARD.get(name) or TYPES[name[:1]]
+    return SHARD_TYPES.get(name) or TYPES[name[:1]]
