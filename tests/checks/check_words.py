@@ -37,7 +37,9 @@ RULES = [
     # Names: one word, one thing, and the word of the field.
     Rule(r"\bwhisper", "post_to_user, private message", "nobody searches for post_to_user"),
     Rule(r"\bbucket", "shard", "a bucket is a rate limiter's", where=r"backends|scripts|scaling"),
-    Rule(r"\b(lives|a life|this life|life of)\b", "incarnation", "not the usual term", where="backends/valkey"),
+    Rule(
+        r"(?<![\"'`])\b(lives|a life|this life|life of)\b", "incarnation", "not the usual term", where="backends/valkey"
+    ),
     Rule(r"\b(bury|buries|revive)", "expire_node, register", "metaphors for what every cluster does"),
     Rule(r"\bvanish", "abort, connection lost", "not the usual term"),
     Rule(r"\bby the book\b", "protocol conformance, as RFC … says", "an idiom"),

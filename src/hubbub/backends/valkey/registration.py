@@ -1,4 +1,4 @@
-"""This node's registration in one shard: made on each new connection, renewed by heartbeats, removed at the end."""
+"""The registration of this node in one shard: made on each new connection, renewed by heartbeats, and ended."""
 
 from __future__ import annotations
 
