@@ -9,12 +9,12 @@ import random
 import pytest
 from msgspec import Raw
 
-from backends.valkey.test_model import Deaf
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.groups.history import OVERHEAD, Replay, Window
 from hubbub.messages import Message, Position, Private, UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder
 
 ADA = UserRow("ada", "1")
 WINDOWS = {
@@ -31,7 +31,7 @@ async def nodes(store: Store, *names: str) -> list[ValkeyBackend]:
     made = []
     for name in names:
         node = ValkeyBackend(parse_address(store.url()), WINDOWS[name])
-        node.attach(Deaf())
+        node.attach(NoticeRecorder())
         await node.start()
         made.append(node)
     return made

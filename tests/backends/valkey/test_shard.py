@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from backends.valkey.test_model import Deaf
 from hubbub.backends.valkey import chunks, connection, correction
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
@@ -15,28 +14,29 @@ from hubbub.backends.valkey.shard import Shard
 from hubbub.errors import CommandError
 from hubbub.messages import UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder
 
 ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 
 
-async def started(store: Store) -> tuple[ValkeyBackend, Deaf]:
-    backend, deaf = ValkeyBackend(parse_address(store.url())), Deaf()
-    backend.attach(deaf)
+async def started(store: Store) -> tuple[ValkeyBackend, NoticeRecorder]:
+    backend, recorder = ValkeyBackend(parse_address(store.url())), NoticeRecorder()
+    backend.attach(recorder)
     await backend.start()
-    return backend, deaf
+    return backend, recorder
 
 
 @pytest.fixture
-async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, Deaf]]:
+async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, NoticeRecorder]]:
     """A node with bob in a group, and what he hears."""
-    backend, deaf = await started(store)
+    backend, recorder = await started(store)
     await backend.connect(BOB, 10)
     await backend.join(BOB, "g")
-    yield backend, deaf
+    yield backend, recorder
     await backend.close()
 
 
-async def heard(observed: tuple[ValkeyBackend, Deaf]) -> list[tuple[str, str]]:
+async def heard(observed: tuple[ValkeyBackend, NoticeRecorder]) -> list[tuple[str, str]]:
     await observed[0].count()  # comes after what was sent before
     return [(code, connection_id) for code, _, connection_id in observed[1].notices if connection_id != "2"]
 
@@ -46,7 +46,7 @@ async def ready(backend: ValkeyBackend) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyBackend, Deaf]) -> None:
+async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyBackend, NoticeRecorder]) -> None:
     backend = observed[0]
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
@@ -64,7 +64,7 @@ async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyB
 
 
 async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
-    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = observed[0]
     await backend.connect(ADA, 10)
@@ -78,7 +78,7 @@ async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
 
 
 async def test_bytes_that_wait_are_limited(
-    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_UNSENT", -1)
     with pytest.raises(CommandError, match="too much waits"):
@@ -86,7 +86,7 @@ async def test_bytes_that_wait_are_limited(
 
 
 async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announced(
-    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is lost again between the new incarnation and its members: the next attempt must still know."""
     backend, _ = await started(store)
@@ -114,7 +114,7 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
 
 
 async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
-    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = observed[0]
     rows = [UserRow("ada", f"ada{n}") for n in range(50)]
@@ -137,7 +137,7 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
 
 
 async def test_nobody_is_left_out_when_many_are_put_right(
-    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "CHUNK", 7)
     backend = observed[0]
@@ -154,7 +154,7 @@ async def test_nobody_is_left_out_when_many_are_put_right(
 
 
 async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
-    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its last heartbeats came to an incarnation that had ended, and made it begin another one."""
     monkeypatch.setattr(chunks, "CHUNK", 1)

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import Raw
 
-from backends.valkey.test_model import Deaf, World
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.wrong_keys import SHARD_TYPES, TYPES
 from hubbub.errors import CommandError
 from hubbub.messages import Event, Gap, Message, Private, UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder, World
 
 P = "hubbub:{0.0}:"
 GROUP = ("g:g", "h:g", "m:g", "a:g")
@@ -22,7 +22,7 @@ USER = ("u:ada", "j:ada", "i:ada")
 ADA, BOB, EVE = UserRow("ada", "1"), UserRow("bob", "2"), UserRow("eve", "3")
 
 
-class Ears(Deaf):
+class Ears(NoticeRecorder):
     """Keeps messages and gaps as well."""
 
     def __init__(self) -> None:
