@@ -311,14 +311,14 @@ class Gate:
 
 async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
     """Cut one of three nodes off for 15 s while 50 joins and leaves a second go on; then compare with the truth."""
-    from backends.valkey.test_model import Deaf, World
+    from support.store_model import NoticeRecorder, World
 
     took = []
     with Store() as store:
         gate, world = Gate(store.port), World(store, 1)
         await gate.start()
         far = ValkeyBackend(parse_address(f"valkey://127.0.0.1:{gate.port}"))
-        far.attach(Deaf())
+        far.attach(NoticeRecorder())
         await far.start()
         world.nodes.append(far)
         await world.node()

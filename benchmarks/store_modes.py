@@ -8,7 +8,6 @@ import statistics
 import time
 from contextlib import suppress
 
-from backends.valkey.test_model import World
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.backends.valkey.cluster import SHARDS
@@ -18,6 +17,7 @@ from hubbub.messages import Groups, Message, UserRow
 from support import store_faults
 from support.cluster import ClusterStore
 from support.store import Store
+from support.store_model import World
 
 
 def summary(values: list[float], unit: str = "ms", factor: float = 1000) -> str:

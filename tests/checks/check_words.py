@@ -37,7 +37,9 @@ RULES = [
     # Names: one word, one thing, and the word of the field.
     Rule(r"\bwhisper", "post_to_user, private message", "nobody searches for it"),
     Rule(r"\bbucket", "shard", "a bucket is a rate limiter's", where=r"backends|scripts|scaling"),
-    Rule(r"\b(lives|a life|this life|life of)\b", "incarnation", "not the usual term", where="backends/valkey"),
+    Rule(
+        r"(?<![\"'`])\b(lives|a life|this life|life of)\b", "incarnation", "not the usual term", where="backends/valkey"
+    ),
     Rule(r"\b(life|lives) of (a|the|this|one) node\b|\bnode's (life|lives)\b", "incarnation", "not the usual term"),
     Rule(r"\b(bury|buries|buried|revive)", "expire_node, register", "metaphors for what every cluster does"),
     Rule(r"\b(FakeLink|AdoptIdentity) (a|an|the|it|its|one|this|each)\b", "end, join", "left by a renaming of classes"),

@@ -39,6 +39,6 @@ def test_each_absence_ends_once(steps: list[tuple[str, str, UserRow]]) -> None:
         else:
             now += 2
             due = [(each[1], each[2]) for each in expected if each[0] <= now]
-            assert absences.over(now) == due
+            assert absences.expire(now) == due
             expected = [each for each in expected if each[0] > now]
         assert len(absences) == len(expected)

@@ -13,7 +13,7 @@ SLOTS = 16384
 
 
 class ClusterStore:
-    """Four server processes that form a cluster. Use it as a context manager, and `form` it.
+    """Four server processes that form a cluster. Use it as a context manager, then call `form`.
 
     Attributes:
         servers: The three primaries, then the replica of the first.
@@ -34,7 +34,7 @@ class ClusterStore:
         return self
 
     async def form(self) -> None:
-        """Make them one cluster."""
+        """Form a cluster of the servers."""
         first, _, _, replica = self.servers
         for n, server in enumerate(self.servers[:3]):
             await server.run("CLUSTER", "ADDSLOTSRANGE", n * SLOTS // 3, (n + 1) * SLOTS // 3 - 1)
@@ -56,7 +56,7 @@ class ClusterStore:
         self._stack.close()
 
     def url(self) -> str:
-        """The setting `backend`; it names two of them."""
+        """The setting `backend`; it names two of the servers."""
         return f"valkey://127.0.0.1:{self.servers[3].port},127.0.0.1:{self.servers[1].port}"
 
     async def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""A node that only writes down what its backend tells it."""
+"""A receiver that records what its backend delivers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ADA, ADA2, BOB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("bob", "
 
 
 class Listener:
-    """A node that only writes down what it is told. It has one member in each group, one connection of each user."""
+    """A receiver that records everything. It counts as one member of each group and one connection of each user."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -38,11 +38,11 @@ class Listener:
         return 1
 
     async def settled(self) -> None:
-        """Wait until everything has arrived that was sent before: what a backend tells a node comes in one order."""
+        """Wait until everything sent before has arrived: a backend delivers to a node in one order."""
         await self.backend.count()
 
     async def notices(self) -> list[tuple[str, str, str, int]]:
-        """Return (group, code, connection, user_connections) of all notices, and forget them."""
+        """Return (group, code, connection, user_connections) of all recorded notices, and drop them."""
         await self.settled()
         found = [(g, e.code, e.sender_cid, e.user_connections) for g, e in self.group_events if isinstance(e, Notice)]
         self.group_events.clear()

@@ -20,7 +20,7 @@ from hubbub.backends.valkey.connection import StoreConnection, open_connection
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port on which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class Store:
-    """One server process on loopback, with its files in a directory of its own. Use it as a context manager."""
+    """One server process on loopback, with its own directory for files. Use it as a context manager."""
 
     def __init__(self, *options: str) -> None:
         self.port = free_port()
@@ -52,7 +52,7 @@ class Store:
         return f"valkey://127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start it, and wait until it answers."""
         binary = Path(get_binary_path())
         self._process = subprocess.Popen(
             [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options],
@@ -68,12 +68,12 @@ class Store:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """FakeLink it at once, with everything that is not saved."""
+        """End it at once; everything that is not saved is lost."""
         self.signal(signal.SIGKILL)
         self._process.wait()
 
     def forget(self) -> None:
-        """Delete what it has saved; it must not run."""
+        """Delete what it has saved. The server must not be running."""
         Path(self._directory, "dump.rdb").unlink(missing_ok=True)
 
     def _answers(self) -> bool:
@@ -87,7 +87,7 @@ class Store:
         self._process.wait()
 
     async def admin(self) -> StoreConnection:
-        """Open a connection of one's own; `StoreConnection.abort` it in the end."""
+        """Open a connection to it; call `StoreConnection.abort` at the end."""
         return await open_connection(parse_address(self.url()), lambda channel, payload: None)
 
     async def run(self, *command: bytes | str | int, database: int = 0) -> object:

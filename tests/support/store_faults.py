@@ -1,4 +1,4 @@
-"""What can happen to a store, done for real. The quick tests use it, and the benchmark, for longer and more often."""
+"""Faults of a real store, for the tests and, longer and more often, for a benchmark."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from backends.valkey.test_model import World
+from hubbub.backends.valkey.schema import node_channel
 from support.store import Store
+from support.store_model import World
 
 
 class Stage(NamedTuple):
@@ -24,7 +25,7 @@ class Stage(NamedTuple):
         return [node._shards[0].link.opened for node in self.world.nodes]
 
     async def down(self) -> None:
-        """Wait until every node has noticed."""
+        """Wait until every node has noticed the fault."""
         while any(node.ready for node in self.world.nodes):
             await asyncio.sleep(0.01)
 
@@ -35,7 +36,7 @@ class Stage(NamedTuple):
 
 
 Fault = Callable[[Stage, float], Awaitable[None]]
-"""Does something to the store, for so many seconds at most, and returns when the store itself is back."""
+"""Injects a fault, for so many seconds at most, and returns when the store itself works again."""
 
 
 async def restart(stage: Stage, seconds: float) -> None:
@@ -47,21 +48,21 @@ async def restart(stage: Stage, seconds: float) -> None:
 
 
 async def kill(stage: Stage, seconds: float) -> None:
-    """Kill -9 and start: it comes back with what it had saved, or empty."""
+    """Kill -9 and start: the store has what it had saved, or is empty."""
     stage.primary.kill()
     await stage.down()
     stage.primary.start()
 
 
 async def freeze(stage: Stage, seconds: float) -> None:
-    """SIGSTOP for a while."""
+    """SIGSTOP and SIGCONT."""
     stage.primary.signal(signal.SIGSTOP)
     await asyncio.gather(stage.down(), asyncio.sleep(seconds))
     stage.primary.signal(signal.SIGCONT)
 
 
 async def cut_subscriptions(stage: Stage, seconds: float) -> None:
-    """Cut all connections that have subscriptions."""
+    """Close all connections that have subscriptions."""
     before = stage.opened()
     await stage.primary.run("CLIENT", "KILL", "TYPE", "pubsub")
     while stage.opened() == before:
@@ -69,12 +70,12 @@ async def cut_subscriptions(stage: Stage, seconds: float) -> None:
 
 
 async def overflow(stage: Stage, seconds: float) -> None:
-    """A node stops to read, until the store cuts it off because too much waits for it."""
+    """Let a node stop reading until the store closes its connection, because its output buffer is full."""
     await stage.primary.run("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
     node = stage.world.nodes[0]
     connection = node._shards[0].link._connection
     assert connection is not None
-    channel = node._shards[0]._own_channel
+    channel = node_channel(node._shards[0].prefix, node._shards[0].node)
     connection._transport.pause_reading()
     cut = 0
     while not cut:
@@ -88,7 +89,7 @@ async def overflow(stage: Stage, seconds: float) -> None:
 
 
 async def fail_over(stage: Stage, seconds: float) -> None:
-    """Kill the primary; an operator makes the replica the primary."""
+    """Kill the primary, and promote the replica as an operator would."""
     assert stage.replica is not None
     await stage.primary.run("WAIT", 1, 1000)
     stage.primary.kill()
@@ -97,7 +98,7 @@ async def fail_over(stage: Stage, seconds: float) -> None:
 
 
 async def switch_over(stage: Stage, seconds: float) -> None:
-    """Let primary and replica change their parts."""
+    """Let primary and replica swap their roles."""
     assert stage.replica is not None
     before = stage.opened()
     await stage.primary.run("FAILOVER", "TO", "127.0.0.1", stage.replica.port)

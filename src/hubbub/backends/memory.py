@@ -1,4 +1,4 @@
-"""The backend of a single process: plain structures, nothing waits, everything is gone with the process."""
+"""The backend of a single process: plain data structures; no method waits, and nothing outlives the process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hubbub.groups.absences import Absences
 from hubbub.groups.directory import Directory, Query
 from hubbub.groups.history import KEY, Histories, History, Replay, Window
 from hubbub.groups.idempotency import PostResults, scope_of
-from hubbub.groups.kept_bytes import Budgets
+from hubbub.groups.kept_bytes import KeptBytes
 from hubbub.groups.roster import Roster, UserQuery
 from hubbub.limits import require_recipients
 from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 
 SWEEP = 1.0
-"""Seconds between two looks at what is too old."""
+"""Seconds between two removals of what is too old."""
 
 
 class _Group:
-    """One group: who is in it, and what was said."""
+    """One group: its members and its history."""
 
     __slots__ = ("history", "roster")
 
@@ -36,7 +36,7 @@ class _Group:
 
 
 class _User:
-    """One user: how many connections there are, and what was posted_to_user."""
+    """One user: the number of connections, and the inbox."""
 
     __slots__ = ("connections", "inbox")
 
@@ -49,8 +49,8 @@ class MemoryBackend:
     """See `hubbub.backends.base.Backend` for what each method promises.
 
     Args:
-        window: How much is kept for those who come back.
-        now: A clock that only rises, seconds.
+        window: How much is kept for clients that reconnect.
+        now: A monotonic clock, in seconds.
     """
 
     immediate: ClassVar[bool] = True
@@ -67,45 +67,45 @@ class MemoryBackend:
         self._directory = Directory()
         self._where: dict[str, str | None] = {}  # connection id -> group
         self._users: dict[str, _User] = {}
-        # Those that are empty, with the time when they became so: first the one to forget first.
+        # Groups without members, and users without connections, with the time since when; the oldest first.
         self._empty: OrderedDict[str, float] = OrderedDict()
         self._away: OrderedDict[str, float] = OrderedDict()
-        # Nothing outlives the process, so each group and inbox gets an epoch that was never used, here or elsewhere.
+        # Nothing outlives the process, so each group and inbox gets an epoch that no process has used before.
         self._histories = Histories(self._window, secrets.token_urlsafe(6))
-        self._keys = PostResults(self._window.age, self._window.keys)
-        self._budgets = Budgets(self._window.user, 2 * self._window.age)
+        self._post_results = PostResults(self._window.age, self._window.keys)
+        self._kept_bytes = KeptBytes(self._window.user, 2 * self._window.age)
         self._absences = Absences()
         self._bans = Bans()
         self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
 
     def attach(self, receiver: Receiver) -> None:
-        """Add a node. As a rule it stays the only one, and messages go to it without a detour."""
+        """Add a node. As a rule it is the only one; messages are then delivered to it directly."""
         self._receivers.append(receiver)
         self._deliver = receiver.deliver if len(self._receivers) == 1 else self._deliver_to_all
 
     async def start(self) -> None:
-        """Begin to forget what is too old."""
+        """Start the removal of what is too old."""
         self._sweep_again()
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop the removal of what is too old."""
         if self._sweeping is not None:
             self._sweeping.cancel()
 
     def sweep(self) -> None:
-        """Forget what is older than the window, and say who has stayed away. Called by a timer."""
+        """Remove what is older than the window, and announce users who did not come back. Called by a timer."""
         now = self._now()
-        for group, user in self._absences.over(now):
+        for group, user in self._absences.expire(now):
             self._stayed_away(group, user, now)
         self._histories.sweep(now)
-        self._keys.sweep(now)
+        self._post_results.sweep(now)
         self._bans.sweep(now)
-        self._budgets.sweep(now)
+        self._kept_bytes.sweep(now)
         old = now - self._window.age
-        while (name := _first(self._empty, old, self._window.gone)) is not None:
+        while (name := _pop_oldest(self._empty, old, self._window.gone)) is not None:
             self._histories.forget(self._groups.pop(name).history)
-        while (user_id := _first(self._away, old, self._window.gone)) is not None:
+        while (user_id := _pop_oldest(self._away, old, self._window.gone)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
 
     async def connect(
@@ -127,7 +127,7 @@ class MemoryBackend:
         return entry.inbox.replay(since, 0)
 
     async def remove_connection(self, user: UserRow) -> None:
-        """Take the connection out of its group and out of the count."""
+        """Remove the connection from its group and from the count."""
         if user.connection_id not in self._where:
             return
         sent_off = user.connection_id in self._sent_off
@@ -143,7 +143,7 @@ class MemoryBackend:
                 del self._users[user.user_id]
 
     async def send_off(self, users: Iterable[UserRow]) -> None:
-        """Let them go in silence."""
+        """Begin an absence for each connection that is in a group."""
         until = self._now() + self._window.absence
         for user in users:
             group = self._where.get(user.connection_id)
@@ -152,10 +152,10 @@ class MemoryBackend:
                 self._absences.begin(group, user, until)
 
     async def shared_secret(self) -> None:
-        """There is no other node."""
+        """Return None: there is no other node."""
 
     async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
-        """Leave the group before, enter the new one, tell the others; all in one go, so the seam holds by itself."""
+        """Leave the old group, join the new one, tell the others: in one step, so nothing can come between."""
         entry = self._groups.get(group)
         if self._where[user.connection_id] != group:
             self._leave(user, "USER_LEFT")
@@ -175,7 +175,7 @@ class MemoryBackend:
         self._leave(user, "USER_LEFT")
 
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
-        """Number the message, keep it and hand it over."""
+        """Number the message, keep it and deliver it."""
         return self.publish_now(message, key, least)
 
     def publish_now(self, message: Message, key: str | None = None, least: int = 0) -> int:
@@ -183,7 +183,7 @@ class MemoryBackend:
         group = self._groups.get(message.sender_rid)
         if key is not None:
             scope = scope_of(message.sender, f"group:{message.sender_rid}", key)
-            if (known := self._keys.get(scope)) is not None:
+            if (known := self._post_results.get(scope)) is not None:
                 return known
         if least:
             require_recipients(least, 0 if group is None else len(group.roster.rows))
@@ -192,14 +192,14 @@ class MemoryBackend:
         self._keep(group.history, message, key)
         recipients = self._deliver(message.sender_rid, message)
         if key is not None:
-            self._keys.put(scope, recipients)
+            self._post_results.put(scope, recipients)
         return recipients
 
     async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
-        """Keep the message and hand it over."""
+        """Number the message, keep it and deliver it."""
         user = self._users.get(user_id)
         scope = scope_of(message.sender, f"user:{user_id}", key or "")
-        if key is not None and (known := self._keys.get(scope)) is not None:
+        if key is not None and (known := self._post_results.get(scope)) is not None:
             return known
         require_recipients(least, 0 if user is None else user.connections)
         if user is None:
@@ -207,11 +207,11 @@ class MemoryBackend:
         self._keep(user.inbox, message, key)
         recipients = sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
         if key is not None:
-            self._keys.put(scope, recipients)
+            self._post_results.put(scope, recipients)
         return recipients
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
-        """Ask the nodes."""
+        """Deliver the signal to the node that has the connection."""
         return sum(receiver.deliver_to_connection(connection_id, event) for receiver in self._receivers)
 
     async def connected(self, user_id: str) -> bool:
@@ -219,7 +219,7 @@ class MemoryBackend:
         return user_id in self._users and user_id not in self._away
 
     async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
-        """Keep the user out, then tell the nodes."""
+        """Ban the user if asked to, then tell the nodes."""
         now = self._now()
         if for_seconds is not None:
             self._bans.put(user_id, for_seconds, now)
@@ -244,21 +244,21 @@ class MemoryBackend:
         return len(self._groups) - len(self._empty), len(self._where)
 
     def _keep(self, history: History, message: Message | Private, key: str | None) -> None:
-        """Put the message into a history, at its sender's cost; if that cannot pay, raise ``RATE_LIMITED``."""
-        sender, budgets = message.sender, self._budgets
+        """Add the message to a history and charge its sender; raise ``RATE_LIMITED`` if the budget is spent."""
+        sender, kept = message.sender, self._kept_bytes
         if message.sender_cid is None:  # from a server program, which has no budget
             history.append(message)
             return
-        if budgets.spent(sender) and (key is not None or history.grows(message)):
-            raise budgets.refusal(self._now())
+        if kept.spent(sender) and (key is not None or history.grows(message)):
+            raise kept.refusal(self._now())
         growth = history.append(message)
         if key is not None:
             growth += KEY
         if growth:
-            budgets.charge(sender, growth)
+            kept.charge(sender, growth)
 
     def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
-        if user.connection_id in self._sent_off:  # it has not even gone yet
+        if user.connection_id in self._sent_off:  # it has not left yet
             self._absences.begin(group, user, now + self._window.absence)
         elif (entry := self._groups.get(group)) is not None and entry.roster.rows:
             self._announce("USER_DISCONNECTED", group, user, entry.roster.connections_of(user.user_id))
@@ -297,8 +297,8 @@ class MemoryBackend:
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep_again)
 
 
-def _first(gone: OrderedDict[str, float], old: float, most: int) -> str | None:
-    """Take out and return the first of those that are gone, if it is so since `old`, or they are more than `most`."""
+def _pop_oldest(gone: OrderedDict[str, float], old: float, most: int) -> str | None:
+    """Remove and return the oldest entry if it is from `old` or before, or if there are more than `most` entries."""
     if gone and (len(gone) > most or next(iter(gone.values())) <= old):
         return gone.popitem(last=False)[0]
     return None

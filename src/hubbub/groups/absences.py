@@ -1,8 +1,8 @@
-"""Who was sent away and is expected back, so that nobody hears of a going and a coming that mean nothing. Pure.
+"""Members who were disconnected by a restart and are expected back: leaving and rejoining are not announced. Pure.
 
-A server that stops tells its connections to come back, as a rule to another node. Until then each of them is an
-*absence* of its user from its group: the connection goes without a notice, and if the user comes back in time, that is
-without one too. Only who stays away for longer has gone.
+A server that stops tells its connections to reconnect, as a rule to another node. Each of them is then an *absence* of
+its user from its group: no notice says that the connection left, and if the user rejoins the group in time, no notice
+says so either. Only a user who stays away longer is announced as disconnected.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ class Absences:
         self._of: dict[tuple[str, str], list[UserRow]] = {}
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many absences there are."""
         return len(self._until)
 
     def begin(self, group: str, user: UserRow, until: float) -> None:
-        """Expect the user of a connection back in `group`; `until` never lies before that of an earlier call."""
+        """Expect the user of a connection back in `group` until then; `until` never decreases from call to call."""
         self.cancel(group, user)
         self._until[group, user] = until
         self._of.setdefault((group, user.user_id), []).append(user)
 
     def end(self, group: str, user_id: str) -> bool:
-        """A connection of the user has come to `group`: whether one was expected. If so, the oldest absence is over."""
+        """Return whether a user who joins `group` was expected back; if so, end the oldest of its absences."""
         rows = self._of.get((group, user_id))
         if not rows:
             return False
@@ -38,12 +38,12 @@ class Absences:
         return True
 
     def cancel(self, group: str, user: UserRow) -> None:
-        """The connection has gone by itself after all, and that was said."""
+        """End the absence of a connection that has left by itself after all, which was announced."""
         if (group, user) in self._until:
             self._drop(group, user)
 
-    def over(self, now: float) -> list[tuple[str, UserRow]]:
-        """Take out and return those who are not expected any more."""
+    def expire(self, now: float) -> list[tuple[str, UserRow]]:
+        """Remove and return the absences that are over at `now`."""
         found = []
         while self._until and next(iter(self._until.values())) <= now:
             group, user = next(iter(self._until))

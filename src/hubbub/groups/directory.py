@@ -1,6 +1,6 @@
-"""The groups, in order by name and by number of users, and pages of both. Pure: no I/O, no clock of its own.
+"""The groups, ordered by name and by number of users, and pages of both orders. Pure: no I/O, no clock of its own.
 
-A cursor is a place in an order, not a row or an index, so a page costs O(log n + limit) wherever it begins, and what
+A cursor is a position in an order, not a row or an index. So a page costs O(log n + limit) wherever it begins, and
 joins and leaves between two pages cannot make another group appear twice or be skipped.
 """
 
@@ -20,18 +20,18 @@ from hubbub.messages import GroupRow, Page
 __all__ = ["MOST_HIDDEN", "Directory", "Query", "listing_page", "parse_query"]
 
 MOST_HIDDEN = 1000
-"""How many groups that its reader may not see one page passes over before it ends early."""
+"""Most groups hidden from the reader that one page passes over before it ends early."""
 
 MOST_TIME = 0.003
-"""Seconds that a page may spend on asking which groups its reader may see, before it ends early."""
+"""Seconds that a page may spend on checking which groups its reader may see, before it ends early."""
 
 LOOK = 4
-"""How many groups it asks about between two looks at the clock."""
+"""How many groups are checked between two looks at the clock."""
 
 
-# Each order is a sorted list of entries that compare as the order says and carry the rest of the row along. So a page
-# touches one object a row; looking up the rows by name would touch four, and with a million groups none of them is in
-# the processor's cache. Entries hold no containers: gc=False makes them smaller, and full collections quicker.
+# Each order is a sorted list of entries that compare in this order and hold the rest of the row as well. So a page
+# reads one object per row. Looking up the rows by name would read four, and with a million groups none of them is in
+# the processor's cache. Entries hold no containers: gc=False makes them smaller, and full collections faster.
 
 
 class _NameEntry(msgspec.Struct, order=True, gc=False):
@@ -48,12 +48,12 @@ class _SizeEntry(msgspec.Struct, order=True, gc=False):
 
 _Entry: TypeAlias = _NameEntry | _SizeEntry
 Entry: TypeAlias = _Entry | GroupRow
-"""Whatever has the three fields of a row."""
+"""An object with the three fields of a row."""
 _group = attrgetter("group")
 
 
 class Directory:
-    """Which groups there are, with how many users and connections."""
+    """All groups, with their numbers of users and connections."""
 
     __slots__ = ("_entries", "_names", "_sizes")
 
@@ -85,13 +85,13 @@ class Directory:
             return
         by_name, by_size = entries
         if by_size.number_of_users != users:
-            self._sizes.remove(by_size)  # before it changes: it is found by its place in the order
+            self._sizes.remove(by_size)  # before it changes, or it would not be found in the order
             by_name.number_of_users = by_size.number_of_users = users
             self._sizes.add(by_size)
         by_name.number_of_connections = by_size.number_of_connections = connections
 
     def remove(self, group: str) -> None:
-        """Take out a group. O(log n).
+        """Remove a group. O(log n).
 
         Raises:
             KeyError: There is no such group.
@@ -106,23 +106,23 @@ class Directory:
         visible: Callable[[str], bool] | None = None,
         clock: Callable[[], float] = lambda: 0.0,
     ) -> Page:
-        """Return the next page of a listing, and the cursor that continues it behind the page's last row.
+        """Return the next page of a listing, with a cursor that continues after its last row.
 
         Args:
             query: What `parse_query` returned.
-            visible: Whether the reader may see the group of this name; None for all. A page passes over at most
-                `MOST_HIDDEN` groups that are not visible, and takes about `MOST_TIME` to ask. After that it ends as it
-                is: shorter than its limit, perhaps empty, but with a cursor and without ``endOfList``, so that
-                following the cursors still lists everything. That cursor may name a hidden group: whoever hands it to
-                the reader must seal it (`hubbub.groups.cursors`).
-            clock: Seconds that this thread has worked, for `MOST_TIME`.
+            visible: Returns whether the reader may see the group of this name; None if all are visible. A page passes
+                over at most `MOST_HIDDEN` hidden groups, and spends about `MOST_TIME` on checking. After that it ends
+                early: shorter than its limit, perhaps empty, but with a cursor and without ``endOfList``, so that
+                following the cursors still lists everything. That cursor may name a hidden group, so it must be
+                sealed before the reader gets it (`hubbub.groups.cursors`).
+            clock: The CPU time of this thread in seconds, for `MOST_TIME`.
         """
         return listing_page(query, self._walk(query), visible, clock)
 
     def _walk(self, query: Query) -> Iterator[_Entry]:
         """Return the entries of `query` in its direction."""
         entries = self._names if query.order == "group" else self._sizes
-        # irange bisects; indexing a SortedList would build an index of positions that every change has to keep up.
+        # irange bisects. Indexing a SortedList would build an index of positions that every change has to update.
         return chain.from_iterable(
             entries.irange(_bound(low), _bound(high), (True, False), reverse=not query.ascending)
             for low, high in (query.intervals if query.ascending else reversed(query.intervals))
@@ -135,20 +135,20 @@ def listing_page(
     visible: Callable[[str], bool] | None = None,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> Page:
-    """Return the page that begins where `walk` does: what `query` asks for, in its order and direction.
+    """Return the page of `query` that begins where `walk` does, in its order and direction.
 
     At most ``query.limit + 1`` entries are taken; with `visible`, `MOST_HIDDEN` more, within `MOST_TIME` on `clock`
     (seconds). See `Directory.page`.
     """
     if visible is not None:
         return _visible_page(query, walk, visible, clock)
-    entries = list(islice(walk, query.limit + 1))  # one more than the page takes, to know whether it is the last
+    entries = list(islice(walk, query.limit + 1))  # one more than the page takes, to know whether there are more
     shown = entries[: query.limit]
     return _page(query, shown, shown[-1] if len(entries) > query.limit else None)
 
 
 def _bound(key: str | SizeKey | None) -> _Entry | None:
-    """Return the lowest entry that `key` can have."""
+    """Return the lowest entry with this key."""
     if key is None:
         return None
     return _NameEntry(key) if isinstance(key, str) else _SizeEntry(*key)
@@ -175,7 +175,7 @@ def _visible_page(
 
 
 def _page(query: Query, entries: list[Entry], last: Entry | None = None) -> Page:
-    """Return a page of `entries` whose cursor stands behind `last`, or at the end of the listing."""
+    """Return a page of `entries` with a cursor after `last`; without `last` the listing ends."""
     rows = _rows(entries)
     if last is None:
         return Page(rows, "end", True)
@@ -183,7 +183,7 @@ def _page(query: Query, entries: list[Entry], last: Entry | None = None) -> Page
 
 
 def _rows(entries: Sequence[Entry]) -> list[GroupRow]:
-    # All names first: in one tight loop the processor waits for many of them at a time.
+    # All names first: in one tight loop the processor loads many of them from memory at the same time.
     groups = list(map(_group, entries))
     return [
         GroupRow(group, entry.number_of_users, entry.number_of_connections)

@@ -1,11 +1,11 @@
-"""What was said lately: the last messages of each group and user, bounded by number, bytes and age. Pure.
+"""The last messages of each group and user, bounded by number, bytes and age. Pure.
 
 How age is kept
 ---------------
-No message has a time of its own, and no group a timer. A history that grew is put on a list; `Histories.sweep`, called
-about once a second, marks how far it has grown by then, and drops what was marked longer ago than the window. A mark is
-made at most `GRAINS` times per window and history, so marks stay few. A message is thus kept for the window at least,
-and for a little longer as a rule.
+Messages have no timestamps, and groups have no timers. A history that has grown is put on a list. `Histories.sweep`,
+called about once a second, marks how far each has grown, and drops the messages whose mark is older than the window. A
+history is marked at most `GRAINS` times per window, so there are few marks. A message is thus kept for the window at
+least, and usually a little longer.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import NamedTuple
 from hubbub.messages import Message, Position, Private
 
 OVERHEAD = 320
-"""Bytes that a kept message counts beyond its JSON and its sender: what surrounds it in memory, and in its frame."""
+"""Bytes that a kept message counts beyond its JSON and its sender, for objects in memory and for its frame."""
 
 CHARACTER = 4
-"""Bytes of a character of the sender's user id, at most: who connects anew for each message has it kept each time."""
+"""Most bytes of a character of the sender's user id, which is kept once per connection, or even once per message."""
 
 KEY = 128
-"""Bytes that the key of a post counts for its sender while it is remembered."""
+"""Bytes that the key of a post is charged to its sender."""
 
 GROUP = 256
-"""Bytes that a new group counts for whoever opens it, beyond its name: a store remembers it for a while."""
+"""Bytes that a new group is charged to the user who opens it, beyond its name: a store remembers it for a while."""
 
 GRAINS = 32
 """Most marks of one history within its window."""
@@ -41,32 +41,32 @@ class Window(NamedTuple):
     bytes: int = 524_288
     """Most bytes of one group, or of one user, each message with `OVERHEAD`."""
     age: float = 300.0
-    """Seconds for which a message can be asked for, and for which those who left are remembered."""
+    """Seconds for which messages are kept, and empty groups and disconnected users are remembered."""
     inbox: int = 100
     """Most private messages of one user."""
     total: int = 268_435_456
-    """Most bytes of all histories together; beyond it the oldest messages go first, whosever they are."""
+    """Most bytes of all histories together; beyond that the oldest messages are dropped, in whichever group."""
     keys: int = 100_000
-    """Keys of posts that are known at least, within the age."""
+    """Keys of posts that are remembered at least, within the age."""
     gone: int = 10_000
     """Most groups without members, and most users without connections, that are remembered."""
     absence: float = 5.0
-    """Seconds for which a connection that was sent away is expected back: see `hubbub.groups.absences`."""
+    """Seconds for which a connection that was told to reconnect is expected back: see `hubbub.groups.absences`."""
     user: int = 16_777_216
-    """Most bytes that are kept because of one user, see `hubbub.groups.kept_bytes`; 0 for any number."""
+    """Most bytes that are kept because of one user, see `hubbub.groups.kept_bytes`; 0 for no limit."""
 
     def shared(self) -> str:
-        """Return what all nodes on one store should agree on, for people to read."""
+        """Return the settings that all nodes of one store should share, as text for the log."""
         return f"messages={self.messages} bytes={self.bytes} age={self.age:g} inbox={self.inbox} user={self.user}"
 
 
 class Replay(NamedTuple):
-    """What somebody who comes, or comes back, has to hear before anything new.
+    """What a client that joins or reconnects receives before any new message.
 
     Attributes:
-        position: That of the last message so far.
-        events: What is to be heard, in order; the last one stands at `position`.
-        gap: Whether `events` is not all that came after the position that was asked for.
+        position: The position of the last message so far.
+        events: The messages to replay, in order; the last one has `position`.
+        gap: Whether messages after the requested position are missing in `events`.
     """
 
     position: Position
@@ -78,7 +78,7 @@ class History:
     """The last messages of one group or user; made by `Histories.new`.
 
     Attributes:
-        epoch: Was never used before, and never changes.
+        epoch: Unique to this history; it never changes.
         seq: The number of the last message.
     """
 
@@ -90,9 +90,11 @@ class History:
         self._store = store
         self._limit = limit
         self._bytes = store.window.bytes
-        self._entries: deque[Message | Private] | None = None  # most users never get a private message
+        self._entries: deque[Message | Private] | None = (
+            None  # created when needed: most users never get a private message
+        )
         self._size = 0
-        self._counted = 0  # of `_size`, what the store has counted
+        self._counted = 0  # the part of `_size` that the store has counted
         self._dirty = False
         self._marked = -1e9
 
@@ -102,7 +104,7 @@ class History:
         return Position(self.epoch, self.seq)
 
     def append(self, event: Message | Private) -> int:
-        """Give `event` the next number, and keep it. Return by how many bytes the history has grown."""
+        """Give `event` the next number and keep it; return by how many bytes the history has grown."""
         self.seq = event.seq = self.seq + 1
         if not self._limit:
             return 0
@@ -120,38 +122,38 @@ class History:
         return self._size - before
 
     def grows(self, event: Message | Private) -> bool:
-        """Return whether `event` would find room without another one having to go."""
+        """Return whether there is room for `event` without dropping another message."""
         return self._limit > self._length and self._size + _weight(event) <= self._bytes
 
     def since(self, position: Position) -> Replay:
-        """Return everything after `position`, or that there is a gap."""
+        """Return every message after `position`, or a gap."""
         missed = self.seq - position.seq
         if position.epoch != self.epoch or not 0 <= missed <= self._length:
             return Replay(self.position, gap=True)
         return self.last(missed)
 
     def last(self, number: int) -> Replay:
-        """Return the last `number` messages, or as many as there are."""
+        """Return the last `number` messages, or all if there are fewer."""
         length = self._length
         number = min(number, length)
         events = () if not number or self._entries is None else tuple(islice(self._entries, length - number, None))
         return Replay(self.position, events)
 
     def replay(self, since: Position | None, history: int) -> Replay:
-        """Return what `since` asks for; if that has a gap, or there is no `since`, the last `history` messages."""
+        """Return the messages after `since`; without `since`, or with a gap, the last `history` messages."""
         if since is None:
             return self.last(history)
         resumed = self.since(since)
         return resumed._replace(events=self.last(history).events) if resumed.gap else resumed
 
     def drop_until(self, seq: int) -> None:
-        """Forget the messages up to number `seq`."""
+        """Drop the messages up to number `seq`."""
         entries = self._entries
         while entries and entries[0].seq <= seq:
             self._size -= _weight(entries.popleft())
 
     def mark(self, now: float, grain: float) -> bool:
-        """Say whether a mark is due for what was added, and note that there is one from `now` on."""
+        """Return whether what was added may be marked at `now`, at most once per `grain`; if so, note it."""
         if now - self._marked < grain:
             return False
         self._marked = now
@@ -159,7 +161,7 @@ class History:
         return True
 
     def recount(self) -> int:
-        """Return by how many bytes it has grown since the last time."""
+        """Return by how many bytes the history has grown since the last call."""
         change, self._counted = self._size - self._counted, self._size
         return change
 
@@ -178,15 +180,15 @@ def _weight(event: Message | Private) -> int:
 
 
 class Histories:
-    """All histories of a process, and what they have in common: epochs, age, the bound on all bytes.
+    """All histories of a process, and what they share: epochs, age, the limit on all bytes.
 
     Args:
         window: How much is kept.
-        boot: Text that no other process uses; epochs begin with it.
+        boot: The beginning of all epochs; no other process uses it.
 
     Attributes:
-        grown: Histories with messages that are not marked yet.
-        total: Bytes of all of them, at the last sweep.
+        grown: The histories with messages that are not marked yet.
+        total: The bytes of all histories at the last sweep.
     """
 
     def __init__(self, window: Window, boot: str) -> None:
@@ -203,12 +205,12 @@ class Histories:
         return History(self, f"{self._boot}.{self._made}", limit)
 
     def forget(self, history: History) -> None:
-        """Free what a history holds that nobody can ask for any more."""
+        """Drop the messages of a history that is not used any more."""
         history.drop_until(history.seq)
         self.total += history.recount()
 
     def sweep(self, now: float) -> None:
-        """Drop what is older than the window at `now`, seconds, and the oldest of what is too much in all."""
+        """Drop messages older than the window at `now`, in seconds, and the oldest beyond the limit on all bytes."""
         grain = self.window.age / GRAINS
         later = []
         for history in self.grown:

@@ -1,18 +1,18 @@
-"""Which posts were done already: the keys of late, each with the first result. Pure."""
+"""Results of recent posts by key, so that a repeated post is not delivered again. Pure."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
 Scope = tuple[str, str, str] | bytes
-"""Whose key it is: the sender, the recipient, the key. Others may use the same key for something else."""
+"""The sender, the recipient and the key: the same key of another sender, or to another recipient, is another post."""
 
 _SHORT = 128
-"""Characters up to which a scope is remembered as it is; of a longer one its digest is, so that all take little."""
+"""Most characters of a scope that is remembered unchanged; of a longer one the digest is, which takes less memory."""
 
 
 def scope_of(sender: str, recipient: str, key: str) -> Scope:
-    """Return what stands for a key: the three, or 16 bytes (BLAKE2b) if they are long."""
+    """Return the scope of a key: sender, recipient and key, or a digest of 16 bytes (BLAKE2b) if they are long."""
     if len(sender) + len(recipient) + len(key) <= _SHORT:
         return sender, recipient, key
     parts = (part.encode("utf-8", "surrogatepass") for part in (sender, recipient, key))
@@ -20,11 +20,11 @@ def scope_of(sender: str, recipient: str, key: str) -> Scope:
 
 
 class PostResults:
-    """Two generations of keys: the older one is dropped as a whole, so that forgetting costs nothing.
+    """The results, in two generations: the older one is dropped as a whole, so that removing keys costs nothing.
 
     Args:
-        age: Seconds for which a key is known at least, unless more than `most` followed it.
-        most: Keys of one generation; there are up to twice as many.
+        age: Seconds for which a key is remembered at least, unless more than `most` keys follow it.
+        most: Most keys of one generation; there are up to twice as many.
     """
 
     def __init__(self, age: float, most: int) -> None:
@@ -32,10 +32,10 @@ class PostResults:
         self._most = most
         self._young: dict[Scope, int] = {}
         self._old: dict[Scope, int] = {}
-        self._turned = 0.0
+        self._last_turn = 0.0
 
     def get(self, scope: Scope) -> int | None:
-        """Return the result that was put there, or None."""
+        """Return the result of the first post with this scope, or None."""
         found = self._young.get(scope)
         return self._old.get(scope) if found is None else found
 
@@ -46,9 +46,9 @@ class PostResults:
         self._young[scope] = result
 
     def sweep(self, now: float) -> None:
-        """Let the older generation go when the younger one has reached the age, at `now`, seconds."""
-        if now - self._turned >= self._age:
-            self._turned = now
+        """Drop the older generation if the younger one has reached the age at `now`, in seconds."""
+        if now - self._last_turn >= self._age:
+            self._last_turn = now
             self._turn()
 
     def _turn(self) -> None:

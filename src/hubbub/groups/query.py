@@ -1,8 +1,8 @@
-"""Listing queries: a `Groups` command, checked and turned into intervals of an order. Pure.
+"""Listing queries: checks a `Groups` command and turns it into intervals of an order. Pure.
 
 Groups have two orders, each with its own kind of key: the name, or the pair of number of users and name. Every
-condition, range and cursor is a cut in such an order, so a query is a few half-open intervals of keys. Names are
-compared by code point, as Python's strings are, and as UTF-8 is byte by byte.
+condition, range and cursor is an interval of such an order, so a query is a few half-open intervals of keys. Names are
+compared by code point, as Python compares strings, and as UTF-8 compares byte by byte.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hubbub.errors import invalid
 from hubbub.messages import Groups, Order
 
 DEFAULT_LIMIT = 50
-"""Rows of a page when the client does not say."""
+"""Rows of a page if the client sets no limit."""
 
 SizeKey: TypeAlias = tuple[int, str]
 Key = TypeVar("Key", str, SizeKey)
@@ -25,7 +25,7 @@ _SIGNS = {"eq": "=", "ne": "!=", "gt": ">", "lt": "<", "gte": ">=", "lte": "<="}
 
 
 class Interval(NamedTuple, Generic[Key]):
-    """The keys with ``low <= key < high``; None where there is no bound. Empty unless low is below high."""
+    """The keys with ``low <= key < high``; None means no bound. Empty unless low is below high."""
 
     low: Key | None
     high: Key | None
@@ -37,7 +37,7 @@ class Query(msgspec.Struct, frozen=True):
     Attributes:
         order: The order of the rows, and with it the kind of key: the name for ``"group"``, ``(users, name)`` for
             ``"number_of_users"``.
-        intervals: What is left to list, behind the cursor: disjoint, in ascending order, some perhaps empty.
+        intervals: What is left to list after the cursor: disjoint, in ascending order; some may be empty.
         limit: Most rows of the page.
         ascending: The direction of the listing.
     """
@@ -64,7 +64,7 @@ def parse_query(command: Groups, max_page: int) -> Query:
     """Check a `Groups` command.
 
     Args:
-        command: The command as decoded: the types of its fields hold, nothing else is known.
+        command: The decoded command: the types of its fields are checked, nothing else.
         max_page: Most rows that a page may have.
 
     Raises:
@@ -76,9 +76,9 @@ def parse_query(command: Groups, max_page: int) -> Query:
     if command.value is None and command.condition is not None:
         raise invalid('"condition" needs a "value" to compare with.')
     if command.value is None and command.range is not None:
-        raise invalid('"range", where the range ends, needs a "value", where it begins.')
+        raise invalid('"range" is the end of a range and needs a "value", its beginning.')
     if command.range is not None and command.condition is not None:
-        raise invalid('"range" and "condition" exclude each other: give one of them.')
+        raise invalid('"range" and "condition" cannot be used together: send one of them.')
 
     intervals: tuple[Interval[str], ...] | tuple[Interval[SizeKey], ...]
     if command.search_for == "group":
@@ -112,7 +112,7 @@ def _size_intervals(command: Groups) -> tuple[Interval[SizeKey], ...]:
 
 
 def _compare(condition: str, at: Key, past: Key) -> tuple[Interval[Key], ...]:
-    """Return what fulfils `condition`; `at` is the first key not below the value, `past` the first above it."""
+    """Return the keys that fulfil `condition`; `at` is the first key not below the value, `past` the first above."""
     return {
         "=": (Interval(at, past),),
         "!=": (Interval(None, at), Interval(past, None)),
@@ -135,26 +135,26 @@ def _text(field: str, value: str | float | None) -> str | None:
 
 
 def _number(field: str, value: str | float | None) -> int | float | None:
-    # An integer is always finite, and math.isfinite fails on one of 400 digits.
+    # An integer is always finite, and math.isfinite raises on one of 400 digits.
     if isinstance(value, str) or (isinstance(value, float) and not math.isfinite(value)):
         raise invalid(f'"{field}" must be a finite number when "searchFor" is "number_of_users".')
     return value
 
 
-# --- places in the two orders: the first key at or past something -----------------------------------------------------
+# --- keys in the two orders: the first one at or past something -------------------------------------------------------
 
 
 def _past_name(name: str) -> str:
-    return name + "\0"  # nothing is between a string and this one
+    return name + "\0"  # no string is between the name and this one
 
 
 def _past_prefix(prefix: str) -> str | None:
     """Return the first name above all that start with `prefix`, or None if no name is above them."""
-    stem = prefix.rstrip("\U0010ffff")  # the last code point has none after it
+    stem = prefix.rstrip("\U0010ffff")  # there is no code point after the last one
     if not stem:
         return None
     last = ord(stem[-1])
-    # Surrogates are no characters: jumping over them keeps the bound encodable as UTF-8 for every backend.
+    # Surrogates are not characters: skipping them keeps the bound encodable as UTF-8 for every backend.
     return stem[:-1] + ("\ue000" if last == 0xD7FF else chr(last + 1))
 
 
@@ -170,7 +170,7 @@ def _past_size(number: float) -> SizeKey:
 
 
 def _names_left(command: Groups) -> Interval[str]:
-    """Return what the cursor leaves of the order by name, in the direction of the listing."""
+    """Return the part of the order by name that follows the cursor, in the direction of the listing."""
     cursor = _cursor(command.start_key, _NameCursor)
     if cursor is None:
         return Interval(None, None)
@@ -178,7 +178,7 @@ def _names_left(command: Groups) -> Interval[str]:
 
 
 def _sizes_left(command: Groups) -> Interval[SizeKey]:
-    """Return what the cursor leaves of the order by size, in the direction of the listing."""
+    """Return the part of the order by size that follows the cursor, in the direction of the listing."""
     cursor = _cursor(command.start_key, _SizeCursor)
     if cursor is None:
         return Interval(None, None)
@@ -187,14 +187,14 @@ def _sizes_left(command: Groups) -> Interval[SizeKey]:
 
 
 def _cursor(start_key: Any, kind: type[_Cursor]) -> _Cursor | None:
-    """Return the cursor as a struct; None for those that name no place: absent, ``"start"`` and ``"end"``."""
+    """Return the cursor as a struct; None if it is absent, ``"start"`` or ``"end"``."""
     if start_key is None or start_key in ("start", "end"):
         return None
     try:
         return msgspec.convert(start_key, kind)
     except msgspec.ValidationError:
         raise invalid(
-            '"startKey" must be what the page before ended with, in the same order: an object with '
+            '"startKey" must be the "startKey" of the previous page, in the same order: an object with '
             f'{" and ".join(kind.__struct_fields__)}, "start" or "end".'
         ) from None
 

@@ -1,7 +1,7 @@
-"""The connections in one group, in order: who is there, how many distinct users, and pages of them. Pure.
+"""The connections in one group, in order, the number of distinct users, and pages of the connections. Pure.
 
-One sorted list does all three: the connections of a user stand side by side in it, so counting them is two bisections.
-A list of 20,000 rows is changed in microseconds, which is cheaper than any tree in Python.
+One sorted list holds them: the connections of a user are neighbours in it, so counting them is two bisections. A list
+of 20,000 rows is changed in microseconds, which is cheaper than any tree in Python.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ DEFAULT_LIMIT = 50
 
 
 class UserQuery(msgspec.Struct, frozen=True):
-    """A checked listing of users: `after` is the row that the page before ended with."""
+    """A checked listing of users: `after` is the last row of the previous page."""
 
     user_id: str | None
     limit: int
     ascending: bool
     after: UserRow | None
     finished: bool = False
-    """Whether the cursor said ``"end"``: there is nothing more."""
+    """Whether the cursor is ``"end"``, so that no row is left."""
 
 
 class _Cursor(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ def parse_user_query(command: Users, max_page: int) -> UserQuery:
 
 
 def roster_page(rows: list[UserRow], *, more: bool) -> Page:
-    """Return the page of `rows`, with the cursor that continues it if there are more."""
+    """Return a page of `rows`, with a cursor if there are more rows."""
     return Page(rows, msgspec.structs.asdict(rows[-1]) if more else "end", not more)
 
 
@@ -67,14 +67,14 @@ class Roster:
         self.number_of_users = 0
 
     def add(self, row: UserRow) -> int:
-        """Add a connection that is not there; return how many its user now has."""
+        """Add a connection that is not a member; return how many its user now has in the group."""
         others = self.connections_of(row.user_id)
         insort(self.rows, row)
         self.number_of_users += not others
         return others + 1
 
     def remove(self, row: UserRow) -> int:
-        """Take out a connection that is there; return how many its user has left."""
+        """Remove a connection that is a member; return how many its user still has in the group."""
         index = bisect_left(self.rows, row)
         assert self.rows[index] == row
         del self.rows[index]
@@ -83,12 +83,12 @@ class Roster:
         return left
 
     def connections_of(self, user_id: str) -> int:
-        """Return how many connections of the user are here."""
+        """Return how many connections the user has in the group."""
         first, last = self._span(user_id)
         return last - first
 
     def page(self, query: UserQuery) -> Page:
-        """Return one page in order; the cursor's row need not exist any more."""
+        """Return one page in order; the row of the cursor need not exist any more."""
         first, last = (0, len(self.rows)) if query.user_id is None else self._span(query.user_id)
         if query.finished:
             first = last

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from backends.valkey.test_model import Deaf, World
 from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
@@ -18,6 +17,7 @@ from hubbub.groups.directory import parse_query
 from hubbub.messages import GroupRow, Groups, UserRow
 from support.cluster import ClusterStore
 from support.store import Store
+from support.store_model import NoticeRecorder, World
 
 ADA = UserRow("ada", "1")
 
@@ -54,14 +54,16 @@ async def staged(cluster: ClusterStore) -> AsyncIterator[World]:
         await node.close()
 
 
-async def hush(world: World) -> list[Deaf]:
-    """Wait for what was announced, and forget it; return those who hear what comes."""
-    deaf = [receiver for node in world.nodes for receiver in node._receivers if isinstance(receiver, Deaf)]
+async def forget_notices(world: World) -> list[NoticeRecorder]:
+    """Wait until all notices have arrived, and drop them; return the recorders of those that follow."""
+    recorders = [
+        receiver for node in world.nodes for receiver in node._receivers if isinstance(receiver, NoticeRecorder)
+    ]
     for node in world.nodes:
         await node.count()
-    for each in deaf:
+    for each in recorders:
         each.notices.clear()
-    return deaf
+    return recorders
 
 
 async def test_every_node_lists_the_truth_at_every_moment(world: World) -> None:
@@ -90,7 +92,7 @@ async def test_a_node_has_one_connection_to_each_primary(cluster: ClusterStore, 
 
 
 async def test_a_slot_that_moves_takes_its_members_along(cluster: ClusterStore, world: World) -> None:
-    deaf = await hush(world)
+    recorders = await forget_notices(world)
     slot = schema.slot_of(schema.shard_prefix(0, 0, SHARDS))
     first, second, _, _ = cluster.servers
     for old, new in ((first, second), (second, first)):
@@ -98,7 +100,7 @@ async def test_a_slot_that_moves_takes_its_members_along(cluster: ClusterStore, 
         async with asyncio.timeout(2):
             while not (await moved(world, new) and all([await world.agrees(node) for node in world.nodes])):
                 await asyncio.sleep(0.01)
-    assert [each.notices for each in deaf] == [[], [], []]
+    assert [each.notices for each in recorders] == [[], [], []]
     for _ in range(100):
         await world.step()
     await world.settled()
@@ -123,7 +125,7 @@ def own_cluster() -> Iterator[ClusterStore]:
 
 async def test_a_replica_takes_over(own_cluster: ClusterStore) -> None:
     async for world in staged(own_cluster):
-        deaf = await hush(world)
+        recorders = await forget_notices(world)
         await own_cluster.servers[0].run("WAIT", 1, 1000)
         own_cluster.servers[0].kill()
         began = time.monotonic()
@@ -133,7 +135,7 @@ async def test_a_replica_takes_over(own_cluster: ClusterStore) -> None:
             await asyncio.sleep(0.01)
         await world.settled()
         assert time.monotonic() - began < 5
-        assert [each.notices for each in deaf] == [[], [], []]
+        assert [each.notices for each in recorders] == [[], [], []]
         for _ in range(100):
             await world.step()
         await world.settled()

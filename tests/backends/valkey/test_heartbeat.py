@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from backends.valkey.test_model import Deaf
-from hubbub.backends.valkey import heartbeat, link, shard
+from hubbub.backends.valkey import expiry, heartbeat, link
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.messages import UserRow
 from support.cluster import ClusterStore
 from support.store import Store
+from support.store_model import NoticeRecorder
 
 ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 
@@ -24,9 +24,9 @@ ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases run out after one second instead of three."""
-    monkeypatch.setattr(shard, "SILENCE", 1.0)
-    for module in (shard, link, heartbeat):
-        monkeypatch.setattr(module, "BEAT", 0.2)
+    monkeypatch.setattr(expiry, "SILENCE", 1.0)
+    for module in (expiry, link, heartbeat):
+        monkeypatch.setattr(module, "HEARTBEAT", 0.2)
 
 
 class BusyNode:
@@ -49,7 +49,7 @@ class BusyNode:
 
     async def _start(self) -> None:
         self.backend = ValkeyBackend(parse_address(self._url))
-        self.backend.attach(Deaf())
+        self.backend.attach(NoticeRecorder())
         await self.backend.start()
         await self.backend.connect(ADA, 10)
         await self.backend.join(ADA, "g")
@@ -87,14 +87,14 @@ def running(url: str) -> Iterator[BusyNode]:
         node.stop()
 
 
-async def observer(url: str) -> tuple[ValkeyBackend, Deaf]:
-    backend, deaf = ValkeyBackend(parse_address(url)), Deaf()
-    backend.attach(deaf)
+async def observer(url: str) -> tuple[ValkeyBackend, NoticeRecorder]:
+    backend, recorder = ValkeyBackend(parse_address(url)), NoticeRecorder()
+    backend.attach(recorder)
     await backend.start()
     await backend.connect(BOB, 10)
     await backend.join(BOB, "g")
     await backend.count()  # comes after what was sent before
-    return backend, deaf
+    return backend, recorder
 
 
 async def test_others_hear_nothing_of_a_node_that_is_busy_for_longer_than_its_lease(store: Store) -> None:
@@ -107,13 +107,13 @@ async def test_so_it_is_in_a_cluster(cluster: ClusterStore) -> None:
 
 async def stays_a_member(url: str) -> None:
     with running(url) as node:
-        backend, deaf = await observer(url)
+        backend, recorder = await observer(url)
         opened = [shard.link.opened for shard in node.backend._shards]
-        deaf.notices.clear()
+        recorder.notices.clear()
         await node.busy(1.8)
         await node.serves()
         assert await backend.count() == (1, 2)
-        assert deaf.notices == []
+        assert recorder.notices == []
         # Nor did the node itself take its lateness for the store's.
         assert [shard.link.opened for shard in node.backend._shards] == opened
         await backend.close()
@@ -124,35 +124,35 @@ async def test_a_node_whose_loop_never_turns_again_is_declared_dead(
 ) -> None:
     monkeypatch.setattr(heartbeat, "STALL", 0.5)
     with running(store.url()) as node:
-        backend, deaf = await observer(store.url())
-        deaf.notices.clear()
+        backend, recorder = await observer(store.url())
+        recorder.notices.clear()
         await node.busy(2.2)
-        assert deaf.notices == [("USER_DISCONNECTED", "g", "1")]
+        assert recorder.notices == [("USER_DISCONNECTED", "g", "1")]
         async with asyncio.timeout(5):
             while await backend.count() != (1, 2):  # it lives after all
                 await asyncio.sleep(0.01)
-        assert deaf.notices == [("USER_DISCONNECTED", "g", "1"), ("USER_JOINED", "g", "1")]
+        assert recorder.notices == [("USER_DISCONNECTED", "g", "1"), ("USER_JOINED", "g", "1")]
         await backend.close()
 
 
 async def test_heartbeats_find_their_way_again(store: Store) -> None:
     with running(store.url()) as node:
-        backend, deaf = await observer(store.url())
-        deaf.notices.clear()
+        backend, recorder = await observer(store.url())
+        recorder.notices.clear()
         await store.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # those of the heartbeats
         await node.busy(1.8)
-        assert deaf.notices == []
+        assert recorder.notices == []
         await backend.close()
 
 
 async def test_heartbeats_are_heard_when_the_store_is_full(store: Store) -> None:
     with running(store.url()) as node:
-        backend, deaf = await observer(store.url())
-        deaf.notices.clear()
+        backend, recorder = await observer(store.url())
+        recorder.notices.clear()
         await store.run("CONFIG", "SET", "maxmemory", 1)
         try:
             await node.busy(1.8)
-            assert deaf.notices == []
+            assert recorder.notices == []
         finally:
             await store.run("CONFIG", "SET", "maxmemory", 0)
         await backend.close()

@@ -9,12 +9,12 @@ import random
 import pytest
 from msgspec import Raw
 
-from backends.valkey.test_model import Deaf
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.groups.history import OVERHEAD, Replay, Window
 from hubbub.messages import Message, Position, Private, UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder
 
 ADA = UserRow("ada", "1")
 WINDOWS = {
@@ -23,6 +23,7 @@ WINDOWS = {
     "many": Window(),
     "small": Window(bytes=4 * (OVERHEAD + 10)),
     "short": Window(age=1.0),
+    "two seconds": Window(age=2.0),  # the store counts whole seconds
 }
 
 
@@ -30,7 +31,7 @@ async def nodes(store: Store, *names: str) -> list[ValkeyBackend]:
     made = []
     for name in names:
         node = ValkeyBackend(parse_address(store.url()), WINDOWS[name])
-        node.attach(Deaf())
+        node.attach(NoticeRecorder())
         await node.start()
         made.append(node)
     return made
@@ -51,14 +52,14 @@ async def test_who_resumes_hears_everything_or_of_a_gap(store: Store, kind: str,
     if kind == "user":
         posted = {0: (await some[2].connect(UserRow("ada", "0"), 10)).position}
     for number in range(1, 300):
-        node = chance.choices(some, [1, 4, 8, 4, 4])[0]
+        node = chance.choices(some[:5], [1, 4, 8, 4, 4])[0]
         if kind == "group":
             await node.publish(Message(Raw(b"%d" % number), "bob", "9", "g", 0))
         else:
             await node.post_to_user("ada", Private(Raw(b"%d" % number), "bob", "9"))
         since = chance.choice(list(posted)[-6:])
         row = UserRow("ada", f"r{number}")
-        reader = chance.choice(some)
+        reader = chance.choice(some[:5])
         replay = await reader.connect(row, 1000, posted[since] if kind == "user" else None)
         if kind == "group":
             replay = await reader.join(row, "g", posted[since], history=2)
@@ -122,7 +123,7 @@ async def test_nodes_that_keep_different_amounts_say_so(store: Store, caplog: py
 
 
 async def test_messages_older_than_the_window_go_though_the_group_goes_on(store: Store) -> None:
-    [node] = await nodes(store, "short")
+    [node] = await nodes(store, "two seconds")
     await node.connect(ADA, 10)
     start = (await node.join(ADA, "g")).position
     await node.publish(Message(Raw(b"1"), "bob", "9", "g", 0))

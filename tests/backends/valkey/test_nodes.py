@@ -101,7 +101,7 @@ async def test_server_programs_reach_everybody(
 async def test_a_node_that_ends_takes_its_members_along(start: Start, store: Store, peers: Peers) -> None:
     one = await start(backend=store.url())
     ada = await peers(one, guest="ada", group="g")
-    async with Server(Settings(port=0, backend=store.url(), shutdown_timeout=0, absence=0.2)) as two:
+    async with Server(Settings(port=0, backend=store.url(), shutdown_timeout=0, restart_grace=0.2)) as two:
         await peers(two, guest="bob", group="g")
         assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
     assert heard(await ada.event()) == ("USER_DISCONNECTED", "bob", 0)

@@ -7,35 +7,36 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from backends.valkey.test_model import Deaf
-from hubbub.backends.valkey import connection, shard
+from hubbub.backends.valkey import chunks, connection, correction
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.backends.valkey.shard import Shard
 from hubbub.errors import CommandError
 from hubbub.messages import UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder
 
 ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 
 
-async def started(store: Store) -> tuple[ValkeyBackend, Deaf]:
-    backend, deaf = ValkeyBackend(parse_address(store.url())), Deaf()
-    backend.attach(deaf)
+async def started(store: Store) -> tuple[ValkeyBackend, NoticeRecorder]:
+    backend, recorder = ValkeyBackend(parse_address(store.url())), NoticeRecorder()
+    backend.attach(recorder)
     await backend.start()
-    return backend, deaf
+    return backend, recorder
 
 
 @pytest.fixture
-async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, Deaf]]:
+async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, NoticeRecorder]]:
     """A node with bob in a group, and what he hears."""
-    backend, deaf = await started(store)
+    backend, recorder = await started(store)
     await backend.connect(BOB, 10)
     await backend.join(BOB, "g")
-    yield backend, deaf
+    yield backend, recorder
     await backend.close()
 
 
-async def heard(observed: tuple[ValkeyBackend, Deaf]) -> list[tuple[str, str]]:
+async def heard(observed: tuple[ValkeyBackend, NoticeRecorder]) -> list[tuple[str, str]]:
     await observed[0].count()  # comes after what was sent before
     return [(code, connection_id) for code, _, connection_id in observed[1].notices if connection_id != "2"]
 
@@ -45,7 +46,7 @@ async def ready(backend: ValkeyBackend) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyBackend, Deaf]) -> None:
+async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyBackend, NoticeRecorder]) -> None:
     backend = observed[0]
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
@@ -63,7 +64,7 @@ async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyB
 
 
 async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
-    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = observed[0]
     await backend.connect(ADA, 10)
@@ -77,7 +78,7 @@ async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
 
 
 async def test_bytes_that_wait_are_limited(
-    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_UNSENT", -1)
     with pytest.raises(CommandError, match="too much waits"):
@@ -85,7 +86,7 @@ async def test_bytes_that_wait_are_limited(
 
 
 async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announced(
-    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is lost again between the new incarnation and its members: the next attempt must still know."""
     backend, _ = await started(store)
@@ -94,15 +95,15 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
     await backend.abort()
     while ("USER_DISCONNECTED", "1") not in await heard(observed):
         await asyncio.sleep(0.01)
-    correct, failures = shard.Shard._correct, [CommandError, CommandError]
+    correct, failures = correction.correct, [CommandError, CommandError]
 
-    async def fail_twice(self: shard.Shard, found: dict[bytes, bytes], known: int) -> None:
-        if failures and self is backend._shards[0]:
+    async def fail_twice(shard: Shard, found: dict[bytes, bytes], known: int) -> None:
+        if failures and shard is backend._shards[0]:
             failures.pop()
-            self.link.reset("cut by the test")
-        await correct(self, found, known)
+            shard.link.reset("cut by the test")
+        await correct(shard, found, known)
 
-    monkeypatch.setattr(shard.Shard, "_correct", fail_twice)
+    monkeypatch.setattr(correction, "correct", fail_twice)
     backend._shards[0].link.opened = 1  # it was started before
     starting = asyncio.create_task(backend.start())
     await ready(backend)
@@ -113,21 +114,21 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
 
 
 async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
-    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = observed[0]
     rows = [UserRow("ada", f"ada{n}") for n in range(50)]
     for row in rows:
         await backend.connect(row, 1000)
         await backend.join(row, "g")
-    restore = shard.Shard._restore
+    restore = correction.restore
 
-    async def one_goes(self: shard.Shard, *args: object, **options: object) -> None:
+    async def one_goes(*args: object, **options: object) -> None:
         if rows:
             await backend.remove_connection(rows.pop())
-        await restore(self, *args, **options)  # type: ignore[arg-type]
+        await restore(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(shard.Shard, "_restore", one_goes)
+    monkeypatch.setattr(correction, "restore", one_goes)
     backend._shards[0].link.reset("cut by the test")
     while rows:
         await asyncio.sleep(0.01)
@@ -136,9 +137,9 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
 
 
 async def test_nobody_is_left_out_when_many_are_put_right(
-    store: Store, observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard, "CHUNK", 7)
+    monkeypatch.setattr(chunks, "CHUNK", 7)
     backend = observed[0]
     for n in range(50):
         row = UserRow(f"ada{n}", f"c{n}")
@@ -153,12 +154,12 @@ async def test_nobody_is_left_out_when_many_are_put_right(
 
 
 async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
-    observed: tuple[ValkeyBackend, Deaf], monkeypatch: pytest.MonkeyPatch
+    observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its last heartbeats came to an incarnation that had ended, and made it begin another one."""
-    monkeypatch.setattr(shard, "CHUNK", 1)
-    first = observed[0]._shards[0]
-    await first.resign()
-    await first.beat()
+    monkeypatch.setattr(chunks, "CHUNK", 1)
+    registration = observed[0]._shards.registrations[0]
+    await registration.resign()
+    await registration.heartbeat()
     assert observed[0].ready
-    assert first.link.opened == 1
+    assert registration.shard.link.opened == 1

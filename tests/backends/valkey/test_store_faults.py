@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from backends.valkey.test_model import Deaf
 from support import store_faults
 from support.store_faults import Fault, staged
+from support.store_model import NoticeRecorder
 
 SAVED = ("--appendonly", "yes", "--appendfsync", "always")
 
@@ -32,10 +32,12 @@ async def test_after_a_fault_everybody_is_where_they_were(
 ) -> None:
     async with staged(*options, replica=replica) as stage:
         world = stage.world
-        deaf = [receiver for node in world.nodes for receiver in node._receivers if isinstance(receiver, Deaf)]
+        recorders = [
+            receiver for node in world.nodes for receiver in node._receivers if isinstance(receiver, NoticeRecorder)
+        ]
         for node in world.nodes:
             await node.count()  # what was announced has arrived
-        for each in deaf:
+        for each in recorders:
             each.notices.clear()
         before = stage.opened()
         await fault(stage, 0)
@@ -44,7 +46,7 @@ async def test_after_a_fault_everybody_is_where_they_were(
         await world.settled()
         assert time.monotonic() - began < within
         assert stage.opened() != before
-        assert [each.notices for each in deaf] == [[], [], []]
+        assert [each.notices for each in recorders] == [[], [], []]
         for _ in range(100):  # and incarnation goes on
             await world.step()
         await world.settled()

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import Raw
 
-from backends.valkey.test_model import Deaf, World
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.wrong_keys import SHARD, TYPES
+from hubbub.backends.valkey.wrong_keys import SHARD_TYPES, TYPES
 from hubbub.errors import CommandError
 from hubbub.messages import Event, Gap, Message, Private, UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder, World
 
 P = "hubbub:{0.0}:"
 GROUP = ("g:g", "h:g", "m:g", "a:g")
@@ -22,7 +22,7 @@ USER = ("u:ada", "j:ada", "i:ada")
 ADA, BOB, EVE = UserRow("ada", "1"), UserRow("bob", "2"), UserRow("eve", "3")
 
 
-class Ears(Deaf):
+class Ears(NoticeRecorder):
     """Keeps messages and gaps as well."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ async def spoil(store: Store, key: str, node: ValkeyBackend) -> str:
     """Put something else where `key` is; return its full name."""
     name = P + key.replace("LIFE", node._shards[0].incarnation)
     await store.run("DEL", name)
-    if (SHARD.get(key.encode()) or TYPES[key[:1].encode()]) == b"string":
+    if (SHARD_TYPES.get(key.encode()) or TYPES[key[:1].encode()]) == b"string":
         await store.run("HSET", name, "a", "b")
     else:
         await store.run("SET", name, "something else")
@@ -100,7 +100,7 @@ async def named(caplog: pytest.LogCaptureFixture, name: str) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("key", [*GROUP, *USER, *map(bytes.decode, SHARD), "n:LIFE", "b:bob"])
+@pytest.mark.parametrize("key", [*GROUP, *USER, *map(bytes.decode, SHARD_TYPES), "n:LIFE", "b:bob"])
 async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
     world: World, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:

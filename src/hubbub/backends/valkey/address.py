@@ -1,6 +1,6 @@
-"""Where the store is: a URL, checked and taken apart. Pure.
+"""Parses and checks the URL of the store. Pure.
 
-It may name several servers, ``valkey://one:6379,two:6379``: a primary with its replicas, or some of a cluster.
+It may name several servers, ``valkey://one:6379,two:6379``: a primary and its replicas, or some servers of a cluster.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SCHEMES = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
 
 
 class Address(NamedTuple):
-    """What it takes to open a connection. `tls` is None for plain TCP; `others` are more servers to ask."""
+    """What is needed to open a connection. `tls` is None for plain TCP; `others` are further servers."""
 
     host: str
     port: int
@@ -27,7 +27,7 @@ class Address(NamedTuple):
     others: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
-        """Return hosts and ports; this is what may be logged."""
+        """Return hosts and ports, without the password, so it can be logged."""
         return ", ".join(f"{host}:{port}" for host, port in self.servers())
 
     def servers(self) -> list[tuple[str, int]]:
@@ -35,19 +35,19 @@ class Address(NamedTuple):
         return [(self.host, self.port), *self.others]
 
     def at(self, host: str, port: int) -> Address:
-        """Return the address of one server that takes the same password."""
+        """Return the address of one server, with the same user, password and TLS."""
         return self._replace(host=host, port=port, others=())
 
 
 def parse_address(url: str) -> Address:
-    """Take ``valkey://[user:password@]host[:port][,host[:port]...][/database]`` apart.
+    """Parse ``valkey://[user:password@]host[:port][,host[:port]...][/database]``.
 
     ``valkeys`` and ``rediss`` mean TLS.
 
     Raises:
-        SettingsError: It is not such a URL. The text does not repeat it: it may hold a password.
+        SettingsError: It is not such a URL. The text does not repeat the URL, which may hold a password.
     """
-    # By hand, for `urlsplit` knows no lists: newer Pythons refuse one with an IPv6 address in it.
+    # Not by `urlsplit`, which knows no lists: newer Pythons refuse a list that contains an IPv6 address.
     scheme, _, rest = url.partition("://")
     network, _, path = rest.partition("/")
     if scheme.lower() not in _SCHEMES:
@@ -57,7 +57,9 @@ def parse_address(url: str) -> Address:
     (host, port), *others = [_server(each) for each in hosts.split(",")]
     database = path or "0"
     if not (database.isascii() and database.isdigit()):
-        raise SettingsError("backend: what follows the host and port must be the number of a database")
+        raise SettingsError(
+            "backend: after host and port there may only be the number of a database, as in valkey://host:6379/2"
+        )
     return Address(
         host,
         port,

@@ -1,4 +1,4 @@
-"""A cluster: which primary has which slot now, and one connection to each that is needed."""
+"""A cluster: which primary holds which slot now, and one connection to each primary that is needed."""
 
 from __future__ import annotations
 
@@ -7,61 +7,61 @@ from typing import Any
 
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import StoreConnection, open_connection
-from hubbub.backends.valkey.discovery import PATIENCE, Hear, open_first
+from hubbub.backends.valkey.discovery import PATIENCE, Receive, open_first
 
 SHARDS = 16
-"""Shards in a cluster, so also the most primaries among which the load is spread. Fixed: it decides where keys lie."""
+"""Shards in a cluster, and so the most primaries that share the load. Fixed, because it decides where keys are."""
 
 Server = tuple[str, int]
 Ranges = list[tuple[int, int, Server]]
 
 
 class Cluster:
-    """The connections to a cluster. A shard asks for its own with `open`, and again when it is lost or was refused.
+    """The connections to a cluster. A shard gets its connection from `open`, and a new one after an error.
 
-    Each time the servers are asked anew who has the slot, so a failover or a move of slots needs no treatment of its
-    own. While a shard's slot is on its way from one server to another (``ASK``), the shard is away.
+    Each time the cluster is asked again which server holds the slot, so failovers and moved slots need no special
+    treatment. While the slot of a shard moves from one server to another (``ASK``), the shard is unavailable.
 
     Args:
-        address: Some servers of the cluster; the others are learned from them.
-        hear: See `StoreConnection`.
+        address: Some servers of the cluster; they tell the others.
+        receive: See `StoreConnection`.
     """
 
-    def __init__(self, address: Address, hear: Hear) -> None:
+    def __init__(self, address: Address, receive: Receive) -> None:
         self._address = address
-        self._hear = hear
+        self._receive = receive
         self._servers = set(address.servers())
         self._connections: dict[Server, asyncio.Task[StoreConnection]] = {}
-        self._looking: asyncio.Task[Ranges] | None = None
+        self._asking: asyncio.Task[Ranges] | None = None
 
     async def open(self, slot: int) -> StoreConnection:
-        """Return the connection to the primary that has `slot`; all its shards share it.
+        """Return the connection to the primary that holds `slot`; all shards on it share this connection.
 
         Raises:
-            OSError: No server answers in time, none has the slot, or the one that has it cannot be reached.
+            OSError: No server answers in time, no server holds the slot, or the one that does cannot be reached.
             RefusedError, CommandError: As `open_connection`.
         """
-        for low, high, server in await self._look():
+        for low, high, server in await self._slot_ranges():
             if low <= slot <= high:
                 return await self._connect(server)
-        raise OSError(f"no server of the cluster has slot {slot}")
+        raise OSError(f"no server of the cluster holds slot {slot}")
 
     async def close(self) -> None:
-        """Cut all connections, those that are being opened as well."""
+        """Close all connections, and those that are being opened."""
         tasks: list[asyncio.Task[Any]] = [*self._connections.values()]
-        if self._looking is not None:
-            tasks.append(self._looking)
+        if self._asking is not None:
+            tasks.append(self._asking)
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, StoreConnection):
                 outcome.abort("it is not used any more")
 
-    async def _look(self) -> Ranges:
-        """Return who has which slots; those who ask at the same time share the answer."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._looking)
+    async def _slot_ranges(self) -> Ranges:
+        """Return which server holds which slots; calls at the same time share one answer."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
 
     async def _ask(self) -> Ranges:
         (host, port), *others = sorted(self._servers)
@@ -85,7 +85,7 @@ class Cluster:
 
     async def _open(self, server: Server) -> StoreConnection:
         async with asyncio.timeout(PATIENCE):
-            connection = await open_connection(self._address.at(*server), self._hear)
+            connection = await open_connection(self._address.at(*server), self._receive)
         if not connection.primary:
             connection.abort("it is a replica")
             raise OSError(f"{server[0]}:{server[1]} is a replica")
@@ -93,15 +93,15 @@ class Cluster:
 
 
 def _server(entry: list[Any], asked: str) -> Server:
-    """Return host and port as ``CLUSTER SLOTS`` has them; an empty host is the one that was asked."""
+    """Return host and port from an entry of ``CLUSTER SLOTS``; an empty host means the server that was asked."""
     host, port, *_ = entry
     return (host or b"").decode() or asked, port
 
 
 def _is_open(task: asyncio.Task[StoreConnection]) -> bool:
-    """Return whether what has been opened still is."""
+    """Return whether the connection that the task has opened is still open."""
     return not task.cancelled() and task.exception() is None and not task.result().lost.done()
 
 
 def _ignore(channel: bytes, payload: bytes) -> None:
-    """Hear nothing: a connection that only asks has no subscriptions."""
+    """Ignore messages: a connection that only asks has no subscriptions."""

@@ -1,9 +1,9 @@
-"""One connection to the store: commands go out in order, many in one write; replies and messages come back in order.
+"""One connection to the store: commands are sent in order, many in one write; replies and messages arrive in order.
 
-RESP3 carries replies and the messages of subscribed channels on one connection. So there is one order of both: when the
-reply to a join has come, every message published later comes later. The parser is ``hiredis``; what is here is the
-queue of who waits for which reply. Ready-made clients keep subscriptions on a connection of their own, which loses that
-order, and wait for each reply before the next command is sent.
+RESP3 carries replies and the messages of subscribed channels on one connection, so both have one order: when the reply
+to a join has arrived, every message published later arrives later. The parser is ``hiredis``; this module is the queue
+of commands that wait for their replies. Other clients use a separate connection for subscriptions, which loses that
+order, and wait for each reply before they send the next command.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hubbub.backends.valkey.address import Address
 from hubbub.errors import CommandError, ErrorCode
 
 MAX_PENDING = 20_000
-"""Most commands that wait for their replies; more are refused, so that nothing queues without bound."""
+"""Most commands that may wait for their replies; more are refused, so the queue is bounded."""
 
 MAX_UNSENT = 64 * 1024 * 1024
-"""Most bytes that wait to be sent; beyond it commands are refused, too: a frozen store must not fill our memory."""
+"""Most bytes that may wait to be sent; beyond that commands are refused, so a frozen store cannot fill the memory."""
 
 log = logging.getLogger("hubbub.valkey")
 
@@ -31,16 +31,16 @@ Argument = bytes | str | int
 
 
 def unavailable(reason: str) -> CommandError:
-    """Return the error for what could not be done; `reason` is for people who run the server."""
+    """Return the error for a command that could not be done; `reason` tells operators why."""
     return CommandError(ErrorCode.UNAVAILABLE, f"The store does not answer ({reason}). Try again.")
 
 
 class RefusedError(Exception):
-    """The store has answered with an error."""
+    """The store has answered a command with an error."""
 
 
 class WrongTypeError(CommandError):
-    """A command has met a key of the wrong type; nothing else is wrong with the store. See `wrong_keys`."""
+    """A command has met a key of the wrong type; everything else in the store is in order. See `wrong_keys`."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.UNAVAILABLE, "A key in the store has the wrong type; the server's log names it.")
@@ -50,18 +50,18 @@ class StoreConnection(asyncio.Protocol):
     """An open connection. Make one with `open_connection`.
 
     Args:
-        hear: Called with channel and payload of each message, in the order of the store, and after those who waited for
-            replies that came before have gone on.
+        receive: Called with channel and payload of each message, in the order of the store, and after the callers that
+            waited for earlier replies have continued.
 
     Attributes:
         lost: Done when the connection is lost, with the reason.
         primary: Whether the server took writes when the connection was opened.
         clustered: Whether it belongs to a cluster.
-        host: Where the server is.
+        host: The host of the server.
     """
 
-    def __init__(self, hear: Callable[[bytes, bytes], None]) -> None:
-        self._hear = hear
+    def __init__(self, receive: Callable[[bytes, bytes], None]) -> None:
+        self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
         self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
@@ -72,13 +72,13 @@ class StoreConnection(asyncio.Protocol):
         self.primary = self.clustered = False
         self.host = ""
 
-    # --- what others ask ---
+    # --- commands ---
 
     async def call(self, *arguments: Argument) -> Any:
-        """Send a command and return its reply; all commands of one tick leave in one write.
+        """Send a command and return its reply; all commands of one tick are sent in one write.
 
         Raises:
-            CommandError: ``UNAVAILABLE``, the connection was lost, or too many commands wait.
+            CommandError: ``UNAVAILABLE``: the connection was lost, or too many commands wait.
             RefusedError: The store answered with an error.
         """
         if self.lost.done():
@@ -92,49 +92,49 @@ class StoreConnection(asyncio.Protocol):
         return await future
 
     def subscribe(self, channel: bytes) -> None:
-        """Ask for the messages of a channel published from now on, that is, by commands sent after this one."""
+        """Receive the messages of a channel that are published after this command."""
         self._send((b"SSUBSCRIBE", channel), None)
 
     def unsubscribe(self, channel: bytes) -> None:
-        """Ask for no more messages of a channel."""
+        """Stop receiving a channel."""
         self._send((b"SUNSUBSCRIBE", channel), None)
 
     def waits_since(self) -> float | None:
-        """Return when the oldest command was sent that has no reply, on the loop's clock; None if all have theirs."""
+        """Return when the oldest command without a reply was sent, on the loop's clock; None if there is none."""
         return self._waiting[0][1] if self._waiting else None
 
     def abort(self, reason: str) -> None:
-        """Cut the connection. All who wait for replies get ``UNAVAILABLE`` with `reason` at once."""
+        """Close the connection. Commands that wait for replies fail at once with ``UNAVAILABLE`` and `reason`."""
         self._end(reason)
         self._transport.abort()
 
-    # --- what the loop calls ---
+    # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport has all its methods
 
     def data_received(self, data: bytes) -> None:
-        """Take replies and messages apart.
+        """Parse replies and messages.
 
-        Whoever waits for a reply goes on in a later callback of the loop. Messages go the same way, so that neither
-        overtakes the other.
+        A caller that waits for a reply continues in a later callback of the loop. Messages are delivered in one too, so
+        that neither overtakes the other.
         """
         self._reader.feed(data)
-        heard: list[Any] = []
+        received: list[Any] = []
         while (item := self._reader.gets()) is not False:
             if isinstance(item, PushNotification) and item[0] == b"smessage":
-                heard.append(item)
+                received.append(item)
             else:
-                if heard:
-                    self._loop.call_soon(self._deliver, heard)
-                    heard = []
+                if received:
+                    self._loop.call_soon(self._deliver, received)
+                    received = []
                 self._reply(item)
-        if heard:
-            self._loop.call_soon(self._deliver, heard)
+        if received:
+            self._loop.call_soon(self._deliver, received)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all who wait."""
+        """Fail all commands that wait for replies."""
         self._end(str(exc) if exc else "it closed the connection")
 
     # --- inside ---
@@ -156,7 +156,7 @@ class StoreConnection(asyncio.Protocol):
 
     def _reply(self, item: Any) -> None:
         if not self._waiting:
-            return self.abort("it said something unasked")
+            return self.abort("it sent a reply to no command")
         future, _ = self._waiting.popleft()
         if isinstance(item, PushNotification) != (future is None):
             # A subscription was refused, or ended by the store: nothing can be relied on any more.
@@ -168,12 +168,12 @@ class StoreConnection(asyncio.Protocol):
                 future.set_result(item)
         return None
 
-    def _deliver(self, heard: list[Any]) -> None:
-        for _, channel, payload in heard:
+    def _deliver(self, received: list[Any]) -> None:
+        for _, channel, payload in received:
             try:
-                self._hear(channel, payload)
-            except Exception:  # one that we cannot read, perhaps of a newer node, must not take the others along
-                log.exception("a message on %.100r was not understood", channel)
+                self._receive(channel, payload)
+            except Exception:  # one that this version cannot parse must not affect the others
+                log.exception("could not handle a message on channel %.100r", channel)
 
     def _end(self, reason: str) -> None:
         if self.lost.done():
@@ -185,17 +185,17 @@ class StoreConnection(asyncio.Protocol):
         self._waiting.clear()
 
 
-async def open_connection(address: Address, hear: Callable[[bytes, bytes], None]) -> StoreConnection:
-    """Connect to the first server of `address`, say who we are, and choose the database.
+async def open_connection(address: Address, receive: Callable[[bytes, bytes], None]) -> StoreConnection:
+    """Connect to the first server of `address`, log in, and select the database.
 
     Raises:
-        OSError: Nobody listens there, or TLS failed.
+        OSError: No server listens there, or TLS failed.
         RefusedError: User or password are wrong, or the server is too old.
-        CommandError: ``UNAVAILABLE``, it closed the connection.
+        CommandError: ``UNAVAILABLE``: the server closed the connection.
     """
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(
-        lambda: StoreConnection(hear), address.host, address.port, ssl=address.tls
+        lambda: StoreConnection(receive), address.host, address.port, ssl=address.tls
     )
     try:
         hello: list[Argument] = [b"HELLO", 3]

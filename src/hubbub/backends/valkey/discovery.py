@@ -1,4 +1,4 @@
-"""Which server to talk to: the primary among those that the address names."""
+"""Finds the primary among the servers that the address names."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from hubbub.errors import CommandError
 PATIENCE = 1.5
 """Seconds that opening a connection may take."""
 
-Hear = Callable[[bytes, bytes], None]
+Receive = Callable[[bytes, bytes], None]
 
 
-async def open_primary(address: Address, hear: Hear) -> StoreConnection:
+async def open_primary(address: Address, receive: Receive) -> StoreConnection:
     """Return a connection to the first server of `address` that says it is a primary. See `open_first`."""
-    return await open_first(address, hear, primary=True)
+    return await open_first(address, receive, primary=True)
 
 
-async def open_first(address: Address, hear: Hear, *, primary: bool) -> StoreConnection:
-    """Ask all servers of `address` at the same time and return a connection to the first that answers.
+async def open_first(address: Address, receive: Receive, *, primary: bool) -> StoreConnection:
+    """Connect to all servers of `address` at the same time and return the connection that is ready first.
 
-    All at once, because one that is frozen or unplugged must not hold up the way to the one that took over.
+    All at once, because a server that is frozen or unreachable must not delay the connection to the new primary.
 
     Args:
         address: The servers.
-        hear: See `StoreConnection`.
-        primary: Take no replica.
+        receive: See `StoreConnection`.
+        primary: Accept primaries only.
 
     Raises:
-        OSError: None of them answers in time, or none is a primary; the text says which and why.
+        OSError: No server answers in time, or none is a primary; the text says which and why.
     """
 
     async def attempt(host: str, port: int) -> StoreConnection:
-        connection = await open_connection(address.at(host, port), hear)
+        connection = await open_connection(address.at(host, port), receive)
         if primary and not connection.primary:
             connection.abort("it is a replica")
             raise OSError(f"{host}:{port} is a replica")
@@ -60,7 +60,7 @@ async def open_first(address: Address, hear: Hear, *, primary: bool) -> StoreCon
 
 
 async def _discard(tasks: list[asyncio.Task[StoreConnection]], chosen: StoreConnection | None) -> None:
-    """End the attempts that are not needed any more."""
+    """Cancel the attempts that are not needed any more."""
     for task in tasks:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):

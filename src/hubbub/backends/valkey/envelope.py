@@ -1,7 +1,7 @@
-"""What nodes send each other over channels. Pure.
+"""The format of what nodes send each other over channels. Pure.
 
-The JSON that people post goes last and as it came. It is not parsed again: a dialect may have let through what a strict
-parser refuses (half of a surrogate pair), and what the sender's node has taken, every node must take.
+The JSON that clients post comes last and unchanged. It is not parsed again: a dialect may have accepted what a strict
+parser refuses (half of a surrogate pair), and what the sender's node has accepted, every node must accept.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ _signal = msgspec.json.Decoder(tuple[str, str, str]).decode
 _order = msgspec.json.Decoder(tuple[str | None, str | None]).decode
 
 _SEPARATOR = b"\n"
-"""Between the head and the JSON of people; JSON as we write it has no line break."""
+"""Between the head and the JSON of clients. The head is JSON as we write it, which has no line break."""
 
 
 def pack_message(message: Message) -> bytes:
-    """Return a message without its group and ``seq``, which the channel and the script give."""
+    """Return a message as bytes, without its group and ``seq``: the channel and the script add those."""
     return _encode((message.sender, message.sender_cid)) + _SEPARATOR + message.message
 
 
 def unpack_message(data: bytes, group: str, seq: int) -> Message:
-    """Return the message that was packed."""
+    """Return the message that `pack_message` has packed."""
     head, _, body = data.partition(_SEPARATOR)
     return Message(msgspec.Raw(body), *_message(head), group, seq)
 
 
 def pack_private(user_id: str, message: Private) -> bytes:
-    """Return a private message to a user."""
+    """Return a private message to a user, as bytes."""
     return _encode((user_id, message.sender, message.sender_cid)) + _SEPARATOR + message.message
 
 
 def unpack_private(data: bytes) -> tuple[str, Private]:
-    """Return whom it is for, and the message."""
+    """Return the recipient's user id, and the message."""
     head, _, body = data.partition(_SEPARATOR)
     user_id, sender, connection_id = _private(head)
     return user_id, Private(msgspec.Raw(body), sender, connection_id)
 
 
 def pack_signal(connection_id: str, event: Signaled) -> bytes:
-    """Return a signal to a connection."""
+    """Return a signal to a connection, as bytes."""
     return _encode((connection_id, event.sender, event.sender_cid)) + _SEPARATOR + event.message
 
 
 def unpack_signal(data: bytes) -> tuple[str, Signaled]:
-    """Return whom it is for, and the signal."""
+    """Return the recipient's connection id, and the signal."""
     head, _, body = data.partition(_SEPARATOR)
     connection_id, sender, sender_cid = _signal(head)
     return connection_id, Signaled(msgspec.Raw(body), sender, sender_cid)
 
 
 def pack_order(user_id: str | None, connection_id: str | None) -> bytes:
-    """Return the order to disconnect a user or a connection."""
+    """Return the order to disconnect a user or a connection, as bytes."""
     return _encode((user_id, connection_id))
 
 

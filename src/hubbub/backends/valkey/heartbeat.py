@@ -1,8 +1,8 @@
-"""Heartbeats: a thread with connections of its own renews the leases of this node; they wait for no work of clients.
+"""Heartbeats: a thread with its own connections renews the leases of this node, however busy the event loop is.
 
-A node whose loop is busy for seconds is late, not dead: its connections are open, and it will answer. So what keeps its
-leases is not the loop, but a thread that does nothing else. The lease is still bound to the loop: if that has not
-reached the store for `STALL` seconds, the heartbeats stop and the other nodes declare this one dead.
+A node whose loop is busy for seconds is late, not dead: its connections are open, and it will answer. So the leases are
+renewed by a thread that does nothing else. They still depend on the loop: if it has not reached the store for `STALL`
+seconds, the heartbeats stop and the other nodes declare this one dead.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from importlib.resources import files
 from threading import Thread
 
 from hubbub.backends.valkey.connection import RefusedError, StoreConnection
-from hubbub.backends.valkey.link import BEAT, PATIENCE, Opener
+from hubbub.backends.valkey.link import HEARTBEAT, PATIENCE, Opener
 from hubbub.errors import CommandError
 
 STALL = 30.0
-"""Seconds for which the heartbeats go on though the node's own loop has not reached the store."""
+"""Seconds for which the heartbeats continue although the node's loop does not reach the store."""
 
 _SCRIPT = files("hubbub.backends.valkey.scripts").joinpath("heartbeat.lua").read_bytes()
 
@@ -29,8 +29,8 @@ class Lease:
 
     Args:
         shard: The prefix of all keys of the shard.
-        open_connection: Opens a connection to the server that has the shard. Called in the thread.
-        shared: Whether other shards use the connections as well.
+        open_connection: Opens a connection to the server that holds the shard. Called in the thread.
+        shared: Whether other shards use the same connections.
     """
 
     def __init__(self, shard: str, open_connection: Opener, *, shared: bool) -> None:
@@ -42,42 +42,42 @@ class Lease:
         self._connection: StoreConnection | None = None
 
     def extend(self, incarnation: str) -> None:
-        """Let the thread renew the lease of `incarnation` for `STALL` seconds from now on, unless this is called again."""
+        """Let the thread renew the lease of `incarnation` for `STALL` seconds, counted from the latest call."""
         self._incarnation, self._until = incarnation, time.monotonic() + STALL
 
     def end(self) -> None:
-        """Let the thread send no more heartbeats."""
+        """Stop the heartbeats."""
         self._until = 0.0
 
     async def renew(self) -> None:
-        """Send one heartbeat, if the lease is to be kept. Never raises: the next heartbeat is a new attempt."""
+        """Send one heartbeat, unless the lease has ended. Never raises: the next heartbeat tries again."""
         if time.monotonic() >= self._until:
             return
         try:
             if self._connection is None or self._connection.lost.done():
                 self._connection = await self._open_connection()
             async with asyncio.timeout(PATIENCE):
-                await self._connection.call(b"EVAL", _SCRIPT, 1, self.shard, self._incarnation, int(BEAT * 1000))
+                await self._connection.call(b"EVAL", _SCRIPT, 1, self.shard, self._incarnation, int(HEARTBEAT * 1000))
         except TimeoutError:
-            self._give_up(cut=True)
+            self._drop_connection(cut=True)
         except (OSError, RefusedError, CommandError):
-            self._give_up(cut=not self._shared)
+            self._drop_connection(cut=not self._shared)
 
-    def _give_up(self, *, cut: bool) -> None:
+    def _drop_connection(self, *, cut: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is not None and cut:
             connection.abort("a heartbeat failed")
 
     def close(self) -> None:
-        """Cut the connection."""
-        self._give_up(cut=True)
+        """Close the connection."""
+        self._drop_connection(cut=True)
 
 
 class Heartbeats:
-    """The thread that keeps all leases of this node.
+    """The thread that renews all leases of this node.
 
     Args:
-        close: Called in the thread at its end, to release what the leases' connections share.
+        close: Called in the thread when it ends, to close the connections that leases share.
     """
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -88,7 +88,7 @@ class Heartbeats:
         self._stopped = False
 
     def start(self) -> None:
-        """Start the thread, if it does not run."""
+        """Start the thread, unless it is running."""
         if self._thread is None:
             self._stopped = False
             self._loop = asyncio.SelectorEventLoop()
@@ -96,31 +96,31 @@ class Heartbeats:
             self._thread.start()
 
     async def stop(self) -> None:
-        """Stop the thread, without a goodbye to the store, and wait until its connections are closed."""
+        """Stop the thread, without telling the store, and wait until its connections are closed."""
         thread, loop, self._thread = self._thread, self._loop, None
         if thread is None or loop is None:
             return
         self._stopped = True
         with suppress(RuntimeError):  # it has ended by itself
-            loop.call_soon_threadsafe(self._wake)
+            loop.call_soon_threadsafe(self._cancel_tasks)
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
 
-    def _wake(self) -> None:
+    def _cancel_tasks(self) -> None:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             with suppress(asyncio.CancelledError):
-                loop.run_until_complete(self._beat())
+                loop.run_until_complete(self._renew_all())
             loop.run_until_complete(self._release())
         finally:
             loop.close()
 
-    async def _beat(self) -> None:
+    async def _renew_all(self) -> None:
         while not self._stopped:
             await asyncio.gather(*(lease.renew() for lease in self.leases))
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(HEARTBEAT)
 
     async def _release(self) -> None:
         for lease in self.leases:

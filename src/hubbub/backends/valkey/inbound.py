@@ -1,4 +1,4 @@
-"""What the channels of one shard bring, in order and without holes, whatever happens to the way to the store."""
+"""What the channels of one shard bring, delivered in order and without holes, even across reconnects."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, schema
-from hubbub.backends.valkey.offsets import Offsets, replay_of
-from hubbub.backends.valkey.offsets import since as position_of
+from hubbub.backends.valkey.offsets import Offsets, parse_replay, script_position
 from hubbub.groups.history import Replay
 from hubbub.messages import Event, Gap, Message, NoticeCode, Private, notice
 
@@ -19,54 +18,55 @@ Run = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class Inbound:
-    """What this node hears of one shard.
+    """What this node receives from one shard.
 
     Args:
-        receivers: Whom it is handed to; may grow.
+        receivers: The nodes that messages are delivered to; the list may grow.
 
     Attributes:
-        groups: How far the groups were heard.
-        users: How far the inboxes were heard.
-        wrong: Keys that were wrong, and of which another node has put its part right.
+        groups: The groups that are received, and how far.
+        users: The inboxes that are received, and how far.
+        repaired: Keys that had the wrong type and of which another node has repaired its part.
     """
 
     def __init__(self, receivers: list[Receiver]) -> None:
         self.groups = Offsets()
         self.users = Offsets()
-        self.wrong: set[bytes] = set()
+        self.repaired: set[bytes] = set()
         self._receivers = receivers
-        self._held: list[tuple[bytes, bytes]] | None = None  # what came while the shard is made to agree
+        self._held: list[tuple[bytes, bytes]] | None = None  # what arrives while the shard is being corrected
 
-    def hear(self, channel: bytes, payload: bytes) -> None:
-        """Hand over what the store has sent, unless it is held back."""
+    def receive(self, channel: bytes, payload: bytes) -> None:
+        """Deliver what the store has sent, or hold it back."""
         if self._held is not None:
             self._held.append((channel, payload))
             return
         sort, name = schema.parse_channel(channel)
         kind, body = payload[:1], payload[1:]
         if sort == b"o":
-            self._hear_own(kind, body)
+            self._receive_own(kind, body)
             return
         group = schema.decode(name)
         number, _, rest = body.partition(b" ")
         if kind == b"M":
-            if self.groups.hear(group, int(number)):
+            if self.groups.receive(group, int(number)):
                 self._deliver(group, envelope.unpack_message(rest, group, int(number)))
         else:
             event = notice(_CODES[kind], group, schema.parse_row(rest), int(number))
             for receiver in self._receivers:
                 receiver.announce(group, event)
 
-    def _hear_own(self, kind: bytes, body: bytes) -> None:
+    def _receive_own(self, kind: bytes, body: bytes) -> None:
+        """Handle what arrived on the channel of this node."""
         if kind == b"P":
             number, _, rest = body.partition(b" ")
             user_id, private = envelope.unpack_private(rest)
-            if self.users.hear(user_id, int(number)):
+            if self.users.receive(user_id, int(number)):
                 private.seq = int(number)
                 self._deliver_to_user(user_id, private)
             return
         if kind == b"W":
-            self.wrong.add(body)
+            self.repaired.add(body)
             return
         for receiver in self._receivers:
             if kind == b"S":
@@ -82,34 +82,34 @@ class Inbound:
         for receiver in self._receivers:
             receiver.deliver_to_user(user_id, event)
 
-    def disconnect(self, user_id: str) -> None:
-        """Close the connections of a user here, as an order from another node would."""
+    def close_connections(self, user_id: str) -> None:
+        """Close the local connections of a user, as an order from another node would."""
         for receiver in self._receivers:
             receiver.close_connections(user_id, None)
 
-    # --- what was said while the store, or the way to it, was away ---
+    # --- what was posted while the store, or the connection to it, was away ---
 
     def hold(self) -> None:
-        """Hold back what comes until `release`."""
+        """Hold back what arrives until `release`."""
         self._held = []
 
     def release(self) -> None:
-        """Hand over what was held back."""
+        """Deliver what was held back."""
         held, self._held = self._held or [], None
         for channel, payload in held:
-            self.hear(channel, payload)
+            self.receive(channel, payload)
 
     async def catch_up(self, kind: str, name: str, run: Run) -> None:
-        """Let the connections here hear what they have missed of a ``group`` or ``user``, or that it cannot be had."""
-        heard = (self.groups if kind == "group" else self.users).heard
-        if name not in heard:
+        """Deliver what local connections have missed of a ``group`` or ``user``, or a gap if the store lacks it."""
+        received = (self.groups if kind == "group" else self.users).received
+        if name not in received:
             return
-        since = position_of(heard[name])
+        since = script_position(received[name])
         found = await run("catch_up", kind, schema.encode(name), schema.encode(since.epoch), since.seq)
-        if name not in heard:  # nobody listens any more
+        if name not in received:  # the last connection that received it has left meanwhile
             return
         replay = group_replay(found, name) if kind == "group" else user_replay(found)
-        heard[name] = replay.position
+        received[name] = replay.position
         missed: Iterable[Event] = replay.events
         if replay.gap:
             missed = [Gap(name if kind == "group" else None, replay.position)]
@@ -120,9 +120,9 @@ class Inbound:
 
 def group_replay(found: list[Any], group: str) -> Replay:
     """Return what a script has replayed of a group."""
-    return replay_of(found, partial(envelope.unpack_message, group=group, seq=0))
+    return parse_replay(found, partial(envelope.unpack_message, group=group, seq=0))
 
 
 def user_replay(found: list[Any]) -> Replay:
     """Return what a script has replayed of an inbox."""
-    return replay_of(found, lambda entry: envelope.unpack_private(entry)[1])
+    return parse_replay(found, lambda entry: envelope.unpack_private(entry)[1])

@@ -1,4 +1,4 @@
-"""The way to the store: kept open, watched, opened again. Whether it can be used now is `Link.ready`."""
+"""The connection to one shard: opened, watched, reopened when it is lost. `Link.ready` says if it can be used."""
 
 from __future__ import annotations
 
@@ -19,80 +19,79 @@ from hubbub.backends.valkey.scripts import Script
 from hubbub.errors import CommandError
 
 PATIENCE = 1.5
-"""Seconds without a reply after which a connection is given up; commands fail with it, so within 2 s."""
+"""Seconds without a reply after which a connection is closed; its commands fail with it, so within 2 s."""
 
 WATCH = 0.1
-"""Seconds between two looks at how long the oldest command has waited."""
+"""Seconds between two checks of how long the oldest command has waited."""
 
-BEAT = 0.5
-"""Seconds between two signs of incarnation."""
+HEARTBEAT = 0.5
+"""Seconds between two heartbeats."""
 
 _DELAYS = (0.0, 0.05, 0.1, 0.2, 0.5)
-"""Seconds before each attempt to connect after one that failed; the last is for all that follow."""
+"""Seconds before each attempt to reconnect; the last value is used for all further attempts."""
 
-_ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
-"""What a server of a cluster answers when it cannot serve a slot, though it may serve others."""
+_CLUSTER_ERRORS = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
+"""Errors of a cluster's server that cannot serve this slot now, though it may serve others."""
 
 Opener = Callable[[], Coroutine[Any, Any, StoreConnection]]
-"""Opens a connection to the server that has a shard, wherever it is now."""
+"""Opens a connection to the server that holds a shard now."""
 
 log = logging.getLogger("hubbub.valkey")
 
 
 class Owner(Protocol):
-    """Whose link it is."""
+    """What uses a link: it is called for each new connection and for heartbeats."""
 
     async def register(self) -> None:
-        """Make the store agree with this node. Called for each new connection, before anybody else may use it."""
+        """Correct the shard from what this node knows. Called for each new connection, before any other use of it."""
         ...
 
     def suspect(self, arguments: tuple[Argument, ...]) -> None:
         """Note that a command, with these arguments, has met a key of the wrong type."""
         ...
 
-    async def beat(self) -> None:
-        """Tell the store that this node lives. Called every `BEAT` seconds."""
+    async def heartbeat(self) -> None:
+        """Tell the shard that this node is alive. Called every `HEARTBEAT` seconds."""
         ...
 
 
 class Link:
-    """The connection to the server that has a shard; it comes back.
+    """The connection to the server that holds a shard; it is reopened when it is lost.
 
     Args:
-        open_connection: Opens a connection to that server, wherever it is now. Several links may be given the same one.
-        shard: The prefix of all keys.
-        scripts: What `run` can run.
-        owner: Who is told.
-        shared: Whether others use the connections as well, so that they are not cut when this link is done with them.
+        open_connection: Opens a connection to that server. Several links may be given the same connection.
+        prefix: What all keys of the shard begin with.
+        scripts: The scripts that `run` can run.
+        shared: Whether other links use the same connections, which then stay open when this link needs them no longer.
 
     Attributes:
-        ready: Whether the store answers and agrees with this node.
+        ready: Whether the shard answers and has been corrected.
         opened: How many connections were opened so far.
     """
 
     def __init__(
         self,
         open_connection: Opener,
-        shard: str,
+        prefix: str,
         scripts: dict[str, Script],
-        owner: Owner,
         *,
         shared: bool = False,
     ) -> None:
         self.ready = False
         self.opened = 0
         self._open_connection = open_connection
-        self._shard = shard
+        self._prefix = prefix
         self._scripts = scripts
-        self._owner = owner
+        self._owner: Owner
         self._connection: StoreConnection | None = None
         self._shared = shared
-        self._left: asyncio.Future[str] | None = None  # done when the connection is of no use any more
+        self._left: asyncio.Future[str] | None = None  # done when the connection cannot be used any more
         self._reason = "not connected yet"
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Connect, and keep connected from then on. Raises `CommandError` ``UNAVAILABLE`` if that fails at first."""
+    async def start(self, owner: Owner) -> None:
+        """Connect, and reconnect from then on. Raises `CommandError` ``UNAVAILABLE`` if the first attempt fails."""
+        self._owner = owner
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(started))
         await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,7 +99,7 @@ class Link:
             self._task.result()
 
     async def close(self) -> None:
-        """Disconnect for good."""
+        """Disconnect and do not reconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -108,7 +107,7 @@ class Link:
 
     async def run(self, script: str, *arguments: Argument) -> Any:
         """Run a script in the shard and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
-        return await self.command(b"EVALSHA", self._scripts[script].digest, 1, self._shard, *arguments)
+        return await self.command(b"EVALSHA", self._scripts[script].digest, 1, self._prefix, *arguments)
 
     async def command(self, *arguments: Argument) -> Any:
         """Send any command and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
@@ -119,36 +118,36 @@ class Link:
             return await connection.call(*arguments)
         except RefusedError as error:
             text = str(error)
-            if text.startswith("WRONGTYPE"):  # of one key; all others are as they should be
+            if text.startswith("WRONGTYPE"):  # one key is wrong; the connection is in order
                 self._owner.suspect(arguments)
                 raise WrongTypeError from None
-            if text.startswith(_ELSEWHERE):
+            if text.startswith(_CLUSTER_ERRORS):
                 self._leave(text)
-            elif not text.startswith("OOM"):  # then it is full, and nothing else is wrong
+            elif not text.startswith("OOM"):  # a full store is no reason to reconnect
                 connection.abort(text)
             raise unavailable(text) from None
 
     def reset(self, reason: str) -> None:
-        """Begin again with a new connection: store and node may disagree."""
+        """Reconnect, because the shard may have to be corrected."""
         if self._connection is not None:
             self._connection.abort(reason)
 
     def require_ready(self) -> None:
-        """Refuse what users ask while the store and this node may disagree. Raises `CommandError` ``UNAVAILABLE``."""
+        """Raise `CommandError` ``UNAVAILABLE`` while the shard does not answer or has not been corrected."""
         if not self.ready:
             raise unavailable(self._reason)
 
     def subscribe(self, channel: bytes) -> None:
-        """Hear a channel from now on. Without a connection nothing happens: `Owner.register` does it."""
+        """Receive a channel from now on. Without a connection nothing happens: `Owner.register` subscribes again."""
         if self._connection is not None:
             self._connection.subscribe(channel)
 
     def unsubscribe(self, channel: bytes) -> None:
-        """Hear a channel no more."""
+        """Stop receiving a channel."""
         if self._connection is not None:
             self._connection.unsubscribe(channel)
 
-    # --- the incarnation of connections ---
+    # --- opening, watching, reopening ---
 
     async def _run(self, started: asyncio.Future[None]) -> None:
         failures = 0
@@ -159,13 +158,13 @@ class Link:
             except (OSError, RefusedError, CommandError) as error:
                 self._reason = error.message if isinstance(error, CommandError) else str(error) or "no answer in time"
             except Exception:
-                self._reason = "an error of our own"
+                self._reason = "an internal error"
                 log.exception("the connection to the store failed")
             if not self.opened:
                 raise unavailable(self._reason)
             failures = 0 if self.ready else failures + 1
             if self.ready:
-                log.warning("the store is away (%s): %s", self._shard, self._reason)
+                log.warning("lost the connection to the store (%s): %s", self._prefix, self._reason)
             self.ready = False
             await asyncio.sleep(_DELAYS[min(failures, len(_DELAYS) - 1)])
 
@@ -192,12 +191,12 @@ class Link:
             await self._owner.register()
             self.ready = True
             self.opened += 1
-            log.info("connected to the store (%s)", self._shard)
+            log.info("connected to the store (%s)", self._prefix)
             if not started.done():
                 started.set_result(None)
             while not left.done():
-                await self._owner.beat()
-                await asyncio.wait({left}, timeout=BEAT)
+                await self._owner.heartbeat()
+                await asyncio.wait({left}, timeout=HEARTBEAT)
             self._reason = left.result()
         finally:
             watch.cancel()
@@ -206,14 +205,14 @@ class Link:
                 connection.abort("it is not used any more")
 
     def _leave(self, reason: str) -> None:
-        """Begin again, perhaps with another server. Every command before the one that was refused had its reply."""
+        """Reconnect, perhaps to another server. Every command before the refused one has had its reply."""
         if self._left is not None and not self._left.done():
             self._left.set_result(reason)
 
     async def _watch(self, connection: StoreConnection) -> None:
-        """Give the connection up when a reply is overdue.
+        """Close the connection when a reply is overdue.
 
-        Time during which this loop was busy does not count: the reply may be here, and nobody has read it yet.
+        Time during which this loop was busy does not count: the reply may have arrived and not have been read yet.
         """
         loop = asyncio.get_running_loop()
         oldest, waited, looked = None, 0.0, loop.time()

@@ -1,4 +1,4 @@
-"""Listings over all shards: each is asked for a piece of the page, and the pieces are merged in order."""
+"""Listings over all shards: each returns a part of the page, and the parts are merged in order."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from heapq import merge
 from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.ranges import group_ranges, group_rows, user_range, user_rows
 from hubbub.backends.valkey.shard import Shard
+from hubbub.backends.valkey.shards import Shards
 from hubbub.groups.query import Query
 from hubbub.groups.roster import UserQuery
 from hubbub.messages import GroupRow, UserRow
 
 
-async def find_groups(shards: list[Shard], query: Query, most: int) -> list[GroupRow]:
+async def find_groups(shards: Shards, query: Query, most: int) -> list[GroupRow]:
     """Return the first `most` groups of `query`, in its order.
 
-    Groups are spread evenly, so each shard is asked for little more than its share at first, and for all only if that
-    was too little.
+    Groups are spread evenly, so each shard is first asked for little more than its share of the page. Only if that is
+    not enough are all asked for a whole page.
 
     Raises:
         CommandError: ``UNAVAILABLE``.
@@ -34,13 +35,13 @@ async def find_groups(shards: list[Shard], query: Query, most: int) -> list[Grou
         direction = int(not query.ascending)
         replies = await asyncio.gather(*(shard.link.run("page", order, number, direction, *bounds) for shard in shards))
         pieces = [group_rows(reply) for reply in replies]
-        # Beyond the last row of a shard that has more we do not know what comes next.
+        # Rows beyond the last row of a shard that has more are not certain: others may come before them.
         unfinished = [piece[-1] for piece in pieces if len(piece) == number]
         rows = list(_merged(query, pieces))
         known = min((rows.index(row) + 1 for row in unfinished), default=len(rows))
         if known >= most or not unfinished or number == most:
             return rows[:most]
-    raise AssertionError("the second turn asks for everything")
+    raise AssertionError("the second round asks for everything")
 
 
 def _merged(query: Query, pieces: list[list[GroupRow]]) -> Iterable[GroupRow]:
@@ -52,7 +53,7 @@ def _merged(query: Query, pieces: list[list[GroupRow]]) -> Iterable[GroupRow]:
 
 
 async def find_users(shard: Shard, group: str, query: UserQuery) -> list[UserRow]:
-    """Return the members of `group` that `query` asks for, and one more, if there is one."""
+    """Return the members of `group` that `query` asks for, and the next one, if there is one."""
     direction = [] if query.ascending else [b"REV"]
     key = schema.encode(f"{shard.prefix}m:{group}")
     return user_rows(
@@ -61,7 +62,7 @@ async def find_users(shard: Shard, group: str, query: UserQuery) -> list[UserRow
 
 
 async def count_shard(shard: Shard) -> tuple[int, int]:
-    """Return how many groups and how many connections are stored in the shard."""
+    """Return how many groups and how many connections the shard holds."""
     shard.link.require_ready()
     groups, connections = await asyncio.gather(
         shard.link.command(b"ZCARD", shard.prefix + "names"), shard.link.command(b"HLEN", shard.prefix + "w")

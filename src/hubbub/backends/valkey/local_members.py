@@ -1,4 +1,4 @@
-"""What this node knows of its own connections: where each is. The node is the only one that knows for certain."""
+"""The connections of this node and the group of each. Only the node itself knows this for certain."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ from hubbub.messages import UserRow
 
 
 class LocalMember:
-    """Where one connection of this node is.
+    """One connection of this node, and where the store keeps its entries.
 
     Attributes:
         user: The connection.
-        row: The same, as the store writes it.
-        home: The number of the shard that has the connection's own entry.
-        group: The group that it is in, or None.
-        shard: The number of the shard of that group, or None.
+        row: The same connection as the store writes it, see `schema.row`.
+        user_shard: The number of the shard that holds the entries of its user.
+        group: The group it is in, or None.
+        group_shard: The number of the shard that holds that group, or None.
     """
 
-    __slots__ = ("shard", "group", "home", "row", "user")
+    __slots__ = ("group", "group_shard", "row", "user", "user_shard")
 
-    def __init__(self, user: UserRow, home: int) -> None:
+    def __init__(self, user: UserRow, user_shard: int) -> None:
         self.user = user
         self.row = schema.row(user)
-        self.home = home
+        self.user_shard = user_shard
         self.group: str | None = None
-        self.shard: int | None = None
+        self.group_shard: int | None = None
 
     def group_in(self, shard: int) -> str:
-        """Return the group if it lies in this shard, otherwise ``""``."""
-        return self.group if self.group is not None and self.shard == shard else ""
+        """Return the group of the connection if that shard holds it, otherwise ``""``."""
+        return self.group if self.group is not None and self.group_shard == shard else ""
 
-    def put(self, group: str | None, shard: int | None) -> None:
-        """The connection is in `group` from now on."""
-        self.group, self.shard = group, shard if group is not None else None
+    def set_group(self, group: str, shard: int) -> None:
+        """Note that the connection is now in `group`, which `shard` holds."""
+        self.group, self.group_shard = group, shard
+
+    def clear_group(self) -> None:
+        """Note that the connection is now in no group."""
+        self.group = self.group_shard = None
 
 
 LocalMembers = dict[str, LocalMember]
-"""The connections of this node by connection id; one such dictionary is shared by all shards."""
+"""The connections of this node by connection id. All shards share one such dictionary."""

@@ -1,7 +1,7 @@
-"""How far this node has heard its groups and users, so that it can ask the store for what it has missed. Pure.
+"""How many local connections receive each group and inbox, and how far this node has received it. Pure.
 
-While the store is away, or a new connection to it is being set up, nothing is missed for good: what comes meanwhile is
-held back, what came before is asked for, and the connections of this node hear it in order, or are told of a gap.
+While the store is away, or a new connection to it is being set up, no message is lost silently: the node holds back
+what arrives meanwhile, asks for what came before, and its connections receive both in order, or a gap.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from hubbub.messages import Message, Position, Private
 
 
 class Since(NamedTuple):
-    """A position as the scripts take it; see ``replay`` in ``common.lua``."""
+    """A position as the scripts take it: see ``replay.lua``."""
 
     epoch: str
     seq: int
 
 
 NOWHERE = Since("", 0)
+"""No position: nothing is asked for."""
 
 
-def since(position: Position | None) -> Since:
-    """Return `position` for a script. A number that no message can have is one behind which there is a gap."""
+def script_position(position: Position | None) -> Since:
+    """Return `position` as the scripts take it. A number that no message can have becomes one that leads to a gap."""
     if position is None:
         return NOWHERE
     return Since("=" + position.epoch, position.seq if 0 <= position.seq < 2**53 else -1)
 
 
-def replay_of(found: list[Any], decode: Callable[[bytes], Message | Private]) -> Replay:
-    """Return what a script's ``replay`` has said; `decode` reads one entry."""
+def parse_replay(found: list[Any], decode: Callable[[bytes], Message | Private]) -> Replay:
+    """Return the reply of a script's ``replay`` as a `Replay`; `decode` reads one entry."""
     epoch, last, gap, entries = found
     events = []
     for seq, entry in enumerate(entries, last - len(entries) + 1):
@@ -42,35 +43,46 @@ def replay_of(found: list[Any], decode: Callable[[bytes], Message | Private]) ->
 
 
 class Offsets:
-    """The histories of one kind, groups or inboxes, that somebody here listens to.
+    """The groups, or the inboxes, of one shard that connections of this node receive.
+
+    For each it holds how many connections that are, those about to join included, and the last position received.
 
     Attributes:
-        heard: The last position that was heard of each.
+        received: The last position received of each; it has no entry before the first connection has joined.
     """
 
     def __init__(self) -> None:
-        self.heard: dict[str, Position] = {}
+        self.received: dict[str, Position] = {}
         self._listeners: dict[str, int] = {}
 
-    def listen(self, name: str, position: Position) -> None:
-        """Somebody listens, from `position` on: who already does has heard everything up to there."""
-        self._listeners[name] = self._listeners.get(name, 0) + 1
-        self.heard[name] = position
+    def names(self) -> list[str]:
+        """Return the names that at least one connection receives or is about to receive."""
+        return list(self._listeners)
 
-    def stop(self, name: str | None) -> None:
-        """Somebody listens no more."""
-        if name is None:
-            return
-        left = self._listeners[name] - 1
-        if left:
-            self._listeners[name] = left
-        else:
-            del self._listeners[name], self.heard[name]
+    def add(self, name: str) -> bool:
+        """Count one more connection that is about to receive `name`; return whether it is the first."""
+        count = self._listeners.get(name, 0)
+        self._listeners[name] = count + 1
+        return not count
 
-    def hear(self, name: str, seq: int) -> bool:
-        """Note that message `seq` has come; say whether it is to be handed on: not if it has been, or to nobody."""
-        last = self.heard.get(name)
+    def start_at(self, name: str, position: Position) -> None:
+        """Note that a connection receives `name` from `position` on; all others have received everything up to it."""
+        self.received[name] = position
+
+    def remove(self, name: str) -> bool:
+        """Count one connection less; return whether it was the last, so that nothing of `name` is needed any more."""
+        count = self._listeners[name] - 1
+        if count:
+            self._listeners[name] = count
+            return False
+        del self._listeners[name]
+        self.received.pop(name, None)
+        return True
+
+    def receive(self, name: str, seq: int) -> bool:
+        """Note that message `seq` has arrived; return whether to deliver it: not if it is a duplicate or not wanted."""
+        last = self.received.get(name)
         if last is None or seq <= last.seq:
             return False
-        self.heard[name] = Position(last.epoch, seq)
+        self.received[name] = Position(last.epoch, seq)
         return True

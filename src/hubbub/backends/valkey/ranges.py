@@ -1,4 +1,4 @@
-"""Listings: a checked query becomes ranges of an ordered set, and what comes back becomes a page."""
+"""Turns a checked listing query into ranges of sorted sets, and the replies into rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def group_ranges(query: Query) -> list[bytes]:
 
 
 def group_rows(flat: list[bytes | int]) -> list[GroupRow]:
-    """Return the rows that ``page.lua`` has found."""
+    """Return the rows in a reply of ``page.lua``."""
     return [
         GroupRow(schema.decode(group), users, connections)  # type: ignore[arg-type]
         for group, users, connections in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
@@ -41,7 +41,7 @@ def user_range(query: UserQuery) -> list[bytes]:
 
 
 def user_rows(found: list[bytes]) -> list[UserRow]:
-    """Return the rows of a group."""
+    """Return the connections in a reply with rows of a group."""
     return [schema.parse_row(row) for row in found]
 
 

@@ -1,42 +1,43 @@
-"""The names of keys and channels, and how names become members of ordered sets. Pure.
+"""The names of keys and channels, and how names become members of sorted sets. Pure.
 
-Everything that one script touches has the same hash tag, ``{…}``, and so lies on one node of a cluster: a *shard*. On
-a single server there is one shard. In each shard, behind its prefix, such as ``hubbub:{0.0}:``
+All keys that one script touches have the same hash tag, ``{…}``, so one server of a cluster holds them: they form a
+*shard*. A single server has one shard. The keys of a shard, without its prefix, such as ``hubbub:{0.0}:``
 
 ==================  ==========  ====================================================================================
-key                 type        what
+key                 type        content
 ==================  ==========  ====================================================================================
 ``names``           sorted set  the groups, all with score 0, so ordered by name, byte by byte
-``sizes``           sorted set  the same as ten digits of the number of users, then the name; all with score 0
+``sizes``           sorted set  the number of users of each group in ten digits, then its name; all with score 0
 ``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections; of ``h:``: ``b`` bytes,
-                                ``k`` number of the last entry, ``o`` what ``s`` was at time ``t``, milliseconds
-``h:<group>``       list        the last messages; the last one has the number ``k``: if that is not ``s``, a node that
-                                keeps nothing gave numbers since, and the list is of no use
+                                ``k`` number of the last entry, ``o`` what ``s`` was at time ``t``, in seconds
+``h:<group>``       list        the last messages. The last one has the number ``k``; if that differs from ``s``, a node
+                                that keeps nothing has numbered messages since, and the list cannot be used
 ``m:<group>``       sorted set  the members as `row`, all with score 0
 ``u:<user>``        hash        the user's connections: connection id -> node
 ``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq; ``b``, ``k``, ``o`` and ``t`` of ``i:``, as above
 ``i:<user>``        list        the last private messages; the last one has the number ``k``
 ``k:<key>``         string      the result of the post with this key: see `post_key`
-``b:<user>``        string      bytes that are kept because of the user, see ``over_budget`` in ``common.lua``
-``bans``            sorted set  the users who are kept out, by when that is over, milliseconds
-``d:<user>``        string      the user was disconnected: no ticket is taken until this has ended
+``b:<user>``        string      bytes that are kept because of the user: see ``over_budget`` in ``keep.lua``
+``bans``            sorted set  banned users, scored by when the ban ends, in milliseconds
+``d:<user>``        string      the user was disconnected: no ticket is accepted until this key expires
 ``t:<ticket>``      string      the ticket was used
-``a:<group>``       sorted set  who was sent away from the group and is expected back, as rows, all with score 0
-``absences``        sorted set  the same of all groups, by when that is over, milliseconds
+``a:<group>``       sorted set  members that were sent away and are expected back, as rows, all with score 0
+``absences``        sorted set  the same of all groups, scored by when the absence ends, in milliseconds
 ``w``               hash        all connections: connection id -> node
-``n:<incarnation>``        hash        what a incarnation of a node has put here: ``m`` and row -> group, ``u`` and row -> "",
-                                ``q`` and row -> "": it was sent off, and goes without a notice
-``secret``          string      what all nodes know and nobody else
-``lives``           sorted set  the lives of nodes, by when each was last heard of, milliseconds
-``pulse``           string      when any node was last heard of, milliseconds
-``dead``            sorted set  lives that were declared dead, by when
-``run``             string      the run id of the server that was here last
-``run:epoch``       string      what has been part of all epochs since then
-``window``          string      how much the node keeps that came last: see ``register.lua``
+``n:<incarnation>`` hash        what an incarnation has in this shard: ``m`` and row -> group, ``u`` and row -> "",
+                                ``q`` and row -> "": it was sent off, so its leaving is not announced
+``secret``          string      a secret that only the nodes know
+``lives``           sorted set  the incarnations, scored by their last heartbeat, in milliseconds
+``pulse``           string      when the last heartbeat of any node arrived, in milliseconds
+``dead``            sorted set  incarnations that were declared dead, scored by when
+``run``             string      the run id of the server that held this shard last
+``run:epoch``       string      part of all epochs since then
+``window``          string      how much the node keeps that registered last: see ``register.lua``
 ==================  ==========  ====================================================================================
 
-A *incarnation* of a node is one connection to the store: its id is the node's, a dot and a number. What an earlier incarnation left
-unfinished in the network can do no harm when it arrives late: scripts refuse lives that are not in ``lives``.
+An *incarnation* of a node lasts as long as one connection to the shard; its id is the id of the node, a dot and a
+number. A command that was delayed on an earlier connection does no harm when it arrives late: scripts refuse
+incarnations that are not in ``lives``.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ from hubbub.messages import UserRow
 
 SLOTS = 16384
 """Parts into which a cluster divides all keys."""
+
+INCARNATIONS = "lives"
+"""The key, behind the prefix, of the incarnations of all nodes."""
 
 _SIZE_DIGITS = 10
 _MOST_USERS = 10**_SIZE_DIGITS - 1
@@ -111,12 +115,12 @@ def shard_prefix(database: int, number: int = 0, shards: int = 1) -> str:
 
 
 def shard_of(name: str, shards: int) -> int:
-    """Return the number of the shard in which a group or a user lies."""
+    """Return the number of the shard that holds a group or a user."""
     return crc32(encode(name)) % shards if shards > 1 else 0
 
 
 def slot_of(prefix: str) -> int:
-    """Return the slot of a cluster in which a shard lies: CRC-16/XMODEM of the tag (cluster specification)."""
+    """Return the cluster slot that holds a shard: CRC-16/XMODEM of the tag (cluster specification)."""
     tag = prefix[prefix.index("{") + 1 : prefix.index("}")]
     return crc_hqx(encode(tag), 0) % SLOTS
 

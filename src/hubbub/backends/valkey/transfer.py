@@ -1,4 +1,4 @@
-"""A connection that changes from a group of one shard to a group of another: two scripts instead of one."""
+"""Moves a connection from a group of one shard to a group of another: two scripts instead of one."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from hubbub.backends.valkey.shard import Shard
 from hubbub.errors import CommandError
 
 
-async def cross(member: LocalMember, before: Shard, shard: Shard, group: str, since: Since, number: int) -> Any:
-    """Leave the group in `before`, then enter `group` in `shard`; return what it has replayed.
+async def transfer(member: LocalMember, source: Shard, target: Shard, group: str, since: Since, number: int) -> Any:
+    """Leave the group in `source`, then join `group` in `target`; return what that replays.
 
-    In this order nobody is ever in two groups. If the second script fails, the connection goes back to where it was;
-    the group that it had left hears of both. Whether the first or the second was done without an answer does not
-    matter: then the connection to that shard is lost, and the shard is put right by what `place` says.
+    In this order nobody is ever in two groups. If the second script fails, the connection goes back to its old group,
+    whose members are told that it left and joined again. A script whose reply was lost may have run or not: then the
+    connection to that shard is lost too, and after reconnecting the shard is corrected from `member`.
 
     Raises:
-        CommandError: ``UNAVAILABLE``; the connection is where it was before, or will be when that shard is back.
+        CommandError: ``UNAVAILABLE``; the connection is in its old group, or will be when that shard answers again.
     """
     old = member.group
     assert old is not None
-    await before.leave(member.row, old)
-    member.put(None, None)
+    await source.leave(member.row, old)
+    member.clear_group()
     try:
-        return await shard.move(member, "", group, since=since, number=number, charged=member.user.user_id)
+        return await target.move(member, "", group, since=since, number=number, charged=member.user.user_id)
     except BaseException:
-        await _go_back(member, before, old)
+        await _go_back(member, source, old)
         raise
 
 
-async def _go_back(member: LocalMember, before: Shard, old: str) -> None:
-    member.put(old, before.number)
+async def _go_back(member: LocalMember, source: Shard, old: str) -> None:
+    member.set_group(old, source.number)
     try:
-        await before.move(member, "", old)
+        await source.move(member, "", old)
     except CommandError as error:
-        # The shard must not stay as it is: with a new connection it is compared with what we know.
-        before.link.reset(f"a member could not return: {error.message}")
+        # The shard must not stay as it is. On a new connection it is corrected from what this node knows.
+        source.link.reset(f"a member could not return to its group: {error.message}")

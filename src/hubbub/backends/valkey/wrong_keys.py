@@ -1,7 +1,7 @@
-"""Keys in the store that have the wrong type, because something else wrote them: named once, kept away from, mended.
+"""Keys of the wrong type, which another program has written: logged once, avoided, and repaired when they are gone.
 
-Nothing here deletes such a key, for it may be somebody's. The groups and users whose key it is are refused until it is
-gone; everything else goes on.
+Hubbub never deletes such a key: it may be important to the other program. Commands that need it are refused until it is
+gone; everything else works.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ TYPES = {
     b"g": b"hash", b"h": b"list", b"m": b"zset", b"a": b"zset", b"u": b"hash", b"j": b"hash", b"i": b"list",
     b"k": b"string", b"b": b"string", b"n": b"hash",
 }  # fmt: skip
-"""The types of the keys that belong to a group, a user or a incarnation, by their first letter: see `keys`."""
+"""The types of the keys that belong to a group, a user or an incarnation, by their first letter: see `schema`."""
 
-SHARD = {
+SHARD_TYPES = {
     b"names": b"zset", b"sizes": b"zset", b"absences": b"zset", b"w": b"hash", b"secret": b"string", b"lives": b"zset",
     b"pulse": b"string", b"dead": b"zset", b"run": b"string", b"run:epoch": b"string", b"window": b"string",
 }  # fmt: skip
-"""The types of the keys that a shard has once."""
+"""The types of the keys that each shard has once."""
 
 MOST_SUSPECTS = 100
-"""Failed commands that are looked into between two heartbeats."""
+"""Most failed commands that are examined between two heartbeats."""
 
 MOST_KNOWN = 1000
-"""Wrong keys that are remembered, and named in the log."""
+"""Most wrong keys that are remembered and logged."""
 
 LONGEST_NAME = 2048
-"""Bytes up to which an argument may be a name."""
+"""Most bytes of an argument that may be a name."""
 
 log = logging.getLogger("hubbub.valkey")
 
@@ -45,11 +45,11 @@ class WrongKeys:
 
     Args:
         prefix: What all keys of the shard begin with.
-        command: Runs a command in the store.
+        command: Sends a command to the store and returns the reply.
 
     Attributes:
-        groups: The groups that are refused.
-        users: The users that are refused.
+        groups: The groups with a wrong key; commands that need them are refused.
+        users: The users with a wrong key, likewise.
     """
 
     def __init__(self, prefix: str, command: Command) -> None:
@@ -61,7 +61,7 @@ class WrongKeys:
         self._known: set[bytes] = set()  # without the prefix
 
     def suspect(self, arguments: tuple[Argument, ...]) -> None:
-        """Note that a command has met a wrong key; which one, `look` finds out."""
+        """Note that a command has met a wrong key; `look` finds out which one."""
         self._suspects.append(arguments)
 
     def require_group(self, group: str) -> None:
@@ -75,28 +75,28 @@ class WrongKeys:
             raise unavailable("a key of this user has the wrong type; the log names it")
 
     async def look(self) -> set[bytes]:
-        """Find out which keys are wrong, and name new ones in the log. Return those that are right again, or gone."""
+        """Find wrong keys, and log new ones. Return those that have the right type again, or are gone."""
         if not self._suspects and not self._known:
             return set()
         suspects = [self._names(arguments) for arguments in self._suspects]
         self._suspects.clear()
-        names = set(self._known).union(*suspects, SHARD if suspects else ())
+        names = set(self._known).union(*suspects, SHARD_TYPES if suspects else ())
         types = {name: await self._command(b"TYPE", self._prefix + name) for name in names}
         wrong = {name for name, found in types.items() if found not in (b"none", expected(name))}
         for name in wrong:
             self._add(name, types[name])
         right = self._known - wrong
         self._known &= wrong
-        if not wrong & SHARD.keys():
+        if not wrong & SHARD_TYPES.keys():
             for name in set().union(*(each for each in suspects if not each & wrong)):
-                # What was wrong is gone already; nobody knows which of its keys it was.
-                if name not in SHARD and types[name] != b"none":
+                # The wrong key is gone already, and which one it was cannot be found out.
+                if name not in SHARD_TYPES and types[name] != b"none":
                     right.add((b"g:" if name[:1] in b"ghma" else b"u:" if name[:1] in b"uji" else name[:2]) + name[2:])
         return right
 
     def release(self) -> None:
-        """Refuse only those whose keys are wrong still: the others have been mended."""
-        named = [(name[:1], schema.decode(name[2:])) for name in self._known if name not in SHARD]
+        """Accept the groups and users again whose keys have been repaired."""
+        named = [(name[:1], schema.decode(name[2:])) for name in self._known if name not in SHARD_TYPES]
         self.groups = {name for letter, name in named if letter in b"ghma"}
         self.users = {name for letter, name in named if letter in b"uji"}
 
@@ -105,10 +105,10 @@ class WrongKeys:
             return
         self._known.add(name)
         log.error(
-            "the key %r in the store is a %s and should be a %s: what needs it fails until the key is deleted",
+            "the key %r in the store is a %s and should be a %s: commands that need it fail until you delete it",
             (self._prefix + name)[:300], found.decode(), expected(name).decode(),
         )  # fmt: skip
-        if name not in SHARD:
+        if name not in SHARD_TYPES:
             letter, rest = name[:1], schema.decode(name[2:])
             if letter in b"ghma":
                 self.groups.add(rest)
@@ -116,7 +116,7 @@ class WrongKeys:
                 self.users.add(rest)
 
     def _names(self, arguments: tuple[Argument, ...]) -> set[bytes]:
-        """Return the keys, without the prefix, that a command may have touched, judged by its arguments."""
+        """Return the keys, without the prefix, that a command with these arguments may have used."""
         found = set()
         for argument in arguments:
             text = schema.encode(argument) if isinstance(argument, str) else argument
@@ -126,7 +126,7 @@ class WrongKeys:
                 text = schema.encode(schema.parse_row(text).user_id)
             if text.startswith(self._prefix):
                 own = text[len(self._prefix) :]
-                if own in SHARD or (own[:1] in TYPES and own[1:2] == b":"):
+                if own in SHARD_TYPES or (own[:1] in TYPES and own[1:2] == b":"):
                     found.add(own)
             else:
                 found |= {letter + b":" + text for letter in TYPES}
@@ -134,5 +134,5 @@ class WrongKeys:
 
 
 def expected(name: bytes) -> bytes:
-    """Return the type of a key that is named without its prefix."""
-    return SHARD.get(name) or TYPES[name[:1]]
+    """Return the type that a key must have; `name` is without the prefix."""
+    return SHARD_TYPES.get(name) or TYPES[name[:1]]

@@ -1,6 +1,6 @@
-"""The Lua scripts that run in the store: everything that changes more than one key is one of them.
+"""The Lua scripts that run in the store: every change of more than one key is made by one of them.
 
-A script runs from beginning to end with nothing in between, so membership, numbers, orders and notices change together.
+A script runs from beginning to end without interruption, so membership, counts, orders and notices change together.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ PARTS = {
     "send_off": ("lease",),
     "post_to_user": ("keep",),
 }
-"""The scripts, each with what is put between ``common.lua`` and it: a function costs time in every run, used or not."""
+"""The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
 
-FREEING = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register"}
-"""Those that run even when the store has no memory left, for they give some back, or must run before others can."""
+ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register"}
+"""Scripts that run even when the store is full: they free memory, or others need them to have run."""
 
 
 class Script(NamedTuple):
-    """A script and the name by which a store that has loaded it knows it."""
+    """A script, and the digest by which a store that has loaded it finds it."""
 
     source: bytes
     digest: bytes
 
 
 def load_scripts(window: Window) -> dict[str, Script]:
-    """Return all scripts, by name, for a store that keeps as much as `window` says (its ``total`` does not count)."""
+    """Return all scripts, by name, for a node that keeps as much as `window` says; its ``total`` is not used."""
     here = files(__name__)
     settings = (
         f"local MOST, BYTES, AGE, INBOX = "
@@ -61,4 +61,4 @@ def load_scripts(window: Window) -> dict[str, Script]:
 
 
 def _head(name: str) -> bytes:
-    return b"#!lua flags=allow-oom\n" if name in FREEING else b"#!lua\n"
+    return b"#!lua flags=allow-oom\n" if name in ALLOW_OOM else b"#!lua\n"

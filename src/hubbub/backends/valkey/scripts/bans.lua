@@ -1,2 +1,2 @@
--- Returns the users who are kept out now.
+-- Returns the users who are banned now.
 return redis.call('ZRANGE', P .. 'bans', '(' .. now(), '+inf', 'BYSCORE')

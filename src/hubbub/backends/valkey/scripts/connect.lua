@@ -1,8 +1,8 @@
--- Count a new connection. ARGV: incarnation, row, user, connection, node, most connections of a user (0 for any number), an
+-- Count a new connection. ARGV: incarnation, row, user, connection, node, most connections of a user (0 for no limit), an
 -- epoch in case the user has no inbox, the position in the inbox (see `replay`), the id of the ticket that is used ('' for
--- none) and the milliseconds for which that has to be remembered.
--- Returns what `replay` does; 0 if the user has as many connections already; a negative number if the user is kept out
--- for so many milliseconds; 'T' if the ticket was used before, or the user has been disconnected since it was issued.
+-- none), and the milliseconds for which its use has to be remembered.
+-- Returns what `replay` does; 0 if the user has too many connections; a negative number if the user is banned for so many
+-- milliseconds; 'T' if the ticket was used before, or the user was disconnected since it was issued.
 if not is_current(ARGV[1]) then return STALE end
 local banned = redis.call('ZSCORE', P .. 'bans', ARGV[3])
 if banned then

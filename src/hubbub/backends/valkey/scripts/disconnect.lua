@@ -1,6 +1,6 @@
--- Disconnect a user. ARGV: user, the order for the nodes where the user is, milliseconds for which to keep the user out
--- ('' to change nothing about that, 0 to end it), the most users that are kept out at the same time, milliseconds after
--- which every ticket has ended. Returns how many connections were told; -1 if there are too many bans: then nothing was done.
+-- Disconnect a user. ARGV: user, the order for the nodes where the user is connected, milliseconds for which to ban the
+-- user ('' for no change, 0 to end a ban), most bans at the same time, milliseconds after which every ticket has expired.
+-- Returns how many connections were told; -1 if there are too many bans, and nothing was done.
 local user, bans = ARGV[1], P .. 'bans'
 if ARGV[3] ~= '' then
   local time, span = now(), tonumber(ARGV[3])

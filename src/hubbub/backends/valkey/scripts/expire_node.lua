@@ -1,7 +1,8 @@
--- Take out some of what a dead node has left. ARGV: the incarnation, milliseconds of silence after which it is dead (0: it says
--- so itself), most entries. Returns the number of entries left to take out, and the number of notices.
--- Whoever comes first takes an entry out and announces it, in one step: so each is announced once. The incarnation stays in
--- the list, with score 0, until nothing is left: if who buries it dies too, the next one goes on.
+-- Remove some of what a dead node has left. ARGV: the incarnation, milliseconds of silence after which it is dead (0: it
+-- is, as it says itself), most entries. Returns the number of entries left, and the number of notices.
+-- The first node that gets to an entry removes it and announces that in one step, so each is announced once. The
+-- incarnation stays in the list, with score 0, until nothing is left: if the node that expires it dies too, the next one
+-- continues.
 local incarnation, key, time = ARGV[1], P .. 'n:' .. ARGV[1], now()
 local heard = tonumber(redis.call('ZSCORE', P .. 'lives', incarnation) or 0)
 if heard > 0 then
@@ -15,10 +16,10 @@ for i = 1, #entries, 2 do
   local kind, row = string.sub(entries[i], 1, 1), string.sub(entries[i], 2)
   if kind == 'm' then
     local code = was_sent_off(incarnation, row) and '' or 'D'
-    notices = notices + announce(code, entries[i + 1], row, take_out(incarnation, row, entries[i + 1]))
+    notices = notices + announce(code, entries[i + 1], row, remove_member(incarnation, row, entries[i + 1]))
   elseif kind == 'u' then
     forget(incarnation, row)
-  elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- with its membership it goes by itself
+  elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- otherwise removing its membership removes this as well
     was_sent_off(incarnation, row)
   end
 end

@@ -1,13 +1,13 @@
--- How messages are numbered and kept, and who is charged for them.
+-- Numbers and keeps messages, and charges their senders.
 
--- Charge `user` ('' for nobody) with bytes that are kept because of it; `bytes` is negative if more went than came. Returns
--- whether the user is over its bound; then nothing was charged. The account begins anew after twice the window, see
--- groups/kept_bytes.py.
+-- Charge `user` ('' for nobody) with the bytes that are kept because of it; `bytes` is negative if less is kept than
+-- before. Returns whether the user is over its limit; then nothing was charged. The account starts again after twice the
+-- window: see groups/kept_bytes.py.
 local function over_budget(user, bytes)
   if bytes == 0 or USER == 0 or user == '' then return false end
   local account = P .. 'b:' .. user
   local charged = redis.pcall('INCRBY', account, bytes)
-  if type(charged) == 'table' then return false end -- the account is a wrong key; what is half done must be finished
+  if type(charged) == 'table' then return false end -- the account has the wrong type; the script must still finish
   if charged == bytes then redis.call('PEXPIRE', account, 2 * AGE) end
   if charged <= 0 then redis.call('DEL', account) end
   if bytes < 0 or charged <= USER then return false end
@@ -15,22 +15,22 @@ local function over_budget(user, bytes)
   return true
 end
 
--- What a sender is told whose bound is reached: a list, so that it cannot be taken for a number of recipients.
+-- The reply to a sender whose limit is reached: a list, so that it cannot be mistaken for a number of recipients.
 local function refusal(user)
   return {math.max(1, redis.call('PTTL', P .. 'b:' .. user))}
 end
 
--- Give an entry of `sender` the next number and put it behind a history of at most `most` entries. `numbers` is the hash
--- with its numbers, `known` its fields s, b, k, t, o. `extra` is what is kept besides, in bytes. Returns the number as
+-- Give an entry of `sender` the next number and append it to a history of at most `most` entries. `numbers` is the hash
+-- with its numbers, `known` its fields s, b, k, t, o. `extra` is how many bytes are kept besides. Returns the number as
 -- text, or nil if the sender's budget is spent.
 --
--- `k` is the number of the last entry of the list. A node with other settings, or an older one, may give numbers without
--- keeping anything; then `k` is not `s`, and where the entries of the list stand is not known any more: they go.
--- At time `t`, seconds, the last number was `o`: when that is a window ago, the entries up to there are too old. Without new entries
--- the list goes as a whole, a window after its last entry or later.
+-- `k` is the number of the last entry of the list. A node with other settings, or an older version, may number messages
+-- without keeping them; then `k` differs from `s`, the numbers of the entries are not known any more, and they are dropped.
+-- At time `t`, in seconds, the last number was `o`: when that is a window ago, the entries up to `o` are too old. Without
+-- new entries the whole list expires, a window after its last entry or later.
 local function keep(history, numbers, known, entry, most, sender, extra)
   local last = tonumber(known[1])
-  local seq = string.format('%.0f', last + 1) -- once: it costs as much as a call
+  local seq = string.format('%.0f', last + 1) -- done once: it costs as much as a call
   if most == 0 then
     if over_budget(sender, extra) then return nil end
     redis.call('HSET', numbers, 's', seq)

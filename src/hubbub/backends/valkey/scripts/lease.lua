@@ -1,6 +1,6 @@
--- Whose commands are carried out.
+-- Which incarnations may change anything.
 
--- Whether commands of this incarnation count. It ends when the node opens another connection or is declared dead (score 0).
+-- Whether this incarnation is current. It ends when the node opens another connection or is declared dead (score 0).
 local function is_current(incarnation)
   local heard = redis.call('ZSCORE', P .. 'lives', incarnation)
   return heard and tonumber(heard) > 0

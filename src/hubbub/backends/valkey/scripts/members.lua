@@ -1,6 +1,6 @@
--- Who is in which group, on which node; how that changes, and who is told.
+-- Which connection is in which group, on which node; how that changes, and how it is announced.
 
--- What is done with the numbers of a group or user that is gone: they stay for the window, if anything is kept at all.
+-- Expire the numbers of a group or user that is gone: they stay for the window, if anything is kept at all.
 local function expire(key, most)
   if most > 0 then redis.call('PEXPIRE', key, AGE) else redis.call('DEL', key) end
 end
@@ -20,15 +20,15 @@ local function size_key(users, group)
   return string.format('%010d', users) .. group
 end
 
--- Change the number of users of a group by `change`, and its place in the order with it.
+-- Change the number of users of a group by `change`, and with it the group's entry in the order by size.
 local function resize(group, change)
   local users = redis.call('HINCRBY', P .. 'g:' .. group, 'u', change)
   redis.call('ZREM', P .. 'sizes', size_key(users - change, group))
   redis.call('ZADD', P .. 'sizes', 0, size_key(users, group))
 end
 
--- Make `row` a member. Returns how many connections the user now has there, or nil if it was one already.
-local function put_in(incarnation, row, group, epoch)
+-- Add a member. Returns how many connections its user now has in the group, or nil if it was a member already.
+local function add_member(incarnation, row, group, epoch)
   if redis.call('ZADD', P .. 'm:' .. group, 0, row) == 0 then
     return nil
   end
@@ -50,9 +50,9 @@ local function put_in(incarnation, row, group, epoch)
   return number
 end
 
--- End the membership. Returns how many connections the user has left there, or nil if it was no member.
-local function take_out(incarnation, row, group)
-  local there = redis.call('ZREM', P .. 'm:' .. group, row) -- first: if it fails, it can be tried again
+-- Remove a member. Returns how many connections its user has left in the group, or nil if it was not a member.
+local function remove_member(incarnation, row, group)
+  local there = redis.call('ZREM', P .. 'm:' .. group, row) -- first, so that the script can run again if this fails
   redis.call('HDEL', P .. 'n:' .. incarnation, 'm' .. row)
   if there == 0 then return nil end
   local key = P .. 'g:' .. group
@@ -67,27 +67,27 @@ local function take_out(incarnation, row, group)
   return number
 end
 
--- Absences: see groups/absences.py. An entry of `absences` is the length of the group's name, a space, the name and the row.
+-- Absences: see groups/absences.py. An entry of `absences` is the length of the group's name, a space, the name, the row.
 local function end_absence(group, row)
   redis.call('ZREM', P .. 'a:' .. group, row)
   redis.call('ZREM', P .. 'absences', #group .. ' ' .. group .. row)
 end
 
--- Whether `row`, which has come to `group`, is the return of its user. If so, one absence is over.
-local function returns(group, row)
+-- Whether the user of `row`, which has joined `group`, was expected back. If so, one absence is over.
+local function was_expected(group, row)
   local first, last = span(row)
   local absent = redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
   if absent then end_absence(group, absent) end
   return absent
 end
 
--- Whether `row`, which is going, was sent off, so that nobody is to hear of it. After this it is not any more.
+-- Whether `row`, which leaves, was sent off, so that this is not announced. After this call it no longer counts as such.
 local function was_sent_off(incarnation, row)
   return redis.call('HDEL', P .. 'n:' .. incarnation, 'q' .. row) == 1
 end
 
--- Tell the group that `row` came or went; `code` is J (joined), L (left), D (disconnected) or '' for silence. Returns the
--- number of notices: none if nothing was changed (`number` is nil) or nobody is left to hear it.
+-- Announce a change of `row` to the group; `code` is J (joined), L (left), D (disconnected), or '' to announce nothing.
+-- Returns the number of notices: 0 if nothing has changed (`number` is nil) or no member is left to be told.
 local function announce(code, group, row, number)
   if not number or code == '' or redis.call('EXISTS', P .. 'm:' .. group) == 0 then
     return 0
@@ -96,7 +96,7 @@ local function announce(code, group, row, number)
   return 1
 end
 
--- Forget a connection: it is gone. Its membership has been ended before.
+-- Remove the entries of a lost connection. It was removed from its group before.
 local function forget(incarnation, row)
   local first, last = string.find(row, '\0\0', 1, true)
   local user = string.gsub(string.sub(row, 1, first - 1), '%z\255', '\0')

@@ -1,7 +1,7 @@
--- Take a member out of one group and into another. ARGV: incarnation, row, old group, new group ('' for none), an epoch in
--- case the new group does not exist, code for the old group, code for the new group ('' to announce nothing), and what to
--- replay of the new group (see `replay`), and who is charged if that group is new ('' for nobody). Returns the number of
--- notices, and what `replay` does; or -1 and a `refusal`, and nothing was done.
+-- Move a member from one group to another. ARGV: incarnation, row, old group, new group ('' for none), an epoch in case
+-- the new group does not exist, code for the old group, code for the new group ('' to announce nothing), what to replay of
+-- the new group (see `replay`), and the user who pays if that group is new ('' for nobody). Returns the number of notices,
+-- and what `replay` does; or -1 and a `refusal`, and nothing was done.
 if not is_current(ARGV[1]) then return STALE end
 if ARGV[11] ~= '' and ARGV[4] ~= '' and redis.call('EXISTS', P .. 'g:' .. ARGV[4]) == 0
   and over_budget(ARGV[11], GROUP + #ARGV[4]) then
@@ -10,10 +10,10 @@ end
 local notices = 0
 if ARGV[3] ~= '' and ARGV[3] ~= ARGV[4] then
   if was_sent_off(ARGV[1], ARGV[2]) then end_absence(ARGV[3], ARGV[2]) end
-  notices = announce(ARGV[6], ARGV[3], ARGV[2], take_out(ARGV[1], ARGV[2], ARGV[3]))
+  notices = announce(ARGV[6], ARGV[3], ARGV[2], remove_member(ARGV[1], ARGV[2], ARGV[3]))
 end
 if ARGV[4] == '' then return {notices} end
-local number = put_in(ARGV[1], ARGV[2], ARGV[4], ARGV[5])
-local code = number and returns(ARGV[4], ARGV[2]) and '' or ARGV[7]
+local number = add_member(ARGV[1], ARGV[2], ARGV[4], ARGV[5])
+local code = number and was_expected(ARGV[4], ARGV[2]) and '' or ARGV[7]
 notices = notices + announce(code, ARGV[4], ARGV[2], number)
 return {notices, replay(P .. 'h:' .. ARGV[4], P .. 'g:' .. ARGV[4], ARGV[8], ARGV[9], ARGV[10])}

@@ -1,5 +1,5 @@
--- One page of an order. ARGV: names or sizes, most rows, 1 for descending, then pairs of bounds as ZRANGE has them, in
--- the direction of the listing. Returns group, users, connections, one after the other.
+-- One page of an order. ARGV: names or sizes, most rows, 1 for descending, then pairs of bounds as ZRANGE takes them, in
+-- the direction of the listing. Returns group, users, connections for each row, in one flat list.
 local found, most, digits = {}, tonumber(ARGV[2]), ARGV[1] == 'sizes' and 10 or 0
 for i = 4, #ARGV, 2 do
   local members
@@ -10,7 +10,7 @@ for i = 4, #ARGV, 2 do
   end
   for _, member in ipairs(members) do
     local group = string.sub(member, digits + 1)
-    -- If it is a wrong key, or a wrong key has just been deleted, the page goes on: see wrong_schema.py.
+    -- pcall: if this key has the wrong type, or was just deleted for that, the page continues: see wrong_schema.py.
     local numbers = redis.pcall('HMGET', P .. 'g:' .. group, 'u', 'c')
     found[#found + 1] = group
     found[#found + 1] = tonumber(digits > 0 and string.sub(member, 1, digits) or numbers[1] or 0)

@@ -1,7 +1,7 @@
--- Give a message its place, keep it, and send it to the nodes. ARGV: group, the message, its key ('' for none), the least
--- number of connections that must be there, who is charged ('' for nobody). Returns how many there are; what was returned the first time, if
--- the key was used before; -1 and less: there are too few, and nothing was sent; a `refusal`. A group without members keeps
--- its history for the window; one that does not exist has nobody to hear.
+-- Number a message of a group, keep it, and publish it to the nodes. ARGV: group, the message, its key ('' for none), the
+-- least number of members, who is charged ('' for nobody). Returns the number of members; if the key was used before, the
+-- first result; -1 or less if there are too few members, and nothing was sent; or a `refusal`.
+-- A group without members keeps its history for the window. In one that does not exist nobody receives anything.
 local key, scope = P .. 'g:' .. ARGV[1], P .. 'k:' .. ARGV[3]
 local known = ARGV[3] ~= '' and redis.call('GET', scope)
 if known then return tonumber(known) end

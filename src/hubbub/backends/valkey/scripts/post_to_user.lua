@@ -1,6 +1,6 @@
--- Give a private message its place in the inbox of a user, keep it, and send it to the nodes where the user is. ARGV:
--- user, the message, its key ('' for none), the least number of connections that must be there, who is charged ('' for nobody).
--- Returns how many connections it was sent to, else as post.lua.
+-- Number a private message in the inbox of a user, keep it, and send it to the nodes where the user is connected. ARGV:
+-- user, the message, its key ('' for none), the least number of connections, who is charged ('' for nobody).
+-- Returns how many connections it was sent to, otherwise as post.lua.
 local numbers, scope = P .. 'j:' .. ARGV[1], P .. 'k:' .. ARGV[3]
 local known = ARGV[3] ~= '' and redis.call('GET', scope)
 if known then return tonumber(known) end

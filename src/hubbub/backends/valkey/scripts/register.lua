@@ -1,11 +1,11 @@
--- Begin a new incarnation of a node. ARGV: the node, the new incarnation, an epoch that was never used, how much this node keeps,
--- and the lives before that may have left something.
--- Everything that earlier lives have put here is the new one's from now on, unless they were declared dead. Returns what
--- that is, field after value, and before it what the node keeps that came before this one ('' if none did), and how
--- the store knows the node: 1, a incarnation before was declared dead, so that
--- its members were announced as gone; 2, it was alive; 0, it does not (any more).
--- After a restart of the store, or when another server has taken over, the last messages may be missing in it, and new
--- ones get their numbers. So each run of the store is an epoch of its own, part of all others.
+-- Register a new incarnation of a node. ARGV: the node, the new incarnation, an epoch that was never used, how much this
+-- node keeps, and the earlier incarnations that may have left entries.
+-- The entries of earlier incarnations become those of the new one, unless they were declared dead. Returns how the store
+-- knows the node (1: an earlier incarnation was declared dead, so its members were announced as disconnected; 2: it was
+-- alive; 0: the store does not know it, or no longer), how much the node keeps that registered before this one ('' if
+-- there was none), and the entries, field after value.
+-- After a restart of the store, or a failover, the last messages may be missing, and new messages get their numbers.
+-- So each run of the store has an epoch of its own, which is part of all others.
 local node, incarnation, known = ARGV[1] .. '.', ARGV[2], 0
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 if redis.call('GET', P .. 'run') ~= run then

@@ -1,5 +1,6 @@
--- Put a group right after one of its keys, or one of the shard's, had the wrong type and is gone. ARGV: incarnation, group, an epoch
--- in case the group does not exist, the number of rows that this node has there, those rows, and rows that it has not.
+-- Repair a group after one of its keys, or a shard-wide key, had the wrong type and is gone. ARGV: incarnation, group, an
+-- epoch in case the group does not exist, the number of rows that this node has in it, those rows, and rows that this node
+-- no longer has in it.
 if not is_current(ARGV[1]) then return STALE end
 local group, rows = ARGV[2], tonumber(ARGV[4])
 local key, members, own = P .. 'g:' .. group, P .. 'm:' .. group, P .. 'n:' .. ARGV[1]
@@ -20,7 +21,7 @@ end
 local before = redis.call('HGET', key, 'u')
 if before then
   redis.call('ZREM', P .. 'sizes', size_key(before, group))
-else -- its place in the order is lost; it must not be there twice
+else -- its old entry in the order by size is not known; there must not be two
   local pattern, cursor, found = '??????????' .. string.gsub(group, '[%*%?%[%]\\]', '\\%0'), '0', nil
   repeat
     cursor, found = unpack(redis.call('ZSCAN', P .. 'sizes', cursor, 'MATCH', pattern, 'COUNT', 1000))

@@ -1,4 +1,5 @@
--- Expect members back that are about to be sent away: see groups/absences.py. ARGV: incarnation, milliseconds, then row and group of each.
+-- Expect members back that are about to be sent away: see groups/absences.py. ARGV: incarnation, milliseconds, then row and
+-- group of each.
 if not is_current(ARGV[1]) then return STALE end
 local due = now() + ARGV[2]
 for i = 3, #ARGV, 2 do

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from backends.valkey.test_model import Deaf
 from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
@@ -18,6 +17,7 @@ from hubbub.groups.directory import parse_query
 from hubbub.groups.history import KEY, OVERHEAD, Window
 from hubbub.messages import Groups, Message, Private, UserRow
 from support.store import Store
+from support.store_model import NoticeRecorder
 
 USER = 100_000
 WINDOW = Window(user=USER, bytes=30_000, messages=50, inbox=10)
@@ -29,7 +29,7 @@ LARGE = Raw(b'"' + b"x" * 5000 + b'"')
 async def limited(request: pytest.FixtureRequest, store: Store) -> Backend:
     valkey = request.param == "valkey"
     backend: Backend = ValkeyBackend(parse_address(store.url()), WINDOW) if valkey else MemoryBackend(WINDOW)
-    backend.attach(Deaf())
+    backend.attach(NoticeRecorder())
     await backend.start()
     for row in (ADA, BOB, EVE):
         await backend.connect(row, 10)
@@ -102,7 +102,7 @@ async def test_the_programs_of_the_operator_have_no_bound(limited: Backend) -> N
 
 async def test_opening_groups_in_a_store(store: Store) -> None:
     backend = ValkeyBackend(parse_address(store.url()), WINDOW)
-    backend.attach(Deaf())
+    backend.attach(NoticeRecorder())
     await backend.start()
     await backend.connect(EVE, 10)
     await backend.connect(ADA, 10)
@@ -122,7 +122,7 @@ async def test_opening_groups_in_a_store(store: Store) -> None:
 async def test_a_store_keeps_of_one_user_what_was_counted(store: Store) -> None:
     window = Window(user=4_000_000)
     backend = ValkeyBackend(parse_address(store.url()), window)
-    backend.attach(Deaf())
+    backend.attach(NoticeRecorder())
     await backend.start()
     await backend.connect(EVE, 10)
     before = await used(store)
