@@ -45,9 +45,6 @@ def test_a_message_is_refused_exactly_when_it_is_too_deep(value: Any, most: int)
         assert naive_depth(value) <= most
 
 
-OUT_OF_RANGE = '"message" contains a number that is out of the range of a double'
-
-
 @pytest.mark.parametrize(
     ("raw", "code", "text"),
     [

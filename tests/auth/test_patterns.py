@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from hubbub.auth.claims import MAX_PATTERNS
 from hubbub.auth.patterns import Patterns, compile_patterns
