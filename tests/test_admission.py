@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.admission import BURST, BUSY, FASTEST, FIRST, SLOWEST, STEP, Admission
+from hubbub.admission import BURST, BUSY, INITIAL_RATE, INTERVAL, MAX_RATE, MIN_RATE, Admission
 
 
 class World:
@@ -65,7 +65,7 @@ def test_everybody_comes_in_once_and_in_order(crowds: list[int], cost: float) ->
     world.run()
     assert world.admitted == list(range(number))
     assert world.admission.waiting == 0
-    assert SLOWEST <= world.admission.rate <= FASTEST
+    assert MIN_RATE <= world.admission.rate <= MAX_RATE
 
 
 def test_the_rate_is_what_the_node_can_bear() -> None:
@@ -88,7 +88,7 @@ def test_work_that_others_cause_counts_as_well() -> None:
     for _ in range(20):
         world.worked += 2 * BUSY
         world.run(most=len(world.per_look) + 1)
-    assert world.admission.rate == SLOWEST
+    assert world.admission.rate == MIN_RATE
 
 
 def test_a_late_look_does_not_let_in_all_at_once() -> None:
@@ -97,7 +97,7 @@ def test_a_late_look_does_not_let_in_all_at_once() -> None:
         world.come(number)
     world.time += 3600  # the machine slept
     world.run(most=1)
-    assert world.per_look[0] <= 3 * STEP * FIRST
+    assert world.per_look[0] <= 3 * INTERVAL * INITIAL_RATE
 
 
 def test_how_long_it_will_take() -> None:
@@ -105,7 +105,7 @@ def test_how_long_it_will_take() -> None:
     assert world.admission.wait == 0
     for number in range(int(BURST) + 500):
         world.come(number)
-    assert world.admission.wait == 500 / FIRST
+    assert world.admission.wait == 500 / INITIAL_RATE
     world.run(most=1)
-    assert world.admission.rate > FIRST
-    assert STEP < world.admission.wait < 500 / FIRST
+    assert world.admission.rate > INITIAL_RATE
+    assert INTERVAL < world.admission.wait < 500 / INITIAL_RATE

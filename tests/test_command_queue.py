@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.command_queue import MAX_WAITING_BYTES, CommandQueue
+from hubbub.command_queue import MAX_QUEUED_BYTES, CommandQueue
 from hubbub.errors import CommandError
 from hubbub.messages import Groups, Leave
 from hubbub.time_budget import TimeBudget
@@ -25,8 +25,8 @@ def test_bytes_of_a_connection_and_of_a_user_are_bounded_and_given_back() -> Non
     budget = TimeBudget("ada", 4 << 20, 0.0)
     ends = [CommandQueue() for _ in range(30)]
     texts = [fill(end, budget) for end in ends]
-    assert f"{MAX_WAITING_BYTES} bytes of commands of this connection" in texts[0]
-    assert f"{4 << 20} bytes of commands of this user" in texts[-1]
+    assert f"Commands of this connection hold {MAX_QUEUED_BYTES} bytes" in texts[0]
+    assert f"Commands of this user's connections hold {4 << 20} bytes" in texts[-1]
     assert budget.bytes <= 4 << 20
     for end in ends:
         end.clear()

@@ -27,7 +27,7 @@ def test_close_codes_can_be_sent(code: Close) -> None:
 def test_the_documentation_has_the_same_close_codes() -> None:
     rows = re.findall(r"^\| ((?:\d{4}(?:, )?)+) \|.*\| (yes|no)", PROTOCOL, re.MULTILINE)
     documented = {int(code): answer == "yes" for codes, answer in rows for code in codes.split(", ")}
-    assert documented == {int(code): rule.come_back for code, rule in CLOSE_RULES.items()}
+    assert documented == {int(code): rule.reconnect for code, rule in CLOSE_RULES.items()}
 
 
 def test_the_documentation_has_the_same_error_codes() -> None:

@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hubbub.fanout import SHARED_FROM, SLICE, WRITE, Connection, Fanout
+from hubbub.fanout import SHARED_FROM, SLICE, WRITE, Fanout
+from hubbub.lanes import Connection
 from hubbub.messages import Event, Message
 
 GROUPS = st.sampled_from(["a", "b", "c"])

@@ -50,7 +50,11 @@ def test_a_message_is_refused_exactly_when_it_is_too_deep(value: Any, most: int)
     [
         (b'"' + b"x" * 99 + b'"', "TOO_LARGE", '"message" is 101 bytes; at most 100 are allowed.'),
         (b"[" * 49 + b"]" * 49, "TOO_LARGE", '"message" is nested deeper than 10 levels.'),
-        (b"1e400", "INVALID_PARAMETER", '"message" holds a number that is out of the range of a double.'),
+        (
+            b"1e400",
+            "INVALID_PARAMETER",
+            '"message" contains a number that is out of the range of a double: send it as a string.',
+        ),
     ],
 )
 def test_refused_messages(raw: bytes, code: str, text: str) -> None:

@@ -55,12 +55,12 @@ def test_one_cause_logs_ten_lines_a_minute_and_tells_the_rest(log: logging.Logge
         log.warning("client %d went", number)
     assert len(sink.lines) == LINES
     assert sink.lines[0] == "client 0 went"
-    assert sink.lines[-1] == f"client {LINES - 1} went [more like this are left out for up to 60 s]"
+    assert sink.lines[-1] == f"client {LINES - 1} went [further lines like this one are left out for up to 60 s]"
     clock.now += SECONDS
     log.warning("client %d went", 100)
     log.warning("client %d went", 101)
     assert sink.lines[LINES:] == [
-        f"[{100 - LINES} more like the next were left out in the last 60 s or longer] client 100 went",
+        f"[{100 - LINES} more lines like this one were left out in the last 60 s or longer] client 100 went",
         "client 101 went",
     ]
 

@@ -132,7 +132,7 @@ class NodeMachine(RuleBasedStateMachine):
         to = data.draw(st.sampled_from([group, {"group": group}]))
         end.say(id=4, do="post", to=to, message=message)
         if end.group != group:
-            text = f'User has not joined to the recipient group. Run joinRealtime({{ group: "{group}" }})'
+            text = no_recipient(group) if to == group else not_joined(group)
             end.expected.append({"id": 4, "error": {"code": "INVALID_REQUEST", "message": text}})
             return
         self.seq[group] += 1
@@ -149,8 +149,7 @@ class NodeMachine(RuleBasedStateMachine):
         end.say(id=5, do="post", to={"user_id": user} if exactly else user, message=1)
         own = [other for other in self.ends if other.user == user]
         if not own and not exactly:
-            text = f'User has not joined to the recipient group. Run joinRealtime({{ group: "{user}" }})'
-            end.expected.append({"id": 5, "error": {"code": "INVALID_REQUEST", "message": text}})
+            end.expected.append({"id": 5, "error": {"code": "INVALID_REQUEST", "message": no_recipient(user)}})
             return
         event = {"type": "private", "message": 1, "sender": end.user, "sender_cid": end.session.connection_id}
         if user in self.privates:  # else nobody of that name was ever here
@@ -212,6 +211,14 @@ class NodeMachine(RuleBasedStateMachine):
         assert (fanout.connections, fanout.users, fanout.groups, self.node.sessions) == ({}, {}, {}, {})
         assert self.loop.run_until_complete(backend.count()) == (0, 0)
         self.loop.close()
+
+
+def not_joined(group: str) -> str:
+    return f'You are not in the group "{group}". To post to it, join it first.'
+
+
+def no_recipient(name: str) -> str:
+    return f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first.'
 
 
 def page(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ async def test_who_is_told_to_go_is_told_when_to_come_back_and_with_what() -> No
         nobody = await open_peer(server)
         server.stop()
         restart = await ada.event()
-        assert (restart["type"], restart["message"]) == ("restart", "The server restarts: come back.")
+        assert (restart["type"], restart["message"]) == ("restart", "The server restarts: reconnect.")
         assert restart["after"] == pytest.approx(1.05)  # this one has no other node to send it to
         assert (await ada.closed(), await nobody.closed()) == (Close.GOING_AWAY, Close.GOING_AWAY)
         again = await open_peer(next_one)
@@ -113,7 +113,7 @@ async def test_a_ticket_that_is_not_valid_leaves_the_connection_as_it_was() -> N
         error = await peer.fail("connect", ticket="e30.e30.e30")
         assert error == {
             "code": "UNAUTHORIZED",
-            "message": "The ticket is not valid, or not any more: connect with a token.",
+            "message": "The ticket is not valid or has expired: connect with a token.",
         }
         assert (await peer.fail("connect", ticket="t", token="t"))["message"] == (
             '"connect" needs exactly one of "token", "guest" and "ticket".'

@@ -11,7 +11,7 @@ import pytest
 from hubbub.auth.authenticator import Authenticator, make_token
 from hubbub.auth.identity import Identity
 from hubbub.backends.memory import MemoryBackend
-from hubbub.command_queue import MAX_WAITING
+from hubbub.command_queue import MAX_QUEUED
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
@@ -313,13 +313,13 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     end.say(id=0, do="connect", guest="ada")
     await settle(node)
     end.say(id=1, do="join", group="g")
-    for number in range(MAX_WAITING + 1):
+    for number in range(MAX_QUEUED + 1):
         end.say(id=number + 2, do="leave")
     await turn(node)
     assert [frame["error"]["code"] for frame in end.heard()[1:]] == ["RATE_LIMITED"]
     backend.gate.set()
     await settle(node)
-    assert len(end.heard()) == 1 + 1 + MAX_WAITING + 1
+    assert len(end.heard()) == 1 + 1 + MAX_QUEUED + 1
 
 
 async def test_nothing_is_written_to_who_is_gone_even_while_its_command_waits() -> None:

@@ -1,6 +1,6 @@
-"""Hubbub: realtime groups. Join a group by name, post JSON, list and search groups, see who comes and goes.
+"""Hubbub: realtime groups. Join a group by name, post JSON, list and search groups, see who joins and leaves.
 
-The public names, imported when first used: a program that only connects loads no server.
+The public names are imported on first use, so a program that only uses the client does not load the server.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ __all__ = [
     "make_token",
 ]
 
-_HOMES = {
+_MODULES = {
     "Client": "hubbub.client",
     "CommandError": "hubbub.errors",
     "ErrorCode": "hubbub.errors",
@@ -39,9 +39,9 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # takes longer than all the rest
+        from importlib.metadata import version  # slow to import
 
         return version("hubbub")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,13 +1,13 @@
-"""Lets newcomers in at the rate that the node can bear, so that those who are here notice nothing of a crowd. Pure.
+"""Admits new connections at the rate that the node can bear, so that existing ones stay fast. Pure.
 
-What a newcomer costs (handshake, token, join, what its group hears of it) differs by a factor of a hundred from one
-program to the next, so no number could be right. The rate is found: while a line stands at the door, a look at it every
-`STEP` finds out how long the node has worked since the one before. Was that more than `BUSY`, fewer are let in; less,
-more. What counts is the time that this process has worked, not what the clock says: fewer newcomers would not help
-against others on the same machine.
+What a new connection costs (handshake, token, join, notices to its group) differs by a factor of a hundred from one
+application to the next, so no fixed number could be right. The rate is measured: while connections are queued, every
+`INTERVAL` seconds the node looks at how long it has worked since the last look. After more than `BUSY` seconds the rate
+is lowered, otherwise it is raised. What counts is the CPU time of this process, not the time that has passed: admitting
+fewer connections would not help against other processes on the same machine.
 
-A few come in at once, without a look at anything. Who would stand in line for too long had better be told so:
-`Admission.wait` says how long it will be.
+The first `BURST` connections are admitted at once. A transport refuses a connection that would wait for too long:
+`Admission.wait` says how long that is.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-STEP = 0.01
-"""Seconds between two looks."""
+INTERVAL = 0.01
+"""Seconds between two measurements."""
 
 BUSY = 0.02
-"""Seconds of work between two looks from which fewer are let in."""
+"""Seconds of work between two measurements above which the rate is lowered."""
 
-FIRST, SLOWEST, FASTEST = 3_000.0, 100.0, 20_000.0
-"""Newcomers a second: at the start, and between these bounds."""
+INITIAL_RATE, MIN_RATE, MAX_RATE = 3_000.0, 100.0, 20_000.0
+"""Connections a second: at the start, and the bounds."""
 
 FASTER, SLOWER = 1.02, 0.6
-"""What the rate is multiplied by after a look."""
+"""What the rate is multiplied by after a measurement."""
 
 BURST = 32.0
-"""Newcomers that come in at once when nobody came before."""
+"""Connections that are admitted at once if there were none before."""
 
 
 class Admission:
-    """The door of one node.
+    """The queue of new connections of one node.
 
     Args:
         schedule: Calls a function after so many seconds.
-        now: A clock that only rises, seconds.
-        work: How long this process has worked so far, seconds.
+        now: Seconds on a clock that never goes back.
+        work: CPU time of this process so far, seconds.
 
     Attributes:
-        rate: How many a second are let in at present while there is a line.
+        rate: Connections a second that are admitted at present while some are queued.
     """
 
     def __init__(
@@ -49,52 +49,52 @@ class Admission:
         now: Callable[[], float],
         work: Callable[[], float],
     ) -> None:
-        self.rate = FIRST
+        self.rate = INITIAL_RATE
         self._schedule = schedule
         self._now = now
         self._work = work
-        self._line: deque[Callable[[], object]] = deque()
+        self._queue: deque[Callable[[], object]] = deque()
         self._level = BURST
         self._filled = now()
         self._worked = 0.0
 
     @property
     def waiting(self) -> int:
-        """How many stand in line."""
-        return len(self._line)
+        """How many connections are queued."""
+        return len(self._queue)
 
     @property
     def wait(self) -> float:
-        """How long who comes now will have to wait, seconds; about."""
-        return len(self._line) / self.rate
+        """For how long a connection that comes now will be queued, in seconds; an estimate."""
+        return len(self._queue) / self.rate
 
-    def enter(self, newcomer: Callable[[], object]) -> bool:
-        """Call `newcomer` and return True; or, if it is not its turn yet, return False and call it when it is."""
-        if not self._line:
+    def enter(self, accept: Callable[[], object]) -> bool:
+        """Call `accept` now and return True, or queue it to be called later and return False."""
+        if not self._queue:
             self._fill()
             if self._level >= 1:
                 self._level -= 1
-                newcomer()
+                accept()
                 return True
-            self.rate = min(self.rate, FIRST)  # what was right for the last line may be too much for this one
+            self.rate = min(self.rate, INITIAL_RATE)  # the rate of the last queue may be too high for this one
             self._worked = self._work()
-            self._schedule(STEP, self._look)
-        self._line.append(newcomer)
+            self._schedule(INTERVAL, self._measure)
+        self._queue.append(accept)
         return False
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         worked = self._work()
         busy, self._worked = worked - self._worked > BUSY, worked
-        self.rate = min(max(self.rate * (SLOWER if busy else FASTER), SLOWEST), FASTEST)
+        self.rate = min(max(self.rate * (SLOWER if busy else FASTER), MIN_RATE), MAX_RATE)
         self._fill()
-        while self._line and self._level >= 1:
+        while self._queue and self._level >= 1:
             self._level -= 1
-            self._line.popleft()()
-        if self._line:
-            self._schedule(STEP, self._look)
+            self._queue.popleft()()
+        if self._queue:
+            self._schedule(INTERVAL, self._measure)
 
     def _fill(self) -> None:
         now = self._now()
-        most = max(BURST, 2 * STEP * self.rate)  # a late look does not let in everybody at once
+        most = max(BURST, 2 * INTERVAL * self.rate)  # a measurement that is late does not admit everybody at once
         self._level = min(most, self._level + (now - self._filled) * self.rate)
         self._filled = now

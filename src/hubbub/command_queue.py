@@ -1,4 +1,4 @@
-"""The commands of one connection that wait, and the one that runs: bounded in number and in bytes. Pure."""
+"""The queued commands of one connection, and the running one: bounded in number and in bytes. Pure."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Command, Groups, Users
 from hubbub.time_budget import TimeBudget
 
-MAX_WAITING = 256
-"""Most commands of one connection that wait for the one before; more are refused."""
+MAX_QUEUED = 256
+"""Most queued commands of one connection; further ones are refused."""
 
-MAX_WAITING_BYTES = 1_048_576
-"""Most bytes of one connection's commands, the one that runs among them."""
+MAX_QUEUED_BYTES = 1_048_576
+"""Most bytes of one connection's commands, including the running one."""
 
 OVERHEAD = 512
-"""Bytes that a command counts beyond its frame: its struct, and the task that it may run in."""
+"""Bytes that a command counts in addition to its frame: its struct, and the task that it may run in."""
 
 OBJECTS = 32
-"""Bytes of memory for each byte of a cursor, at worst: it is decoded to Python objects, messages are not."""
+"""Most bytes of memory for each byte of a cursor: a cursor is decoded to Python objects, a message is not."""
 
 
 class Held(NamedTuple):
-    """A command, and what it counts in which budget until `CommandQueue.done`."""
+    """A command, how many bytes it counts until `CommandQueue.done`, and in which budget."""
 
     command: Command
     weight: int
@@ -40,15 +40,15 @@ class CommandQueue:
         self._commands: deque[Held] = deque()
 
     def hold(self, command: Command, size: int, budget: TimeBudget) -> Held:
-        """Count a command whose frame had `size` bytes.
+        """Count a command whose frame had `size` bytes, until it is `done`.
 
         Raises:
-            CommandError: ``RATE_LIMITED``, the connection or its user has too many bytes waiting.
+            CommandError: ``RATE_LIMITED``, the connection or its user has too many bytes of commands already.
         """
         weight = OVERHEAD + size * (OBJECTS if isinstance(command, Groups | Users) and command.start_key else 1)
-        # One command alone is never too large for its connection: it could never be sent.
-        if self._bytes and self._bytes + weight > MAX_WAITING_BYTES:
-            raise _full("this connection", MAX_WAITING_BYTES)
+        # A single command is never refused for its size: retrying would not help.
+        if self._bytes and self._bytes + weight > MAX_QUEUED_BYTES:
+            raise _full("this connection", MAX_QUEUED_BYTES)
         if budget.bytes and budget.bytes + weight > budget.most_bytes:
             raise _full("this user's connections", budget.most_bytes)
         self._bytes += weight
@@ -56,27 +56,27 @@ class CommandQueue:
         return Held(command, weight, budget)
 
     def add(self, command: Command, size: int, budget: TimeBudget) -> None:
-        """Let a command wait. Raises `CommandError` ``RATE_LIMITED``: too many wait, or too many bytes."""
-        if len(self._commands) >= MAX_WAITING:
-            text = f"More than {MAX_WAITING} commands wait for their answers: wait for some of them."
+        """Queue a command. Raises `CommandError` ``RATE_LIMITED``: too many are queued, or too many bytes."""
+        if len(self._commands) >= MAX_QUEUED:
+            text = f"{MAX_QUEUED} commands of this connection are queued already: wait for replies before sending more."
             raise CommandError(ErrorCode.RATE_LIMITED, text)
         self._commands.append(self.hold(command, size, budget))
 
     def next(self) -> Held | None:
-        """Take out the next command; it counts until it is `done`."""
+        """Remove and return the next command; it counts until it is `done`."""
         return self._commands.popleft() if self._commands else None
 
     def done(self, held: Held) -> None:
-        """Count a command no longer."""
+        """Stop counting a command."""
         self._bytes -= held.weight
         held.budget.bytes -= held.weight
 
     def clear(self) -> None:
-        """Drop all that wait; the one that runs goes on, and counts."""
+        """Drop all queued commands; the running one continues, and still counts."""
         while self._commands:
             self.done(self._commands.popleft())
 
 
 def _full(whose: str, most: int) -> CommandError:
-    text = f"More than {most} bytes of commands of {whose} wait for their answers: wait for some of them."
+    text = f"Commands of {whose} hold {most} bytes at most: wait for replies before sending more."
     return CommandError(ErrorCode.RATE_LIMITED, text)

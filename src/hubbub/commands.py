@@ -1,4 +1,4 @@
-"""What each command of a connection does: where fan-out and backend meet."""
+"""What each command does, by fan-out and backend. `hubbub.connect_command` has the one that identifies."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Commands:
         }
 
     async def execute(self, session: Session, command: Command) -> Reply | Replayed | None:
-        """Do what `command` says, and count how that ended. See `hubbub.session.Operations`."""
+        """Execute `command`, and count the outcome. See `hubbub.session.CommandRunner`."""
         outcome = "ok"
         began = time.perf_counter()
         try:
@@ -87,7 +87,7 @@ class Commands:
                 session.budget.left -= time.perf_counter() - began
 
     def post_now(self, session: Session, post: Post) -> int | None:
-        """Do the most frequent command, a post to the own group, without a coroutine if the backend never waits."""
+        """Execute the most frequent command, a post to the joined group, at once if the backend never waits."""
         lane, to, settings = session.lane, post.to, self._settings
         if self._publish_now is None or lane is None:
             return None
@@ -116,14 +116,14 @@ class Commands:
             raise invalid(f'"history" must be 0 or more, not {command.history}.')
         before = session.group
         if before != group or command.since is not None:
-            self._fanout.leave(session)  # what is delivered from here on is not for it, or part of what is replayed
+            self._fanout.leave(session)  # what is delivered from here on is not for it, or will be replayed
         try:
             replay = await self._backend.join(session.row, group, command.since, command.history)
         except CommandError:
-            self._stay(session, before)
+            self._join_fanout(session, before)
             raise
-        # From here to the end of the answer nothing may wait: what is delivered next must come behind what is replayed.
-        self._stay(session, group)
+        # From here to the reply nothing may wait: later messages must be queued behind the replayed ones.
+        self._join_fanout(session, group)
         frames, gap = replay_frames(session, replay, self._settings.max_queue)
         return Replayed(joined(group, replay.position, len(frames), gap=gap), frames)
 
@@ -133,12 +133,12 @@ class Commands:
         try:
             await self._backend.leave(session.row)
         except CommandError:
-            self._stay(session, before)
+            self._join_fanout(session, before)
             raise
         return LEFT
 
-    def _stay(self, session: Session, group: str | None) -> None:
-        """Let the session hear `group`, unless it is being closed or does already."""
+    def _join_fanout(self, session: Session, group: str | None) -> None:
+        """Deliver messages of `group` to the session, unless it is being closed or is a member already."""
         if group is not None and session.group != group and not session.closing:
             self._fanout.join(session, group)
 
@@ -164,9 +164,9 @@ class Commands:
         return sent(await self._backend.signal(command.connection_id, event))
 
     async def _recipient(self, session: Session, to: Recipient | str) -> tuple[str | None, str | None]:
-        """Return the group or the user that `to` means (design, section 2, "Posting"); the other one is None.
+        """Return the group or the user that `to` means (docs/protocol.md, "Commands"); the other one is None.
 
-        Who may post nothing private does not learn either whether there is such a user.
+        A client without the right to private messages is not told either whether there is such a user.
         """
         assert session.identity is not None
         settings = self._settings
@@ -179,10 +179,10 @@ class Commands:
             if to and (_is_uuid(to) or await self._backend.connected(to)):
                 return None, to
             if not to:
-                raise invalid('"to" must name a group or a user.')
-            raise _not_joined(to)
+                raise invalid('"to" must be the name of a group or the id of a user; it is empty.')
+            raise _no_recipient(to)
         if (to.group is None) == (to.user_id is None):
-            raise invalid('"to" must have either "group" or "user_id".')
+            raise invalid('"to" must have exactly one of "group" and "user_id".')
         if to.user_id is not None:
             session.identity.require_private()
             check_name("user_id", to.user_id, settings.max_user_id)
@@ -210,6 +210,9 @@ def _is_uuid(text: str) -> bool:
 
 
 def _not_joined(group: str) -> CommandError:
-    # The text of the original service, which its users know.
-    text = f'User has not joined to the recipient group. Run joinRealtime({{ group: "{group}" }})'
+    return CommandError(ErrorCode.INVALID_REQUEST, f'You are not in the group "{group}". To post to it, join it first.')
+
+
+def _no_recipient(name: str) -> CommandError:
+    text = f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first.'
     return CommandError(ErrorCode.INVALID_REQUEST, text)

@@ -1,7 +1,7 @@
-"""What a node has done since it started, as plain integers that are added to where things happen.
+"""What a node has done since it started, as plain integers.
 
-Nothing here knows of Prometheus: `hubbub.transports.http.metrics` reads these numbers when somebody asks for them,
-so that counting costs one addition and nothing else.
+The code that does something adds to them directly, so counting costs one addition. `hubbub.transports.http.metrics`
+turns them into Prometheus metrics when these are requested.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from bisect import bisect_left
 from collections import Counter
 
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the buckets for the loop's lag, in seconds."""
+"""Upper bounds of the histogram of the loop's lag, in seconds."""
 
 
 class Counters:
-    """The numbers of one node. They only ever rise.
+    """The counters of one node. They never decrease.
 
     Attributes:
-        posts: Posts to the sender's own group that were done at once, on the shortest path.
-        published: All other messages to groups: posts that had to wait, and those of the HTTP API.
-        delivered: Connections that messages to groups were handed to.
-        privates: Connections that private messages were handed to.
+        posts: Posts to the sender's own group that were executed at once, by `Commands.post_now`.
+        published: All other messages to groups: posts that had to wait, and posts over HTTP.
+        delivered: Deliveries of group messages: one for each message and connection.
+        privates: Deliveries of private messages on this node.
         queue_cuts: Connections closed because they read too slowly.
-        commands: Commands by name and outcome (``"ok"`` or an error code), those in `posts` not among them.
+        commands: Commands by name and outcome (``"ok"`` or an error code), without those in `posts`.
         refused: WebSocket handshakes refused, by error code.
-        closes: WebSocket connections that ended, by close code; ``"other"`` for codes that a client made up.
+        closes: WebSocket connections that ended, by close code; ``"other"`` for codes that we do not know.
         requests: HTTP requests answered, by method, route and status.
-        lag: How often the loop was late by at most the bound in the same place of `LAG_BOUNDS`; last, by more.
-        lag_sum: By how much it was late in all, seconds.
+        lag: How often the loop was late by at most the bound at the same index of `LAG_BOUNDS`; the last one: by more.
+        lag_sum: The sum of all lags, in seconds.
     """
 
     __slots__ = (
@@ -58,6 +58,6 @@ class Counters:
         self.lag_sum = 0.0
 
     def late(self, seconds: float) -> None:
-        """Count that the loop came to something `seconds` after its time."""
+        """Count that the loop ran a callback `seconds` later than scheduled."""
         self.lag[bisect_left(LAG_BOUNDS, seconds)] += 1
         self.lag_sum += seconds

@@ -1,7 +1,7 @@
-"""Everything that can go wrong, once: the exceptions, the error codes and the close codes.
+"""Exceptions, error codes and close codes: the one place where they are defined.
 
-A client sees errors in two shapes. A *reply* carries ``{"code", "message"}`` and the connection stays. A *close
-code* ends the connection and says whether the client may come back. Both lists are closed: nothing else invents one.
+A client sees errors in two forms. A *reply* carries ``{"code", "message"}``, and the connection stays open. A *close
+code* ends the connection and says whether the client should reconnect. No other module defines a code.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import NamedTuple
 class ErrorCode(StrEnum):
     """What a reply's ``error.code`` may be."""
 
-    INVALID_PARAMETER = "INVALID_PARAMETER"  # a field is missing, of the wrong type or out of its limits
-    INVALID_REQUEST = "INVALID_REQUEST"  # well formed, but not possible now
-    UNAUTHORIZED = "UNAUTHORIZED"  # who are you? no token, or not a valid one
-    FORBIDDEN = "FORBIDDEN"  # known, but without the right
-    TOO_LARGE = "TOO_LARGE"  # over a limit of size or depth
+    INVALID_PARAMETER = "INVALID_PARAMETER"  # a field is missing, of the wrong type or outside its limits
+    INVALID_REQUEST = "INVALID_REQUEST"  # well formed, but not possible in the current state
+    UNAUTHORIZED = "UNAUTHORIZED"  # not identified: no token, or not a valid one
+    FORBIDDEN = "FORBIDDEN"  # identified, but without the right
+    TOO_LARGE = "TOO_LARGE"  # over a limit of size or nesting depth
     RATE_LIMITED = "RATE_LIMITED"  # too many commands a second
     UNAVAILABLE = "UNAVAILABLE"  # the backend does not answer, or the node is stopping; try again
-    INTERNAL = "INTERNAL"  # our fault; the log has the details
+    INTERNAL = "INTERNAL"  # a bug or fault of the server; its log has the details
 
 
 HTTP_STATUS: dict[ErrorCode, int] = {
@@ -37,7 +37,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
 
 
 class HubbubError(Exception):
-    """The root of every exception that Hubbub raises on purpose."""
+    """The base class of all exceptions that Hubbub raises on purpose."""
 
 
 class SettingsError(HubbubError):
@@ -45,11 +45,11 @@ class SettingsError(HubbubError):
 
 
 class CommandError(HubbubError):
-    """A command was refused. The sender gets ``code`` and ``message`` in the reply; nobody else notices.
+    """A command was refused. Only its sender is told: the reply carries ``code`` and ``message``.
 
     Args:
         code: One of `ErrorCode`.
-        message: One sentence for the person who wrote the client: names the field and the limit.
+        message: For the developer of the client: names the field and the limit, and says what to do next.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -59,12 +59,12 @@ class CommandError(HubbubError):
 
 
 def invalid(message: str) -> CommandError:
-    """Return the error for a field that is missing, of the wrong type or out of its limits."""
+    """Return the error for a field that is missing, of the wrong type or outside its limits."""
     return CommandError(ErrorCode.INVALID_PARAMETER, message)
 
 
 class Close(IntEnum):
-    """The close codes that the server chooses. 1000-1011 are RFC 6455, section 7.4.1; 4000-4999 are ours."""
+    """The close codes that the server sends. 1000-1011 are from RFC 6455, section 7.4.1; 4000-4999 are ours."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -83,28 +83,28 @@ class Close(IntEnum):
 
 
 class CloseRule(NamedTuple):
-    """What a close code means to a client."""
+    """What a close code means for a client."""
 
     reason: str
     """The text sent with the code, at most 123 bytes."""
-    come_back: bool
-    """Whether connecting again, with backoff, can help."""
+    reconnect: bool
+    """Whether the client should reconnect, with backoff."""
 
 
 CLOSE_RULES: dict[Close, CloseRule] = {
-    Close.NORMAL: CloseRule("closed", come_back=False),
-    Close.GOING_AWAY: CloseRule("the server is stopping", come_back=True),
-    Close.PROTOCOL_ERROR: CloseRule("WebSocket protocol error", come_back=False),
-    Close.BINARY: CloseRule("text frames only", come_back=False),
-    Close.INVALID_UTF8: CloseRule("not UTF-8", come_back=False),
-    Close.COMMAND_TOO_LARGE: CloseRule("command too large", come_back=False),
-    Close.INTERNAL: CloseRule("internal error", come_back=True),
-    Close.NOT_IDENTIFIED: CloseRule("not identified in time", come_back=True),
-    Close.TOKEN_EXPIRED: CloseRule("the token has expired", come_back=True),
-    Close.DISCONNECTED: CloseRule("disconnected by the server", come_back=False),
-    Close.TOO_MANY_CONNECTIONS: CloseRule("too many connections for this user", come_back=False),
-    Close.TOO_SLOW: CloseRule("the connection reads too slowly", come_back=True),
-    Close.PING_TIMEOUT: CloseRule("no answer to ping", come_back=True),
-    Close.FLOODING: CloseRule("too many frames", come_back=True),
+    Close.NORMAL: CloseRule("closed", reconnect=False),
+    Close.GOING_AWAY: CloseRule("the server is stopping", reconnect=True),
+    Close.PROTOCOL_ERROR: CloseRule("WebSocket protocol error", reconnect=False),
+    Close.BINARY: CloseRule("text frames only", reconnect=False),
+    Close.INVALID_UTF8: CloseRule("not UTF-8", reconnect=False),
+    Close.COMMAND_TOO_LARGE: CloseRule("command too large", reconnect=False),
+    Close.INTERNAL: CloseRule("internal error", reconnect=True),
+    Close.NOT_IDENTIFIED: CloseRule("not identified in time", reconnect=True),
+    Close.TOKEN_EXPIRED: CloseRule("the token has expired", reconnect=True),
+    Close.DISCONNECTED: CloseRule("disconnected by the server", reconnect=False),
+    Close.TOO_MANY_CONNECTIONS: CloseRule("too many connections for this user", reconnect=False),
+    Close.TOO_SLOW: CloseRule("the connection reads too slowly", reconnect=True),
+    Close.PING_TIMEOUT: CloseRule("no answer to ping", reconnect=True),
+    Close.FLOODING: CloseRule("too many frames", reconnect=True),
 }
-"""The one table of close codes. Clients treat a code that is not listed as ``come_back=True``."""
+"""All close codes. Clients treat a code that is not listed as ``reconnect=True``."""

@@ -1,100 +1,57 @@
 """The groups and connections of one node, and the fan-out to them: encode once, one write per connection per tick.
 
-A pure structure: it never touches a socket or a loop. It is told how to write (each connection brings its own function)
-and how to be called back at the end of the tick (`schedule`).
+Pure: it never touches a socket or the event loop. Each connection brings a function that writes, and `schedule` calls
+the fan-out back at the end of the tick.
 
-How order is kept
------------------
-Frames leave to each connection in the order in which the node accepted them. A message to a group is encoded once per
-*lane* (the members that share a wire format). What happens then depends on how many they are:
+How the order is kept
+---------------------
+Frames are written to each connection in the order in which the node accepted them. A message to a group is encoded once
+per *lane* (the members that share a wire format). What happens next depends on how many members the lane has:
 
-- A small lane puts the frame into each member's outbox. The flush joins an outbox and writes it.
-- A large lane is *shared*: the frame goes to the lane's ``pending`` and nowhere else. The flush joins what is pending
-  and writes it, as the same object, to every member. That is right for a member as long as nothing but the group's
-  messages is meant for it. As soon as it gets something of its own (a reply, a private message) it is set *apart* for
-  the rest of the tick: what the lane holds so far moves to its outbox, its own frame follows, and ``apart`` remembers
-  how far it has read. The flush adds what came later. Whoever joins is set apart as well: what came before is not for
-  it, and its outbox may hold frames already.
+- A small lane appends the frame to each member's outbox. The flush joins an outbox and writes it.
+- A large lane is *shared*: the frame is appended to the lane's ``pending`` list only. The flush joins the pending
+  frames and writes them, as the same object, to every member. That is correct for a member as long as it receives
+  nothing but the group's messages. As soon as it gets a frame of its own (a reply, a private message) it is set *apart*
+  for the rest of the tick: the lane's frames so far are moved to its outbox, its own frame follows, and ``apart``
+  records how many frames of the lane it has. The flush adds the later ones. A member that joins is set apart as well:
+  earlier frames are not for it, and its outbox may have frames already.
 
-A lane becomes shared when it grows, its members with something in the outbox set apart, and small again when nothing
-is pending and it has shrunk to half of that, so that a group at the edge does not change back and forth.
+A lane becomes shared when it grows to `SHARED_FROM` members; those with frames in their outbox are set apart. It
+becomes small again when nothing is pending and it has shrunk to half of that, so it does not switch back and forth.
 
-How nobody waits for long
--------------------------
-Writing to 10,000 members takes tens of milliseconds, in which nothing else would happen. So a flush of shared lanes
-ends when it has cost `SLICE`; the members that it has not come to stay in the lane's ``rest`` until the next tick. What
-the group hears meanwhile waits in ``pending`` until they have been served. Who gets something of its own before its
-turn comes first takes over into its outbox what it was about to hear.
+How long a flush takes
+----------------------
+Writing to 10,000 members takes tens of milliseconds, in which the node would do nothing else. So a flush of shared
+lanes stops when it has spent `SLICE`; members that it has not reached stay in the lane's ``rest`` until the next tick.
+Messages that the group gets meanwhile stay in ``pending`` until the rest has been served. If a member gets a frame of
+its own before that, the lane's frames for it are moved to its outbox first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Protocol
 
+from hubbub.lanes import Connection, EventEncoder, Lane
 from hubbub.messages import Event
 
 SHARED_FROM = 12
-"""Members from which a lane shares its frames."""
+"""Number of members from which a lane shares its frames."""
 
 WRITE = 24_576
-"""What a write costs besides the bytes in it, in bytes that could be written in the same time."""
+"""The fixed cost of a write, in bytes that could be written in the same time."""
 
 SLICE = 3_000 * WRITE
-"""What one flush may spend on shared lanes: about 15 milliseconds."""
-
-
-class EventEncoder(Protocol):
-    """How events become bytes for one kind of connection: a dialect and the framing of a transport."""
-
-    def event(self, event: Event) -> bytes:
-        """Return what is written for `event`."""
-        ...
-
-
-class Connection:
-    """One client on this node, as the fan-out sees it."""
-
-    __slots__ = ("connection_id", "lane", "outbox", "user_id", "wire", "write")
-
-    def __init__(self, connection_id: str, wire: EventEncoder, write: Callable[[bytes], object]) -> None:
-        self.connection_id = connection_id
-        self.user_id = ""  # until it is identified
-        self.wire = wire
-        self.write = write
-        self.lane: Lane | None = None
-        self.outbox: list[bytes] = []
-
-    @property
-    def group(self) -> str | None:
-        """The name of the group that the connection is in."""
-        return None if self.lane is None else self.lane.group
-
-
-class Lane:
-    """The members of one group that share a wire format, and what they have to hear in this tick."""
-
-    __slots__ = ("apart", "data", "group", "members", "pending", "rest", "shared", "wire")
-
-    def __init__(self, group: str, wire: EventEncoder) -> None:
-        self.group = group
-        self.wire = wire
-        self.members: dict[Connection, Callable[[bytes], object]] = {}  # and how to write to each
-        self.shared = False
-        self.pending: list[bytes] = []
-        self.apart: dict[Connection, int] = {}
-        self.rest: dict[Connection, Callable[[bytes], object]] = {}  # who has not been written `data` yet
-        self.data = b""
+"""The cost that one flush may spend on shared lanes: about 15 milliseconds."""
 
 
 class Fanout:
-    """Who is here, who is in which group, and what each has to hear.
+    """The connections and groups of this node, and the frames that are to be written to them.
 
     Args:
-        schedule: Calls its argument once, after everything that this tick still brings.
-        shared_from: Members from which a lane shares its frames.
-        slice_cost: What one flush may spend on shared lanes.
+        schedule: Calls its argument once, at the end of the current tick.
+        shared_from: Number of members from which a lane shares its frames.
+        slice_cost: The cost that one flush may spend on shared lanes.
     """
 
     def __init__(
@@ -115,18 +72,18 @@ class Fanout:
 
     @property
     def crowded(self) -> bool:
-        """Whether a large lane has something to hear. Until the flush that is so for good."""
+        """Whether a shared lane has frames to write. Once true, it stays true until the flush."""
         return bool(self._lanes)
 
-    # --- who is here ---
+    # --- connections ---
 
     def add(self, connection: Connection) -> None:
-        """Take in an identified connection."""
+        """Add an identified connection."""
         self.connections[connection.connection_id] = connection
         self.users.setdefault(connection.user_id, {})[connection.connection_id] = connection
 
     def silence(self, connection: Connection) -> None:
-        """Forget a connection that is being closed: only what was queued for it before, and `send`, still reach it."""
+        """Remove a connection that is being closed: only frames that were queued before, and `send`, still reach it."""
         self.leave(connection)
         if self.connections.pop(connection.connection_id, None) is not None:
             own = self.users[connection.user_id]
@@ -135,7 +92,7 @@ class Fanout:
                 del self.users[connection.user_id]
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that is gone. What was still meant for it is dropped. Unknown ones are ignored."""
+        """Remove a connection that is gone, and drop the frames for it. Unknown connections are ignored."""
         self.silence(connection)
         connection.outbox.clear()
 
@@ -152,7 +109,7 @@ class Fanout:
     # --- groups ---
 
     def join(self, connection: Connection, group: str) -> None:
-        """Make `connection` a member of `group` and of no other. It hears what is published from now on."""
+        """Make `connection` a member of `group` and of no other. It receives what is published from now on."""
         self.leave(connection)
         lanes = self.groups.setdefault(group, {})
         lane = lanes.get(connection.wire)
@@ -169,7 +126,7 @@ class Fanout:
                     self._set_apart(lane, member)
 
     def leave(self, connection: Connection) -> None:
-        """End the membership, if there is one. What the group heard before still reaches the connection."""
+        """End the membership, if there is one. Messages published before still reach the connection."""
         lane = connection.lane
         if lane is None:
             return
@@ -186,7 +143,7 @@ class Fanout:
             if not lanes:
                 del self.groups[lane.group]
 
-    # --- what they hear ---
+    # --- delivery ---
 
     def publish(self, group: str, event: Event) -> int:
         """Hand `event` to every member of `group` here; return how many connections that is."""
@@ -231,7 +188,7 @@ class Fanout:
         return 1
 
     def send(self, connection: Connection, data: bytes) -> None:
-        """Hand `data` to one connection, after everything that it was to hear before."""
+        """Queue `data` for one connection, behind everything that was queued for it before."""
         lane = connection.lane
         if lane is not None and lane.shared:
             self._drain_lane_to_outbox(lane, connection)
@@ -242,7 +199,7 @@ class Fanout:
             self._wake()
 
     def flush(self) -> None:
-        """Write everything that waits, one write per connection. Called at the end of the tick."""
+        """Write everything that is queued, one write per connection. Called at the end of the tick."""
         self._scheduled = False
         lanes, self._lanes = self._lanes, []
         late = [lane for lane in lanes if lane.rest]
@@ -255,23 +212,23 @@ class Fanout:
         writers, self._writers = self._writers, []
         for connection in writers:
             outbox = connection.outbox
-            if outbox:  # else it was removed, or stands in the list twice
+            if outbox:  # it is empty if the connection was removed, or is in the list twice
                 data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
                 outbox.clear()
                 connection.write(data)
         if late:
-            self._go_on(late, max(room, self._slice_cost // 2))  # so that they get on, however much else there is
+            self._write_rest(late, max(room, self._slice_cost // 2))  # they make progress however busy the node is
 
-    # --- inside ---
+    # --- internals ---
 
     def _flush_lane(self, lane: Lane, room: int) -> int:
-        """Write what is pending and return what it has cost; if that would exceed `room`, leave it to the rest."""
+        """Write the pending frames and return the cost; if that would exceed `room`, put all members into the rest."""
         pending, apart, members = lane.pending, lane.apart, lane.members
         lane.pending, lane.apart = [], {}
         if not pending:
             return 0
         data = pending[0] if len(pending) == 1 else b"".join(pending)
-        # Those apart are few: taking them out and putting them back spares a look-up for each of the others.
+        # Few members are set apart: removing them and adding them again saves a lookup for each of the others.
         for connection in apart:
             del members[connection]
         cost = len(members) * (len(data) + WRITE)
@@ -285,8 +242,8 @@ class Fanout:
             connection.outbox.extend(pending[read:])
         return cost
 
-    def _go_on(self, late: list[Lane], room: int) -> None:
-        """Write to the rest of lanes as far as there is `room`; the next tick goes on."""
+    def _write_rest(self, late: list[Lane], room: int) -> None:
+        """Write to the rest of the lanes within `room`; the next tick continues."""
         for lane in late:
             rest, data = lane.rest, lane.data
             cost = len(data) + WRITE
@@ -296,20 +253,20 @@ class Fanout:
             room -= len(turn) * cost
             if not rest:
                 lane.data = b""
-            # Outboxes have been written, but there is more to hear when the lane's turn has come.
+            # Outboxes have been written, but members set apart get more frames when the lane is flushed.
             self._writers.extend(lane.apart)
         self._lanes = late
         self._wake()
 
     def _drain_lane_to_outbox(self, lane: Lane, connection: Connection) -> None:
-        """Move what the lane holds and the connection has not read to its outbox, and set it apart."""
+        """Move the lane's frames that the connection has not got yet to its outbox, and set it apart."""
         if lane.rest.pop(connection, None) is not None:
             connection.outbox.append(lane.data)
         connection.outbox.extend(lane.pending[lane.apart.get(connection, 0) :])
         self._set_apart(lane, connection)
 
     def _set_apart(self, lane: Lane, connection: Connection) -> None:
-        """Let the outbox of `connection` carry what is still to come in this tick; it has read the lane so far."""
+        """Use the outbox of `connection` for the rest of this tick; it has got all frames of the lane so far."""
         if not (lane.pending or lane.apart or lane.rest):
             self._lanes.append(lane)
         if connection not in lane.apart:

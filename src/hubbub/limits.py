@@ -1,7 +1,7 @@
-"""What a client's values may be: names, ids and messages, checked against the settings. Pure functions.
+"""Limits of what a client sends: names, ids and messages, checked against the settings. Pure functions.
 
-Each check returns nothing and raises `CommandError` whose text names the field and the limit, so the WebSocket and the
-HTTP API refuse the same things with the same words.
+Each check returns nothing, or raises a `CommandError` whose text names the field and the limit. The WebSocket and the
+HTTP API use the same checks, so they refuse the same values with the same texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _finite(number: str) -> float:
     return value
 
 
-# Numbers are read by Python: msgspec's own way to read the likes of 1e290 takes 10 µs each, 110 ms for 64 KiB of them.
+# Python parses the numbers: msgspec's own parser takes 10 µs for each number like 1e290, 110 ms for 64 KiB of them.
 _parse = msgspec.json.Decoder(float_hook=_finite).decode
 
 MAX_KEY = 128
@@ -46,8 +46,10 @@ def check_key(key: str | None, min_recipients: int | None) -> None:
 
 
 def check_recipient(to: Recipient | str, longest_group: int, longest_user: int) -> None:
-    """Refuse a name that is longer than any may be: an error that repeats it must not be longer than the limits."""
-    # What is empty has an error of its own.
+    """Refuse a name that is too long, so that no later error text repeats it.
+
+    Empty names are refused later, with an error of their own.
+    """
     if isinstance(to, str):
         if to:
             check_name("to", to, max(longest_group, longest_user))
@@ -56,19 +58,19 @@ def check_recipient(to: Recipient | str, longest_group: int, longest_user: int) 
 
 
 def require_recipients(least: int, listening: int) -> None:
-    """Refuse a post that fewer connections would hear than its sender asks for."""
+    """Refuse a post with fewer recipients than its sender asks for."""
     if listening < least:
-        text = f'{listening} connections are listening; "min_recipients" asks for {least}. Nothing was sent.'
+        text = f'Nothing was sent: {listening} connections would receive it, and "min_recipients" asks for {least}.'
         raise CommandError(ErrorCode.INVALID_REQUEST, text)
 
 
 def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
-    """Refuse a message that is too large, too deep, or that some JSON parser would refuse or change.
+    """Refuse a message that is too large or too deep, or that some JSON parsers would refuse or change.
 
     Args:
-        message: One JSON value, as the sender wrote it; already known to be well formed and UTF-8.
+        message: One JSON value, as the sender wrote it; it must be well formed and UTF-8.
         max_bytes: Most bytes of that text.
-        max_depth: Most arrays and objects inside each other.
+        max_depth: Most levels of nested arrays and objects.
 
     Raises:
         CommandError: ``TOO_LARGE`` for size and depth; ``INVALID_PARAMETER`` for a number no double can hold
@@ -83,16 +85,16 @@ def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
     if size > PARSED and not _suspicious(bytes(message)):
         return
     if not _all_finite(message):
-        raise invalid('"message" holds a number that is out of the range of a double.')
+        raise invalid('"message" contains a number that is out of the range of a double: send it as a string.')
 
 
-# --- depth and numbers: every step is one pass in C, for a Python loop takes a hundred times as long ---
+# --- depth and numbers: every step is one pass in C, since a Python loop would take a hundred times as long ---
 
 PARSED = 2048
-"""Bytes up to which parsing a message is quicker than looking for what could be wrong with it."""
+"""Bytes up to which parsing a message is faster than searching it for suspicious numbers."""
 
 DIGITS = 32
-"""So many digits in a row, or a positive exponent of three digits, has every number above 1e131; few are posted."""
+"""Every number above 1e131 has this many digits in a row, or a positive exponent of three digits; few messages do."""
 
 _SHAPE = bytes.maketrans(b"0123456789E{}", b"0000000000e[]")
 _NO_SHAPE = bytes(byte for byte in range(256) if byte not in b'[]{}"')
@@ -102,14 +104,14 @@ _SPACES = bytes.maketrans(b"[]{}:,", b"      ")
 _STEPS = bytes.maketrans(b"[]", b"\x01\xff")
 
 FLAT = 2
-"""Levels that are taken away by replacing, before levels are counted."""
+"""Levels that are removed by replacing, before levels are counted."""
 
 LONGEST_FINITE = 308
-"""Digits of an integer that a double can hold whatever they are."""
+"""Most digits of an integer for which every value fits into a double."""
 
 
 def _suspicious(raw: bytes) -> bool:
-    """Whether a number may be too large: there is a long one, or text that looks like it, inside a string even."""
+    """Whether a number may be too large: there is a long one, or text that looks like one, perhaps inside a string."""
     shape = raw.translate(_SHAPE)
     return b"0e000" in shape or b"0e+000" in shape or _MANY_DIGITS in shape
 
@@ -121,8 +123,8 @@ def _all_finite(message: msgspec.Raw) -> bool:
     except ValueError as error:
         if "out of range" in str(error):
             return False
-        # The other reason is half of a surrogate pair, which a dialect may let through. Each escape that could be one
-        # becomes another character here; nothing else changes.
+        # The other reason is half of a surrogate pair, which a dialect may allow. Each escape that could be one is
+        # replaced by another character here; nothing else changes.
         try:
             _parse(bytes(message).replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0"))
         except ValueError:
@@ -131,7 +133,7 @@ def _all_finite(message: msgspec.Raw) -> bool:
 
 
 def _long_integers_fit(raw: bytes) -> bool:
-    # The parser makes Python integers, which have no range.
+    # The parser returns Python integers, which have no limit.
     if _MANY_DIGITS not in raw.translate(_SHAPE):
         return True
     words = b" ".join(_unescaped(raw).split(b'"')[::2]).translate(_SPACES).split()
@@ -139,21 +141,21 @@ def _long_integers_fit(raw: bytes) -> bool:
 
 
 def _unescaped(text: bytes) -> bytes:
-    """Return `text` without escaped backslashes and quotes: every quote left begins or ends a string."""
+    """Return `text` without escaped backslashes and quotes: every remaining quote begins or ends a string."""
     return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
 
 
 def too_deep(text: bytes, most: int) -> bool:
-    """Return whether more than `most` arrays and objects of a well-formed JSON text lie inside each other."""
+    """Return whether a well-formed JSON text has more than `most` levels of nested arrays and objects."""
     if text.count(b"[") + text.count(b"{") <= most:
         return False
     brackets = _brackets(text)
-    # Whatever is flat goes first: a round takes away the innermost level everywhere.
+    # Flat parts go first: each round removes the innermost level everywhere.
     rounds = 0
     while rounds < FLAT and brackets:
         brackets = brackets.replace(b"[]", b"")
         rounds += 1
-    # Then several brackets of one kind become one step of that height, which neither hides nor makes a peak.
+    # Then several brackets of one kind become one step of that height, which does not change the highest level.
     steps = brackets.translate(_STEPS)
     for height in (16, 4, 2):
         steps = steps.replace(b"\x01" * height, bytes((height,))).replace(b"\xff" * height, bytes((256 - height,)))
@@ -161,10 +163,10 @@ def too_deep(text: bytes, most: int) -> bool:
 
 
 def _brackets(text: bytes) -> bytes:
-    """Return the brackets of a JSON text that are in no string, all of them square."""
+    """Return the brackets of a JSON text outside its strings, all of them as square brackets."""
     text = _unescaped(text).translate(_SHAPE, _NO_SHAPE)
     if b'"' not in text:
         return text
-    # Two quotes side by side are an empty string, or the end of one and the beginning of the next, whose brackets may
-    # as well be in one string.
+    # Two adjacent quotes are an empty string, or the end of one string and the beginning of the next, which can be
+    # treated as one string.
     return b"".join(text.replace(b'""', b"").split(b'"')[::2])

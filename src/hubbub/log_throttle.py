@@ -1,7 +1,7 @@
-"""A log that clients cannot fill: at most some lines per cause and minute, then how many more there were.
+"""A log filter, so that clients cannot flood the log: at most `LINES` lines per cause and minute, then a count.
 
-Install it on a handler: ``handler.addFilter(LogThrottle())``. A cause is a place that logs: the logger, the text before
-its arguments are filled in, and the kind of exception. So whoever logs what clients can provoke passes what differs as
+Install it on a handler: ``handler.addFilter(LogThrottle())``. A cause is the logger, the text before its arguments are
+filled in, and the type of the exception. So code that logs what clients can cause passes the variable parts as
 arguments (``log.warning("cannot parse %s", name)``), never inside the text.
 """
 
@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable
 
 LINES = 10
-"""Lines of one cause within `SECONDS`."""
+"""Most lines of one cause within `SECONDS`."""
 
 SECONDS = 60.0
-"""Seconds after which a cause may log anew."""
+"""Seconds after which a cause may log again."""
 
 CAUSES = 1000
-"""Causes that are counted one by one; all further ones are counted as one."""
+"""Most causes that are counted separately; all further ones are counted as one."""
 
 NEVER_LIMITED = frozenset({"hubbub.access"})
-"""Loggers whose lines somebody has asked for, one by one."""
+"""Loggers that are never limited, since the operator has asked for every line."""
 
 _Cause = tuple[str, str, str]
 _OTHERS: _Cause = ("", "", "")
@@ -38,7 +38,7 @@ class _Count:
 
 
 class LogThrottle(logging.Filter):
-    """A filter that lets `LINES` records of each cause pass in `SECONDS`, and says how many it has left out.
+    """A filter that passes `LINES` records of each cause in `SECONDS`, and says how many it has left out.
 
     Args:
         now: Seconds, on a clock that never goes back.
@@ -50,7 +50,7 @@ class LogThrottle(logging.Filter):
         self._counts: dict[_Cause, _Count] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is to be logged. Its text may say at the end how many like it were not."""
+        """Return whether to log the record. To its text it may add how many records like it were left out."""
         if record.name in NEVER_LIMITED:
             return True
         now = self._now()
@@ -61,10 +61,10 @@ class LogThrottle(logging.Filter):
             count.began, count.lines = now, 0
         count.lines += 1
         if left_out:
-            text = f"[{left_out} more like the next were left out in the last {SECONDS:g} s or longer] "
+            text = f"[{left_out} more lines like this one were left out in the last {SECONDS:g} s or longer] "
             record.msg, record.args = text + record.getMessage(), None
         elif count.lines == LINES:
-            text = f" [more like this are left out for up to {SECONDS:g} s]"
+            text = f" [further lines like this one are left out for up to {SECONDS:g} s]"
             record.msg, record.args = record.getMessage() + text, None
         return count.lines <= LINES
 
@@ -79,7 +79,7 @@ class LogThrottle(logging.Filter):
         return found
 
     def _forget(self, now: float) -> None:
-        """Forget the causes whose time is over, so that they make room."""
+        """Forget the causes whose `SECONDS` are over, to make room."""
         self._counts = {cause: count for cause, count in self._counts.items() if now - count.began < SECONDS}
 
 

@@ -1,8 +1,8 @@
-"""Commands, replies and events as structs: what is said, before any dialect says how.
+"""Commands, replies and events as structs, independent of any dialect.
 
-Commands are what a client asks for, replies answer them, events are what the server sends unasked. The field names are
-the wire's of dialect ``v1``, so that dialect encodes and decodes these structs as they are; other dialects translate.
-Those that are made for every message are not tracked by the garbage collector (``gc=False``): they cannot form cycles.
+A client sends commands, replies answer them, and events are what the server sends on its own. The field names are those
+of dialect ``v1``, which encodes and decodes these structs as they are; other dialects translate. Structs that are made
+for every message are not tracked by the garbage collector (``gc=False``): they cannot form cycles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Condition = Literal["=", "!=", ">", "<", ">=", "<=", "eq", "ne", "gt", "lt", "gt
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a message stands in its group: `seq` rises by one within an `epoch`."""
+    """The position of a message in its group: `seq` increases by one within an `epoch`."""
 
     epoch: str
     seq: int
@@ -26,27 +26,27 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
-    """What a client asks for. Without an `id` it gets no reply."""
+    """A request of a client. Without an `id` it gets no reply."""
 
     id: int | None = None
 
 
 class Connect(Command, tag="connect"):
-    """Say who you are: by token, by name as a guest, or by the ticket that came with a `Restart`.
+    """Identify the connection: by token, by guest name, or by the ticket that came with a `Restart`.
 
-    Again with a new token before the old one ends.
+    Sent again with a new token before the old one expires.
     """
 
     token: str | None = None
     guest: str | None = None
     ticket: str | None = None
-    since: Position | None = None  # of the last private message that was heard
+    since: Position | None = None  # the position of the last private message that was received
 
 
 class Join(Command, tag="join"):
-    """Enter a group, leaving the one before; ``null`` and ``""`` only leave.
+    """Join a group and leave the previous one; ``null`` and ``""`` only leave.
 
-    `since` is where one stopped listening; `history` how many messages to hear that were there before.
+    `since` is the position of the last message that was received; `history` is how many earlier messages to replay.
     """
 
     group: str | None
@@ -66,10 +66,11 @@ class Recipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Post(Command, tag="post"):
-    """Send JSON to the own group or to a user. A plain string is resolved as the design's section 2 says.
+    """Send JSON to the joined group or to a user.
 
-    A post with a `key` is done once, however often it is sent; one with `min_recipients` is refused, not delivered, if
-    fewer connections would hear it.
+    In `to`, a plain string means the joined group if that is its name, otherwise a user. A post with a `key` is
+    delivered once, however often it is sent. A post with `min_recipients` is refused, and not delivered, if fewer
+    connections would receive it.
     """
 
     to: Recipient | str
@@ -101,23 +102,23 @@ class Users(Command, tag="users", rename={"start_key": "startKey"}):
 
 
 class Signal(Command, tag="signal"):
-    """Send JSON to one connection, whoever's it is: what two browsers tell each other before they talk directly."""
+    """Send JSON to one connection of any user: WebRTC signalling, before two browsers connect directly."""
 
     connection_id: str
     message: msgspec.Raw
 
 
 AnyCommand: TypeAlias = Connect | Join | Leave | Post | Groups | Users
-"""What dialect ``v1`` offers. `Signal` is not among them: so far only the legacy client has a use for it."""
+"""The commands of dialect ``v1``. `Signal` is not among them: so far only the legacy client uses it."""
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
 
 
 class Welcome(msgspec.Struct):
-    """The answer to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time.
+    """The reply to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time.
 
-    `inbox` is the position of the user's last private message, and absent when only the token was renewed; `replayed`
+    `inbox` is the position of the user's last private message; it is absent when only the token was renewed. `replayed`
     and `gap` are as in `Success`.
     """
 
@@ -133,10 +134,10 @@ class Welcome(msgspec.Struct):
 
 
 class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success", gc=False):
-    """The answer to `Join`, `Leave` and `Post`, with the texts that the spec page promises.
+    """The reply to `Join`, `Leave` and `Post`, with the texts that the spec page promises.
 
-    `position` is that of the group's last message; `replayed` how many messages up to there follow the answer; `gap`
-    that they are not all that came since the position that was asked for.
+    `position` is that of the group's last message. `replayed` is how many messages up to there follow the reply. `gap`
+    says that some messages since the requested position are missing.
     """
 
     message: str
@@ -147,7 +148,7 @@ class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success
 
 
 class GroupRow(msgspec.Struct, frozen=True):
-    """One group of a listing. `number_of_users` counts distinct users."""
+    """One group in a listing. `number_of_users` counts distinct users."""
 
     group: str
     number_of_users: int
@@ -155,14 +156,14 @@ class GroupRow(msgspec.Struct, frozen=True):
 
 
 class UserRow(msgspec.Struct, frozen=True, order=True):
-    """One connection of a listing of users."""
+    """One connection in a listing of users."""
 
     user_id: str
     connection_id: str
 
 
 class Page(msgspec.Struct, rename={"start_key": "startKey", "end_of_list": "endOfList"}):
-    """Part of a listing. `start_key` continues it; ``"end"`` when there is no more."""
+    """One page of a listing. `start_key` is for the next page; ``"end"`` after the last."""
 
     list: list[GroupRow] | list[UserRow]
     start_key: dict[str, Any] | Literal["end"]
@@ -176,7 +177,7 @@ Reply: TypeAlias = Welcome | Success | Page
 
 
 class Message(msgspec.Struct, tag_field="type", tag="message", gc=False):
-    """What a group hears. `message` is the sender's JSON, as it came."""
+    """A message to a group. `message` is the sender's JSON, byte for byte."""
 
     message: msgspec.Raw
     sender: str
@@ -187,7 +188,7 @@ class Message(msgspec.Struct, tag_field="type", tag="message", gc=False):
 
 
 class Private(msgspec.Struct, tag_field="type", tag="private", gc=False):
-    """What one user hears, on all connections. `seq` counts the private messages of that user."""
+    """A message to one user, on all connections. `seq` counts the private messages of that user."""
 
     message: msgspec.Raw
     sender: str
@@ -198,7 +199,7 @@ class Private(msgspec.Struct, tag_field="type", tag="private", gc=False):
 
 
 class Signaled(msgspec.Struct, tag_field="type", tag="signal", gc=False):
-    """What one connection hears: the JSON of a `Signal`."""
+    """The JSON of a `Signal`, for one connection."""
 
     message: msgspec.Raw
     sender: str
@@ -217,7 +218,7 @@ _NOTICE_TEXTS: dict[NoticeCode, str] = {
 
 
 class Notice(msgspec.Struct, tag_field="type", tag="notice"):
-    """Who came and went. `user_connections`: how many connections that user now has in the group."""
+    """A user has joined or left. `user_connections` is how many connections that user now has in the group."""
 
     message: str
     sender: str
@@ -228,9 +229,10 @@ class Notice(msgspec.Struct, tag_field="type", tag="notice"):
 
 
 class Gap(msgspec.Struct, tag_field="type", tag="gap"):
-    """Messages of a group, or private ones if it is null, are missing here; behind `position` everything comes again.
+    """Messages of a group are missing, or private ones if `sender_rid` is null; after `position` none are.
 
-    Said to connections that stayed, when the store has lost what they were to hear; others are told in a reply.
+    Sent to connections that stayed open while the store lost messages for them; a client that reconnects is told in the
+    reply.
     """
 
     sender_rid: str | None
@@ -238,28 +240,28 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
 
 
 class Restart(msgspec.Struct, tag_field="type", tag="restart"):
-    """The server stops: the connection is closed next, and is to come back after so many seconds, to any node.
+    """The server stops and closes the connection next; the client should reconnect, to any node, in `after` seconds.
 
-    Said to one connection. With its `ticket`, if it has one, it need not prove its identity again; see
+    Sent to one connection. With the `ticket`, if there is one, the client needs no new token: see
     `hubbub.auth.tickets`.
     """
 
     after: float
     ticket: str | msgspec.UnsetType = msgspec.UNSET
-    message: str = "The server restarts: come back."
+    message: str = "The server restarts: reconnect."
 
 
 Event: TypeAlias = Message | Private | Notice | Signaled | Gap | Restart
 
 
 def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:
-    """Return the notice that `user` came to or went from `group`, with the text that belongs to `code`."""
+    """Return the notice that `user` has joined or left `group`, with the text that belongs to `code`."""
     text = _NOTICE_TEXTS[code].format(user.user_id)
     return Notice(text, user.user_id, user.connection_id, group, code, user_connections)
 
 
 def joined(group: str, position: Position, replayed: int = 0, *, gap: bool = False) -> Success:
-    """Return the reply to a join, letter for letter as the spec page has it."""
+    """Return the reply to a join. The text is the one that the spec page promises."""
     return Success(f'Joined realtime message group: "{group}".', position=position, replayed=replayed, gap=gap)
 
 
@@ -267,5 +269,5 @@ LEFT = Success("Left realtime message group.")
 
 
 def sent(recipients: int) -> Success:
-    """Return the reply to a post that was handed to `recipients` connections."""
+    """Return the reply to a post that was delivered to `recipients` connections."""
     return Success("Message sent.", recipients=recipients)

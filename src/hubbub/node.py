@@ -1,4 +1,4 @@
-"""One server process: its sessions and their time, its start and its end, and what is delivered to it."""
+"""One server process: its sessions and their deadlines, start and stop, and delivery to its connections."""
 
 from __future__ import annotations
 
@@ -30,27 +30,39 @@ from hubbub.settings import Settings, secret_bytes
 from hubbub.time_budget import TimeBudgets
 
 TICK = 0.25
-"""Seconds between two looks at the sessions' deadlines."""
+"""Seconds between two checks of the sessions' deadlines."""
 
 DRAIN_RATE = 1000.0
-"""Connections a second that are told to leave when the server stops, or more, to be done in ``drain_spread``."""
+"""Least connections a second that are closed when the server stops; more if ``drain_spread`` requires it."""
 
 DRAIN_STEP = 0.05
-"""Seconds between two groups of connections that are told to leave."""
+"""Seconds between two batches of connections that are closed when the server stops."""
 
 RESTART_TIME = 1.0
-"""Seconds that a server takes to be there again, as a rule, after the last connection was told to leave."""
+"""Seconds that a server usually needs to be up again after the last connection was closed."""
 
 log = logging.getLogger("hubbub.node")
 
 
 class Node:
-    """What a process has: fan-out, backend, sessions. `services` is what can be asked without being connected.
+    """Fan-out, backend and sessions of one process.
 
     Args:
         settings: The limits.
         backend: What is shared with other nodes; the node attaches itself to it.
-        auth: Tells who a token belongs to.
+        auth: Tells whom a token, guest name or ticket identifies.
+
+    Attributes:
+        node_id: A random name, unlike that of any other node.
+        sessions: All sessions by connection id, identified or not.
+        draining: Whether the node is stopping.
+        now: Seconds on the clock of the event loop; all deadlines are measured by it.
+        admission: The queue of new connections.
+        budgets: How much of the loop's time each user may take.
+        fanout: Delivers to the connections of this node.
+        services: The operations that need no connection.
+        commands: Executes the commands of sessions.
+        tasks: The tasks that run at present.
     """
 
     def __init__(self, settings: Settings, backend: Backend, auth: Authenticator) -> None:
@@ -77,14 +89,14 @@ class Node:
     # --- start, stop, time ---
 
     async def start(self) -> None:
-        """Open backend and keys, and start to look at deadlines."""
+        """Open the backend and the key set, and start to check deadlines."""
         await self.backend.start()
         await self._share_key()
         await self.auth.start()
         self._tick(self.now())
 
     async def close(self) -> None:
-        """Take out the sessions that are left, finish their tasks, release backend and keys."""
+        """Abort the sessions that are left, finish their tasks, release backend and key set."""
         self.draining = True
         if self._ticking is not None:
             self._ticking.cancel()
@@ -97,10 +109,10 @@ class Node:
         await self.backend.close()
 
     async def drain(self) -> None:
-        """Send the connections away, spread over time, so that they do not all come back at the same moment.
+        """Close the connections, spread over time, so that they do not all reconnect at the same moment.
 
-        Each is told when to come back: to other nodes at once; to this one, if there can be no other, when it can have
-        been started again.
+        Each client is told when to reconnect: at once if there are other nodes; otherwise when this server can have
+        been restarted.
         """
         self.draining = True
         sessions = list(self.sessions.values())
@@ -111,17 +123,17 @@ class Node:
         for step in range(steps):
             if step:
                 await asyncio.sleep(DRAIN_STEP)
-            await self._send_away(sessions[step::steps], after)
+            await self._close_for_restart(sessions[step::steps], after)
 
-    async def _send_away(self, sessions: list[Session], after: float) -> None:
+    async def _close_for_restart(self, sessions: list[Session], after: float) -> None:
         if self.settings.restart_grace:
-            with suppress(CommandError):  # the store is away: then others hear that they go and come
+            with suppress(CommandError):  # without the store, other members get leave and join notices
                 await self.backend.send_off([session.row for session in sessions if session.identity is not None])
         for session in sessions:
             if session.identity is not None and not session.closing:
                 restart = Restart(after, self.auth.tickets.issue(session.identity, after) or UNSET)
-                if said := session.wire.event(restart):  # the legacy dialect has no word for it
-                    self.fanout.send(session, said)
+                if frame := session.wire.event(restart):  # the legacy dialect has no such event
+                    self.fanout.send(session, frame)
             session.close(Close.GOING_AWAY, self.now())
 
     async def _share_key(self) -> None:
@@ -132,25 +144,25 @@ class Node:
 
     @property
     def ready(self) -> bool:
-        """Whether new connections can be served now."""
+        """Whether the node can serve new connections now."""
         return not self.draining and self.backend.ready and self.auth.ready
 
     @property
     def full(self) -> bool:
-        """Whether there are as many connections as the settings allow, those at the door among them."""
+        """Whether there are as many connections as the settings allow, including queued ones."""
         return len(self.sessions) + self.admission.waiting >= self.settings.max_connections
 
     def after_tick(self, callback: Callable[[], object]) -> None:
-        """Call `callback` after the sockets have been looked at once more, or twice; in the order of the calls.
+        """Call `callback` after the loop has polled the sockets once more, or twice; in the order of the calls.
 
-        The fan-out writes then. What comes in during a look shares its writes. While a large group has something
-        to hear, a second look spares more writes than it costs: with 20 groups of 100 a third of all work. An idle node
-        is slowed down by some microseconds.
+        That is when the fan-out writes, so messages that arrive during a poll share its writes. While a large group has
+        frames to write, a second poll saves more writes than it costs: a third of all work with 20 groups of 100. On an
+        idle node it adds a few microseconds.
         """
-        self.loop.call_soon(self._look, callback)
+        self.loop.call_soon(self._after_poll, callback)
 
-    def _look(self, callback: Callable[[], object]) -> None:
-        # Only the flush ends the crowding, so no callback is overtaken by one that came later.
+    def _after_poll(self, callback: Callable[[], object]) -> None:
+        # `crowded` stays true until the flush, so no callback overtakes an earlier one.
         if self.fanout.crowded:
             self.loop.call_soon(self.loop.call_soon, callback)
         else:
@@ -163,11 +175,11 @@ class Node:
             self.loop.call_soon(callback)
 
     def admit(self, session: Session) -> None:
-        """Watch over a new session, identified or not."""
+        """Add a new session, identified or not, so that its deadlines are checked."""
         self.sessions[session.connection_id] = session
 
     def _tick(self, due: float) -> None:
-        # One pass over all sessions is a comparison each: 1 ms for 20,000, and no timer that could be left behind.
+        # One pass over all sessions is a comparison each: 1 ms for 20,000, and no timer that could leak.
         now = self.now()
         self.counters.late(now - due)
         for session in [session for session in self.sessions.values() if session.deadline <= now]:
@@ -181,7 +193,7 @@ class Node:
         self.fanout.send(session, data)
 
     def waits(self, command: Command) -> bool:
-        """Whether `command` may have to wait for the backend or, when it connects, for keys."""
+        """Whether executing `command` may have to wait for the backend or, for `Connect`, for the key set."""
         return not self.backend.immediate or (type(command) is Connect and self.auth.waits)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -192,11 +204,11 @@ class Node:
         return task
 
     def lost(self, session: SessionLifetime) -> None:
-        """Write nothing to the session any more, whatever it still waits for: its transport would refuse, and raise."""
+        """Write nothing more to the session, even if a command of it still runs: its transport would raise."""
         self.fanout.remove(session)
 
     def ended(self, session: SessionLifetime) -> None:
-        """Take a lost session out of everything else; its group hears of it."""
+        """Remove a lost session from node and backend; its group gets a notice."""
         self.sessions.pop(session.connection_id, None)
         if session.identity is None:
             return
@@ -208,7 +220,7 @@ class Node:
             self.spawn(work)
 
     def who_is(self, user_id: str) -> Identity | None:
-        """Return the identity of a user who is connected to this node."""
+        """Return the identity of a user who is connected to this node; None for others."""
         connection = next(iter(self.fanout.users.get(user_id, {}).values()), None)
         return None if connection is None else self.sessions[connection.connection_id].identity
 
@@ -223,7 +235,7 @@ class Node:
         return self.fanout.signal(connection_id, event)
 
     def announce(self, group: str, event: Notice) -> int:
-        """Hand a notice to the members of the group here, except the one that it is about."""
+        """Hand a notice to the members of the group here, except the connection that it is about."""
         own = self.fanout.connections.get(event.sender_cid)
         if own is None or own.group != group:
             return self.fanout.publish(group, event)
@@ -233,14 +245,14 @@ class Node:
         return members
 
     def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
-        """Hand a private message, or that there is a gap in them, to the user's connections here."""
+        """Hand a private message, or a gap among them, to the user's connections here; return how many that is."""
         recipients = self.fanout.post_to_user(user_id, event)
         if isinstance(event, Private):
             self.counters.privates += recipients
         return recipients
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
-        """Close the user's connections here, or one connection; from now on they hear nothing more."""
+        """Close the user's connections here, or one connection; return how many. Nothing more is delivered to them."""
         found: list[Session] = []
         if user_id is not None:
             found = [self.sessions[each] for each in self.fanout.users.get(user_id, ())]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 WASTED_PER_COMMAND = 5
-"""How many frames a connection may waste for each command that it may send (`RateLimit.waste`)."""
+"""Frames that a connection may waste for each command that it may send (`RateLimit.waste`)."""
 
 
 class RateLimit:
-    """The rate of one connection.
+    """The rate limit of one connection: a token bucket for commands, a leaky bucket for wasted frames.
 
     Args:
         limit: Commands a second in the long run; 0 for no limit.
@@ -35,7 +35,7 @@ class RateLimit:
         return level >= 1
 
     def waste(self, now: float) -> bool:
-        """Count a frame that costs time and does nothing; return whether these are too many by now.
+        """Count a frame that costs time and does nothing; return whether there were too many.
 
         A few are normal. More than `WASTED_PER_COMMAND` for each command that is allowed, at once or in the long run,
         are too many.

@@ -1,4 +1,4 @@
-"""The wiring: settings to node, node to transports, transports to a socket; start, address, stop."""
+"""A server process: connects settings, node, transports and sockets; starts and stops them."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if sys.platform != "win32":
     import resource
 
 BACKLOG = 4096
-"""Connections that the system may hold for each listener before we accept them; it allows no more by default."""
+"""Connections that the kernel queues for each listener before we accept them; the default maximum of Linux."""
 
 LISTENERS = 8
-"""Sockets that listen on the port, each with a backlog of its own. When 10,000 clients come back at once, one backlog
-runs over, and those turned away come back after 1, 3 and 7 seconds: a crowd again each time."""
+"""Sockets that listen on the port, each with its own backlog. When 10,000 clients reconnect at once, a single backlog
+overflows, and the kernel lets the others retry after 1, 3 and 7 seconds: all at once again each time."""
 
 UNSENT = 65_536
-"""Bytes for a slow connection that the system may hold back before they wait, and are counted, in our own queue."""
+"""Bytes for a slow connection that the kernel buffers; further ones wait, and are counted, in our own queue."""
 
 SPARE_FILES = 96
-"""Open files that the process keeps for itself: loop, listener, logs, keys, backend, and to refuse who is too many."""
+"""Open files that are reserved for the process itself: loop, listeners, logs, key set, backend, and refusals."""
 
 
 def window(settings: Settings) -> Window:
@@ -63,12 +63,12 @@ def window(settings: Settings) -> Window:
 class Server:
     """A Hubbub server in the running event loop.
 
-    Use it as ``async with Server(Settings(...)) as server:`` inside a program of your own, or `serve` it until a signal
-    ends it, as ``hubbub serve`` does.
+    Use ``async with Server(Settings(...)) as server:`` inside your program, or call `serve` to run until a signal
+    arrives, as ``hubbub serve`` does.
 
     Attributes:
-        url: The address, with the port that the system chose, once started.
-        node: The operations, once started.
+        url: The address, with the port that the system has chosen, once started.
+        node: The node, once started.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -80,10 +80,10 @@ class Server:
         self._serving: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        """Start, and return when requests are answered; signals stay with the program.
+        """Start, and return when requests are answered. The program keeps its own signal handlers.
 
         Raises:
-            SettingsError: The address cannot be listened on.
+            SettingsError: The address is in use or not available, or the store cannot be reached.
         """
         await self._start(signals=False)
         return self
@@ -91,7 +91,7 @@ class Server:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop: tell the connections to come back later, wait for them for ``shutdown_timeout``, release everything."""
+        """Stop: tell clients when to reconnect, close connections within ``shutdown_timeout``, release everything."""
         self.stop()
         await self._end()
 
@@ -99,14 +99,14 @@ class Server:
         """Serve until SIGINT or SIGTERM; call ``started(server)`` when requests are answered.
 
         Raises:
-            SettingsError: The address cannot be listened on.
+            SettingsError: The address is in use or not available, or the store cannot be reached.
         """
         await self._start(signals=True)
         started(self)
         await self._end()
 
     def stop(self) -> None:
-        """Begin to stop; what waits for the server to end is told."""
+        """Begin to stop. `serve`, or the end of the ``async with`` block, returns when that is done."""
         self._uvicorn.stop()
 
     async def _start(self, *, signals: bool) -> None:
@@ -132,10 +132,10 @@ class Server:
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
             http=cast(Any, partial(HttpProtocol, _most_connections(), HttpMemory())),
             lifespan="off",
-            access_log=False,  # uvicorn's would show query strings, and tokens with them
+            access_log=False,  # uvicorn's would show query strings, which may contain tokens
             log_config=None,
             server_header=False,
-            proxy_headers=False,  # the setting `forwarded` decides, and nothing else
+            proxy_headers=False,  # only the setting `forwarded` decides
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
             backlog=BACKLOG,
         )
@@ -149,7 +149,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn's server, which says when it listens, tells the node when it drains, and leaves signals alone."""
+    """uvicorn's server. It reports when it listens, drains the node before it stops, and can leave signals alone."""
 
     def __init__(self, config: uvicorn.Config, node: Node, *, signals: bool) -> None:
         super().__init__(config)
@@ -164,7 +164,7 @@ class _Uvicorn(uvicorn.Server):
         self._stopping.set()
 
     async def main_loop(self) -> None:
-        """Do what uvicorn does ten times a second, but stop at once when told to."""
+        """Do what uvicorn does ten times a second, but stop at once when asked to."""
         counter = 0
         while not await self.on_tick(counter):
             counter += 1
@@ -176,7 +176,7 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Meanwhile the listener stays open: /readyz can say 503, and newcomers are told why they are refused.
+        # Meanwhile the listener stays open: /readyz answers 503, and new clients are told why they are refused.
         await self._node.drain()
         await super().shutdown(sockets)
 
@@ -190,27 +190,27 @@ class _Uvicorn(uvicorn.Server):
 
 
 def make_backend(settings: Settings) -> Backend:
-    """Return the backend that the settings name. Raises `SettingsError` if there is none of that name."""
+    """Return the backend that the settings name. Raises `SettingsError` if there is no such backend."""
     kept = window(settings)
     return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
 
 
 def _most_connections() -> int:
-    """Return how many connections the limit of open files has room for."""
-    if sys.platform == "win32":  # knows no such limit
+    """Return how many connections the limit of open files allows."""
+    if sys.platform == "win32":  # there is no such limit
         return sys.maxsize
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
 def reserve_port(settings: Settings) -> socket.socket:
-    """Return a socket that accepts nothing but keeps the address, so that only workers of ours can listen there.
+    """Return a bound socket that does not listen; it reserves the address, so that only our workers can listen there.
 
     Raises:
-        SettingsError: The address cannot be listened on.
+        SettingsError: The address is in use or not available.
     """
     first = _bind(settings.host, settings.port)
-    # From now on, not before: nobody else may listen where we do, and we would not notice if somebody did.
+    # Set after binding: with it set before, binding could succeed where another program listens.
     first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     return first
 
@@ -218,7 +218,7 @@ def reserve_port(settings: Settings) -> socket.socket:
 def _listen(settings: Settings) -> list[socket.socket]:
     if settings.workers > 1:  # their parent has reserved the port
         first = _bind(settings.host, settings.port, shared=True)
-    elif sys.platform != "linux":  # elsewhere the sockets would not share what comes
+    elif sys.platform != "linux":  # elsewhere the sockets would not share new connections
         return [_bind(settings.host, settings.port)]
     else:
         first = reserve_port(settings)
@@ -228,12 +228,12 @@ def _listen(settings: Settings) -> list[socket.socket]:
 
 def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sets TCP_NODELAY on what is accepted; without it, small answers wait for 40 ms.
+    # asyncio sets TCP_NODELAY on accepted sockets only if the protocol is named; else small answers wait for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if sys.platform == "linux":  # what it accepts inherits this; elsewhere the system's buffers come on top of ours
+    if sys.platform == "linux":  # accepted sockets inherit this; elsewhere the kernel's buffers add to our limit
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.bind((host, port))

@@ -1,4 +1,4 @@
-"""What can be asked without being connected, over HTTP: listings, posts by server programs, disconnecting people."""
+"""Operations that need no connection: listings, posts by servers, disconnecting users. The HTTP API calls them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from hubbub.settings import Settings
 
 
 class Services:
-    """Each method takes the identity of who asks, and raises `CommandError` when it has no right or asks wrongly.
+    """The operations. Each takes the caller's identity, and raises `CommandError` for missing rights or bad input.
 
     Args:
         settings: The limits.
-        backend: Does it, on all nodes.
-        counters: Where what is published is counted.
-        cursors: Hides from readers what they may not see in a listing.
+        backend: Carries them out, on all nodes.
+        counters: Counts messages and deliveries.
+        cursors: Encrypts cursors that may stand at a group which the reader must not see.
     """
 
     def __init__(self, settings: Settings, backend: Backend, counters: Counters, cursors: Cursors) -> None:
@@ -50,7 +50,7 @@ class Services:
         query = parse_user_query(command, self._settings.max_page)
         group = own_group if command.group is None else command.group
         if group is None:
-            raise CommandError(ErrorCode.INVALID_REQUEST, '"group" is missing, and no group is joined.')
+            raise CommandError(ErrorCode.INVALID_REQUEST, '"group" is missing, and you are in no group: name one.')
         check_name("group", group, self._settings.max_group_name)
         identity.require_group(group)
         return await self._backend.users(group, query)
@@ -58,7 +58,7 @@ class Services:
     async def post_to_group(
         self, identity: Identity, group: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
     ) -> Success:
-        """Post as the server: no membership needed, ``sender_cid`` is null. `identity` needs the server role.
+        """Post as a server: without being a member, and with ``sender_cid`` null. `identity` needs the server role.
 
         `key` and `min_recipients` are those of `hubbub.messages.Post`.
         """
@@ -72,7 +72,7 @@ class Services:
     async def post_to_user(
         self, identity: Identity, user_id: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
     ) -> Success:
-        """Post to every connection of a user as the server; see `post_to_group`. `identity` must allow private ones."""
+        """Post to every connection of a user, as a server; see `post_to_group`. `identity` must allow private posts."""
         identity.require_server()
         identity.require_private()
         check_name("user_id", user_id, self._settings.max_user_id)
@@ -84,16 +84,16 @@ class Services:
     async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
         """Close every connection of a user with 4003; return how many. `identity` needs the server role.
 
-        With `for_seconds`, the user cannot connect for so long, by whatever token, name or ticket, on any node; 0 ends
-        that, and None leaves it as it is.
+        With `for_seconds` the user is banned for so long: no token, name or ticket is accepted on any node. 0 ends a
+        ban, and None leaves it as it is.
 
         Raises:
             CommandError: ``INVALID_PARAMETER``, `for_seconds` is not 0 to `MAX_BAN`; ``INVALID_REQUEST``, too many
-                users are kept out already. Nobody was disconnected then.
+                users are banned already. Nobody was disconnected then.
         """
         identity.require_server()
         if for_seconds is not None and not 0 <= for_seconds <= MAX_BAN:
-            raise invalid(f'"for" must be 0 to {MAX_BAN} seconds.')
+            raise invalid(f'"for" must be 0 to {MAX_BAN} seconds, not {for_seconds:g}.')
         return await self._backend.disconnect_user(user_id, for_seconds)
 
     async def disconnect_connection(self, identity: Identity, connection_id: str) -> int:
@@ -102,7 +102,7 @@ class Services:
         return await self._backend.disconnect_connection(connection_id)
 
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> Success:
-        """Publish a message that was checked, and return what its sender is told."""
+        """Publish a message that was checked, and return the reply for its sender."""
         recipients = await self._backend.publish(message, key, least)
         self.counters.published += 1
         self.counters.delivered += recipients

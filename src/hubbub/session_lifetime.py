@@ -19,7 +19,8 @@ from hubbub.auth.identity import Identity
 from hubbub.command_queue import CommandQueue
 from hubbub.dialects.base import Wire
 from hubbub.errors import Close
-from hubbub.fanout import Connection, Fanout
+from hubbub.fanout import Fanout
+from hubbub.lanes import Connection
 from hubbub.messages import UserRow
 from hubbub.rate_limit import RateLimit
 from hubbub.settings import Settings

@@ -1,9 +1,9 @@
-"""How much time the frames of one user may take before those of others have their turn. Pure: time is passed in.
+"""How much of the loop's time the frames of one user may take before other users have their turn. Pure.
 
-Each user has one budget per node, for all connections together; those who have not said who they are share one. Work is
-charged to it, measured or estimated. A budget that is used up is filled by the time that passes, so a user may have all
-the time that nobody else needs, but no more than `SLICE` in one turn of the loop. Whoever has used it up *waits*: the
-transport stops reading, keeps what it has read, and continues when `TimeBudgets` calls, in a later turn.
+Each user has one budget per node, for all connections together; unidentified connections share one. Work is charged to
+it, measured or estimated. The budget refills as time passes, so a user can have all the time that nobody else needs,
+but no more than `SLICE` in one turn of the event loop. A connection whose budget is used up is *paused*: the transport
+stops reading, keeps what it has read, and continues when `TimeBudgets` calls it, in a later turn. Nothing is refused.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from collections import deque
 from collections.abc import Callable
 
 SLICE = 0.002
-"""Seconds of work for one user in one turn; the last frame may exceed it."""
+"""Seconds of work for one user in one turn of the loop; the last frame may exceed it."""
 
 TURN = 0.004
-"""Seconds of work for all who wait, in one turn."""
+"""Seconds of work for all paused connections together, in one turn."""
 
 FRAME = 0.000_015
-"""Seconds that a short frame is taken to cost: measuring it would cost as much as its decoding."""
+"""Seconds that a short frame is charged: measuring it would cost as much as decoding it."""
 
 DELIVERY = 0.000_001
-"""Seconds that a post costs for each connection that hears it, when posts share their writes."""
+"""Seconds that a post is charged for each recipient, when posts share their writes."""
 
 REST = 0.001
-"""Seconds until the next look, if nobody who waits may go on yet."""
+"""Seconds until the next turn, if no paused connection can continue yet."""
 
 USER_BYTES = 4 * 1_048_576
-"""Most bytes of one user's commands that wait for the backend, or for commands before them."""
+"""Most bytes of one user's commands that are running or queued."""
 
 UNIDENTIFIED_BYTES = 32 * 1_048_576
-"""The same for all connections together that have not said who they are."""
+"""The same for all unidentified connections together."""
 
-NEVER = -1
+NO_TURN = -1
 
 
 class TimeBudget:
     """The budget of one user.
 
     Attributes:
-        left: Seconds left; none if it is not more than zero, unless `TimeBudgets.allows` says otherwise.
-        bytes: How many bytes of commands wait.
-        most_bytes: How many may.
-        user_id: Whose it is.
+        left: Seconds left. At zero or below it is used up, unless `TimeBudgets.allows` refills it.
+        bytes: Bytes of commands that are running or queued.
+        most_bytes: The limit of `bytes`.
+        user_id: The user.
     """
 
     __slots__ = ("bytes", "connections", "filled", "left", "most_bytes", "turn", "user_id", "waiting")
@@ -53,7 +53,7 @@ class TimeBudget:
         self.bytes = 0
         self.left = SLICE
         self.filled = now
-        self.turn = NEVER
+        self.turn = NO_TURN
         self.connections = 0
         self.waiting: deque[Callable[[], object]] = deque()
 
@@ -63,12 +63,12 @@ class TimeBudgets:
 
     Args:
         schedule: Calls its second argument once, after so many seconds, and after the sockets were looked at.
-        now: Seconds; may stand still within a turn.
-        clock: Seconds, and exact: how long work has taken.
+        now: Seconds; may stand still within a turn of the loop.
+        clock: Seconds, precise enough to measure work.
 
     Attributes:
-        unidentified: The budget of those who have not said who they are.
-        pauses: How often a connection had to wait.
+        unidentified: The budget that unidentified connections share.
+        pauses: How often a connection was paused.
     """
 
     def __init__(
@@ -82,31 +82,31 @@ class TimeBudgets:
         self.clock = clock
         self.unidentified = TimeBudget("", UNIDENTIFIED_BYTES, now())
         self.pauses = 0
-        self._of: dict[str, TimeBudget] = {}
-        self._line: deque[TimeBudget] = deque()
+        self._by_user: dict[str, TimeBudget] = {}
+        self._paused: deque[TimeBudget] = deque()
         self._turn = 0
         self._scheduled = False
 
     def enter(self, user_id: str) -> TimeBudget:
-        """Return the budget of a user, for a connection more; `leave` gives it back."""
-        budget = self._of.get(user_id)
+        """Return the budget of a user for one more connection; `leave` gives it back."""
+        budget = self._by_user.get(user_id)
         if budget is None:
-            budget = self._of[user_id] = TimeBudget(user_id, USER_BYTES, self._now())
+            budget = self._by_user[user_id] = TimeBudget(user_id, USER_BYTES, self._now())
         budget.connections += 1
         return budget
 
     def leave(self, budget: TimeBudget) -> None:
-        """Forget the budget with the last connection of its user."""
+        """Release the budget for one connection; with the user's last connection it is forgotten."""
         budget.connections -= 1
-        if not budget.connections and self._of.get(budget.user_id) is budget:
-            del self._of[budget.user_id]
+        if not budget.connections and self._by_user.get(budget.user_id) is budget:
+            del self._by_user[budget.user_id]
 
     def __len__(self) -> int:
         """Return how many users have a budget."""
-        return len(self._of)
+        return len(self._by_user)
 
     def allows(self, budget: TimeBudget) -> bool:
-        """Fill a budget with the time that has passed, once a turn; return whether there is something left."""
+        """Refill a budget with the time that has passed, once a turn; return whether anything is left."""
         if budget.turn != self._turn:
             budget.turn = self._turn
             now = self._now()
@@ -116,10 +116,10 @@ class TimeBudgets:
         return budget.left > 0
 
     def wait(self, budget: TimeBudget, go_on: Callable[[], object]) -> None:
-        """Call `go_on` once, in a later turn, when `budget` allows; those of one budget in the order of the calls."""
+        """Call `go_on` once, in a later turn, when `budget` allows it; calls of one budget keep their order."""
         self.pauses += 1
         if not budget.waiting:
-            self._line.append(budget)
+            self._paused.append(budget)
         budget.waiting.append(go_on)
         self._wake(0)
 
@@ -129,21 +129,21 @@ class TimeBudgets:
             self._schedule(seconds, self._serve)
 
     def _serve(self) -> None:
-        """Begin a turn: let those go on who wait, one user after the other."""
+        """Begin a turn: let paused connections continue, one user after the other."""
         self._scheduled = False
         self._turn += 1
         end, served = self.clock() + TURN, False
-        for _ in range(len(self._line)):
-            budget = self._line.popleft()
-            # Whoever has to wait again stands behind the others, and comes in this turn only if there is time left.
+        for _ in range(len(self._paused)):
+            budget = self._paused.popleft()
+            # A connection that is paused again goes behind the others; in this turn it continues only if time is left.
             turns = len(budget.waiting)
             while turns and self.allows(budget):
                 turns -= 1
                 served = True
                 budget.waiting.popleft()()
-            if budget.waiting and budget not in self._line:
-                self._line.append(budget)
+            if budget.waiting and budget not in self._paused:
+                self._paused.append(budget)
             if self.clock() >= end:
                 break
-        if self._line:
+        if self._paused:
             self._wake(0 if served else REST)

@@ -57,7 +57,7 @@ async def test_no_entrance_lets_in_who_is_kept_out(nodes: tuple[Server, Server],
         for credentials in ({"token": token("eve")}, {"token": fresh}, {"ticket": old}):
             refused = await peer.fail("connect", **credentials)
             assert refused["code"] == "FORBIDDEN"
-            assert "kept out" in refused["message"]
+            assert "banned" in refused["message"]
         for path, subprotocols in (("/v1/connect", ["hubbub.v1"]), ("/skapi/connect", None)):
             address = f"{server.url.replace('http', 'ws', 1)}{path}?token={fresh}"
             async with connect(address, subprotocols=subprotocols, proxy=None) as socket:  # type: ignore[arg-type]

@@ -119,7 +119,7 @@ def test_limits_are_inclusive() -> None:
 def test_leeway_is_exact(leeway: float) -> None:
     good, bad = 0.001, -0.001
     assert check({"sub": "a", "exp": NOW - leeway + good}, leeway=leeway).expires == NOW - leeway + good
-    assert refusal({"sub": "a", "exp": NOW - leeway}, leeway=leeway) == "The token has expired."
+    assert refusal({"sub": "a", "exp": NOW - leeway}, leeway=leeway) == "The token has expired: connect with a new one."
     for name in ("nbf", "iat"):
         check({**CLAIMS, name: NOW + leeway}, leeway=leeway)
         assert f'"{name}"' in refusal({**CLAIMS, name: NOW + leeway - bad}, leeway=leeway)
@@ -486,13 +486,13 @@ async def test_hostile_tokens(strict: Authenticator, token: str, caplog: pytest.
 @pytest.mark.parametrize(
     ("claims", "text"),
     [
-        ({"exp": NOW - 60}, "The token has expired."),
+        ({"exp": NOW - 60}, "The token has expired: connect with a new one."),
         ({"exp": "soon"}, 'The token needs "exp" as a number of seconds.'),
         ({"sub": 7}, 'The token needs "sub" as text.'),
-        ({"nbf": NOW + 60}, 'The token is not valid yet: "nbf" is in the future.'),
+        ({"nbf": NOW + 60}, 'The token is not valid yet: check "nbf" and the clocks.'),
         ({"iat": NOW + 60}, 'The token was issued in the future: check "iat" and the clocks.'),
-        ({"iss": "x"}, 'The token\'s "iss" is not the issuer that this server accepts.'),
-        ({"aud": "x"}, 'The token\'s "aud" does not name this server.'),
+        ({"iss": "x"}, 'The token\'s "iss" must be the issuer that this server is configured with.'),
+        ({"aud": "x"}, 'The token\'s "aud" must name the audience that this server is configured with.'),
         ({"groups": "*"}, 'The token\'s "groups" must be a list of texts.'),
     ],
 )
@@ -554,7 +554,7 @@ async def test_a_server_without_keys_takes_no_tokens() -> None:
     auth = Authenticator(Settings())
     assert auth.ready
     assert not auth.waits
-    with pytest.raises(CommandError, match="takes no tokens"):
+    with pytest.raises(CommandError, match="accepts no tokens"):
         await auth.authenticate(GOOD)
 
 

@@ -17,7 +17,7 @@ def test_how_long_a_user_is_kept_out() -> None:
     bans = Bans()
     bans.put("eve", 600, 0.0)
     bans.require_free("ada", 0.0)
-    with pytest.raises(CommandError, match=r"kept out.*in 1 s") as refused:
+    with pytest.raises(CommandError, match=r"is banned: connect again in 1 s") as refused:
         bans.require_free("eve", 599.5)
     assert refused.value.code is ErrorCode.FORBIDDEN
     bans.require_free("eve", 600.0)

@@ -40,7 +40,7 @@ async def test_who_is_kept_out_is_so_on_every_node(backend: Backend, node: Liste
     assert node.disconnected == [("ada", None)]
     for each in (backend, second):
         text = await refused(each, UserRow("ada", "10"), "FORBIDDEN")
-        assert "kept out" in text
+        assert "banned" in text
         assert "600 s" in text or "599 s" in text
     await second.connect(UserRow("eve", "9"), 10)
     await second.disconnect_user("ada", 0)

@@ -78,7 +78,7 @@ async def test_the_environment_says_where_and_who(secured: Server, tmp_path: Pat
     ran = await run("users", "alpha", cwd=tmp_path, env=env)
     assert ran == (0, "", "hubbub: nobody is there\n")
     ran = await run("users", "alpha", "--as", "alice", cwd=tmp_path, env=env)
-    assert ran == (1, "", "hubbub: This server lets no guests in: connect with a token.\n")
+    assert ran == (1, "", "hubbub: This server does not accept guests: connect with a token.\n")
 
 
 async def test_guests_come_under_their_own_name(server: Server, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,10 +54,8 @@ async def test_loads_a_server_that_runs_with_tokens_and_shows_a_table(secured: S
 
     refused = await run(*arguments.split(), cwd=tmp_path)
     assert (refused.code, refused.out) == (1, "")
-    assert (
-        refused.err
-        == "hubbub: no connection could be opened: FORBIDDEN: This server lets no guests in: connect with a token.\n"
-    )
+    text = "FORBIDDEN: This server does not accept guests: connect with a token."
+    assert refused.err == f"hubbub: no connection could be opened: {text}\n"
 
 
 async def test_posters_go_on_by_themselves_without_a_rate(start: Start) -> None:

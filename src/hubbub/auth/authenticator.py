@@ -1,9 +1,8 @@
-"""Who connects: a token or a guest's name to an `Identity`.
+"""Authentication: a token, a guest name or a ticket to an `Identity`.
 
-A token is a JSON Web Token (RFC 7519) in the compact form of RFC 7515: ``header.payload.signature``. Which keys and
-which algorithms can check it is settled here; what the token's header names only picks among those. PyJWT's algorithms
-check the signatures. The three parts are taken apart here rather than by ``jwt.decode``, which examines the secret anew
-for every token and takes four times as long.
+A token is a JSON Web Token (RFC 7519). This module decides which keys and which algorithms can verify it; the token's
+header only selects among those. PyJWT's algorithms verify the signatures. ``jwt.decode`` is not used, because it
+examines the secret anew for every token and takes four times as long.
 """
 
 from __future__ import annotations
@@ -31,15 +30,18 @@ _HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
 
 
 class Authenticator:
-    """Tells who a token or a guest's name belongs to.
+    """Tells whom a token, a guest name or a ticket identifies.
 
     Args:
         settings: The secret, key set, issuer, audience, leeway and limits.
-        now: Unix time in seconds; what the claims are held against.
-        clock: Seconds on a clock that never goes back; spaces out the fetching of keys.
+        unix_time: Unix time in seconds; the claims are compared with it.
+        clock: Seconds on a clock that never goes back; limits how often keys are fetched.
+
+    Attributes:
+        tickets: Issues and checks tickets.
 
     Raises:
-        SettingsError: The secret looks like a public key or certificate, which everybody may know.
+        SettingsError: The secret looks like a public key or certificate, which is no secret.
     """
 
     def __init__(
@@ -57,21 +59,21 @@ class Authenticator:
 
     @property
     def waits(self) -> bool:
-        """Whether `authenticate` may have to wait for the network; otherwise `check` always has the answer."""
+        """Whether `authenticate` may have to wait for the network; otherwise `check` never returns None."""
         return self._jwks is not None
 
     @property
     def ready(self) -> bool:
-        """Whether tokens can be checked: False while a key set is configured and was never fetched."""
+        """Whether tokens can be verified: False while a key set is configured but was never fetched."""
         return self._jwks is None or self._jwks.ready
 
     async def start(self) -> None:
-        """Begin to fetch the key set, if there is one. Returns at once; a key server that is down is logged."""
+        """Start to fetch the key set, if there is one. Returns at once; if the key server is down, that is logged."""
         if self._jwks is not None:
             self._jwks.start()
 
     async def close(self) -> None:
-        """Stop what `start` began."""
+        """Stop fetching the key set."""
         if self._jwks is not None:
             await self._jwks.close()
 
@@ -93,7 +95,7 @@ class Authenticator:
         return self.guest(command.guest), None
 
     def seconds_left(self, identity: Identity) -> float | None:
-        """Return for how many seconds the rights of `identity` still last; None for ever.
+        """Return for how many seconds the rights of `identity` still last; None if they never end.
 
         A token that expired within the leeway is accepted: it lasts until the leeway is over.
         """
@@ -103,9 +105,9 @@ class Authenticator:
         return left if left > 0 else left + self._settings.leeway
 
     def check(self, token: str) -> Identity | None:
-        """Return whom `token` identifies, with the keys at hand; None if its key must be fetched first.
+        """Return whom `token` identifies, with the keys fetched so far; None if its key must be fetched first.
 
-        None comes only if `waits`; `authenticate` then has the answer.
+        None is returned only if `waits` is true; then call `authenticate`.
 
         Raises:
             CommandError: ``UNAUTHORIZED``, with a sentence that says why and does not quote the token.
@@ -119,18 +121,20 @@ class Authenticator:
                 return None
             genuine = key.Algorithm.verify(parts.signed, key.key, parts.signature)
         elif self._settings.has_keys:
-            raise unauthorized('The token\'s "alg" is not one that this server accepts.')
+            raise unauthorized(
+                'The token\'s "alg" is not accepted: use HS256 with a secret, or RS256, ES256 or EdDSA with a key set.'
+            )
         else:
-            raise unauthorized("This server takes no tokens: it has neither a secret nor a JWKS URL.")
+            raise unauthorized("This server accepts no tokens: configure a secret or a JWKS URL.")
         if not genuine:
-            raise unauthorized("The token's signature is wrong.")
+            raise unauthorized("The token's signature is wrong: use this server's secret or a key of its key set.")
         return read_claims(parts.payload, self._settings, self._unix_time())
 
     async def authenticate(self, token: str) -> Identity:
-        """Return whom `token` identifies. Waits only if its key is not at hand.
+        """Return whom `token` identifies. Waits only if its key must be fetched.
 
         Raises:
-            CommandError: ``UNAUTHORIZED``, as for `check`; ``UNAVAILABLE``, the keys cannot be fetched now.
+            CommandError: ``UNAUTHORIZED``, as in `check`; ``UNAVAILABLE``, the keys cannot be fetched now.
         """
         identity = self.check(token)
         if identity is None:
@@ -138,27 +142,28 @@ class Authenticator:
             await self._jwks.renew()
             identity = self.check(token)
         if identity is None:
-            raise unauthorized("The token's key is not in the key set.")
+            raise unauthorized('The token\'s key is not in the key set: check "kid" and "alg".')
         return identity
 
     def guest(self, name: str) -> Identity:
         """Return the identity of a guest, who may join every group.
 
-        Where tokens are taken as well, its id is `GUEST_PREFIX` and `name`, so that it is no token's.
+        On a server that accepts tokens too, the user id is `GUEST_PREFIX` and `name`, so that it cannot be the id of a
+        user with a token.
 
         Raises:
-            CommandError: ``FORBIDDEN``, guests are not let in; ``INVALID_PARAMETER``, `name` cannot be a user id.
+            CommandError: ``FORBIDDEN``, guests are not accepted; ``INVALID_PARAMETER``, `name` cannot be a user id.
         """
         if not self._settings.allow_guests:
-            raise CommandError(ErrorCode.FORBIDDEN, "This server lets no guests in: connect with a token.")
+            raise CommandError(ErrorCode.FORBIDDEN, "This server does not accept guests: connect with a token.")
         prefix = GUEST_PREFIX if self._settings.has_keys else ""
         most = self._settings.max_user_id - len(prefix)
         if not 1 <= len(name) <= most:
-            raise invalid(f'"guest" must have 1 to {most} characters.')
+            raise invalid(f'"guest" must have 1 to {most} characters; it has {len(name)}.')
         if any(category(character) in {"Cc", "Cs"} for character in name):
-            raise invalid('"guest" must not have control characters or lone surrogates.')
+            raise invalid('"guest" must not contain control characters or halves of surrogate pairs.')
         if name.isspace():
-            raise invalid('"guest" must not be only white space.')
+            raise invalid('"guest" must not consist of white space only.')
         return Identity(prefix + name)
 
 
@@ -178,16 +183,16 @@ def make_token(
     """Return a token (HS256) that a server with the same `secret` accepts.
 
     Args:
-        user_id: Whom it identifies (``sub``).
+        user_id: The user that it identifies (``sub``).
         secret: At least 32 bytes.
-        ttl: Seconds until it ends (``exp``).
+        ttl: Seconds until it expires (``exp``).
         groups: Glob patterns of the groups that it allows; None for all.
-        server: Whether it gives the rights of a server.
+        server: Whether it gives the rights of a server (``"role": "server"``).
         private: Whether it allows private messages and signals.
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
         now: Unix time in seconds at which it is issued; None for the present.
-        extra: Further claims, which the server does not look at.
+        extra: Further claims, which the server ignores.
 
     Raises:
         SettingsError: `secret` is too short, or looks like a public key.

@@ -1,8 +1,8 @@
-"""Who is kept out after a kick, and which tickets are not taken any more, in the memory of one process. Pure.
+"""Which users are banned after a kick, and which tickets are no longer accepted, in the memory of one process. Pure.
 
-What is kept is bounded: `MAX_BANS` users that are kept out, and as many whose tickets are dead, and `MAX_SPENT` tickets
-that were used. Bans beyond that are refused; tickets that can no longer be told apart from used ones are not taken, so
-that who has one connects with a token.
+Memory is bounded: `MAX_BANS` banned users, as many users whose tickets were withdrawn, and `MAX_SPENT` used tickets.
+Further bans are refused. A ticket that can no longer be told from a used one is refused, and its owner connects with a
+token.
 """
 
 from __future__ import annotations
@@ -14,55 +14,55 @@ from typing import NamedTuple
 from hubbub.errors import CommandError, ErrorCode
 
 MAX_BAN = 604_800
-"""Most seconds for which a user can be kept out: a week. For longer, stop issuing tokens to that user."""
+"""Most seconds of a ban: a week. For a longer one, stop issuing tokens to that user."""
 
 MAX_BANS = 10_000
-"""Most users that are kept out at the same time; on Valkey, in each bucket."""
+"""Most users that are banned at the same time; on Valkey, in each shard."""
 
 MAX_SPENT = 100_000
 """Most tickets that are remembered as used."""
 
 TICKET_LIFE = 300.0
-"""Seconds after which every ticket has ended, so that nothing about it must be remembered any longer."""
+"""Seconds after which every ticket has expired, so that nothing about it must be remembered."""
 
 
 class TicketUse(NamedTuple):
     """A ticket that is about to be used."""
 
     id: str
-    """What no other ticket has."""
+    """The ticket's unique id."""
     lasts: float
-    """Seconds for which it is good, at most `TICKET_LIFE`."""
+    """Seconds until it expires, at most `TICKET_LIFE`."""
 
 
 def kept_out(left: float) -> CommandError:
-    """Return the error for a user who is kept out for another `left` seconds."""
-    text = f"This user was disconnected and is kept out: connecting is possible again in {math.ceil(left)} s."
+    """Return the error for a user who is banned for another `left` seconds."""
+    text = f"This user was disconnected and is banned: connect again in {math.ceil(left)} s."
     return CommandError(ErrorCode.FORBIDDEN, text)
 
 
 def too_many_bans() -> CommandError:
-    """Return the error for a ban that there is no room for; nobody was disconnected."""
-    text = f"{MAX_BANS} users are kept out already: end a ban with for=0, or disconnect without keeping out."
+    """Return the error for a ban beyond `MAX_BANS`; nobody was disconnected."""
+    text = f"{MAX_BANS} users are banned already: end a ban with for=0, or disconnect without a ban."
     return CommandError(ErrorCode.INVALID_REQUEST, text)
 
 
 def ticket_is_dead() -> CommandError:
-    """Return the error for a ticket that was used, or whose user was disconnected since."""
+    """Return the error for a ticket that was used, or whose user was kicked after it was issued."""
     return CommandError(ErrorCode.UNAUTHORIZED, "The ticket has been used or withdrawn: connect with a token.")
 
 
 class Bans:
-    """The bans and tickets of one process. Times are seconds on one clock that only rises."""
+    """The bans and tickets of one process. Times are seconds on one clock that never goes back."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
-        self._withdrawn: OrderedDict[str, float] = OrderedDict()  # user -> when all earlier tickets have ended
+        self._withdrawn: OrderedDict[str, float] = OrderedDict()  # user -> when all earlier tickets have expired
         self._spent: OrderedDict[str, float] = OrderedDict()  # ticket -> when it may be forgotten
         self._all_dead_until = -math.inf
 
     def require_free(self, user_id: str, now: float) -> None:
-        """Raise `CommandError` with ``FORBIDDEN`` if the user is kept out."""
+        """Raise `CommandError` with ``FORBIDDEN`` if the user is banned."""
         until = self._until.get(user_id)
         if until is not None:
             if until > now:
@@ -70,10 +70,10 @@ class Bans:
             del self._until[user_id]
 
     def put(self, user_id: str, seconds: float, now: float) -> None:
-        """Keep a user out for `seconds` from now on, whatever was said before; 0 ends it.
+        """Ban a user for `seconds` from now on, in place of any earlier ban; 0 ends it.
 
         Raises:
-            CommandError: ``INVALID_REQUEST``, there are `MAX_BANS` already.
+            CommandError: ``INVALID_REQUEST``, `MAX_BANS` users are banned already.
         """
         if not seconds:
             self._until.pop(user_id, None)
@@ -85,22 +85,22 @@ class Bans:
         self._until[user_id] = now + seconds
 
     def withdraw(self, user_id: str, now: float) -> None:
-        """Take none of the tickets that the user may have."""
+        """Refuse all tickets that the user may have from now on."""
         self._withdrawn[user_id] = now + TICKET_LIFE
         self._withdrawn.move_to_end(user_id)
         if len(self._withdrawn) > MAX_BANS:
             self._all_dead_until = self._withdrawn.popitem(last=False)[1]
 
     def spend(self, ticket: TicketUse, user_id: str, now: float) -> None:
-        """Use a ticket of the user. Raises `CommandError` with ``UNAUTHORIZED`` if that is not possible any more."""
+        """Use up a ticket. Raises `CommandError` with ``UNAUTHORIZED`` if it was used or withdrawn."""
         self._forget_tickets(now)
         full = len(self._spent) >= MAX_SPENT
         if full or now < self._all_dead_until or user_id in self._withdrawn or ticket.id in self._spent:
             raise ticket_is_dead()
-        self._spent[ticket.id] = now + TICKET_LIFE  # the same for all, so that they end in this order
+        self._spent[ticket.id] = now + TICKET_LIFE  # the same for all, so that they are forgotten in this order
 
     def sweep(self, now: float) -> None:
-        """Forget what is over."""
+        """Forget bans and tickets whose time is over."""
         for user_id in [user_id for user_id, until in self._until.items() if until <= now]:
             del self._until[user_id]
         self._forget_tickets(now)

@@ -1,4 +1,4 @@
-"""What a token says, once its signature is proven: claims to identity. No clock, no keys, no input or output."""
+"""Turns the claims of a token whose signature was verified into an identity. No clock, no keys, no I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hubbub.settings import Settings
 MAX_PATTERNS = 1000
 """Most entries of the claim ``groups``."""
 GUEST_PREFIX = "guest:"
-"""How the ids of guests begin on a server that takes tokens as well: nobody can come by the name of a token's user."""
+"""Prefix of guests' ids on a server that accepts tokens too, so that no guest can take the id of a token's user."""
 MAX_PATTERN = 256
 """Most characters of one entry of the claim ``groups``."""
 
@@ -24,10 +24,10 @@ def unauthorized(message: str) -> CommandError:
 
 
 def decode_object(raw: bytes) -> dict[str, Any]:
-    """Decode a JSON object in which every name occurs once, at every level (RFC 7515 and 7519, both section 4).
+    """Decode a JSON object without duplicate names at any level (RFC 7515 and 7519, both section 4).
 
     Raises:
-        ValueError: Not UTF-8, not JSON, not an object, a name twice, ``NaN`` or ``Infinity``, nested too deep.
+        ValueError: Not UTF-8, not JSON, not an object, a duplicate name, ``NaN`` or ``Infinity``, or nested too deep.
     """
     try:
         value = _DECODER.decode(raw.decode())
@@ -42,8 +42,8 @@ def read_claims(payload: bytes, settings: Settings, unix_time: float) -> Identit
     """Return the identity that the claims of a token give.
 
     Args:
-        payload: The claims as JSON; their signature has been checked.
-        settings: Says the issuer and audience that are required, the leeway and how long a user id may be.
+        payload: The claims as JSON; the signature must have been verified.
+        settings: The required issuer and audience, the leeway, and the longest user id.
         unix_time: The present, in seconds.
 
     Raises:
@@ -52,7 +52,7 @@ def read_claims(payload: bytes, settings: Settings, unix_time: float) -> Identit
     try:
         claims = decode_object(payload)
     except ValueError:
-        raise unauthorized("The token's claims are not a JSON object with each name once.") from None
+        raise unauthorized("The token's claims must be a JSON object without duplicate names.") from None
     expires = _check_times(claims, settings.leeway, unix_time)
     _check_source(claims, settings)
     return Identity(
@@ -69,9 +69,9 @@ def _check_times(claims: dict[str, Any], leeway: float, unix_time: float) -> flo
     """Check ``exp``, ``nbf`` and ``iat`` (RFC 7519, sections 4.1.4 to 4.1.6) and return ``exp``."""
     expires = _time(claims, "exp")
     if expires + leeway <= unix_time:
-        raise unauthorized("The token has expired.")
+        raise unauthorized("The token has expired: connect with a new one.")
     if "nbf" in claims and _time(claims, "nbf") - leeway > unix_time:
-        raise unauthorized('The token is not valid yet: "nbf" is in the future.')
+        raise unauthorized('The token is not valid yet: check "nbf" and the clocks.')
     if "iat" in claims and _time(claims, "iat") - leeway > unix_time:
         raise unauthorized('The token was issued in the future: check "iat" and the clocks.')
     return expires
@@ -92,12 +92,12 @@ def _time(claims: dict[str, Any], name: str) -> float:
 def _check_source(claims: dict[str, Any], settings: Settings) -> None:
     """Check ``iss`` and ``aud`` (RFC 7519, sections 4.1.1 and 4.1.3), each only if the settings name one."""
     if settings.issuer is not None and claims.get("iss") != settings.issuer:
-        raise unauthorized('The token\'s "iss" is not the issuer that this server accepts.')
+        raise unauthorized('The token\'s "iss" must be the issuer that this server is configured with.')
     if settings.audience is not None:
         audience = claims.get("aud")
         named = audience if isinstance(audience, list) else [audience]
         if settings.audience not in named or not all(isinstance(name, str) for name in named):
-            raise unauthorized('The token\'s "aud" does not name this server.')
+            raise unauthorized('The token\'s "aud" must name the audience that this server is configured with.')
 
 
 def _subject(claims: dict[str, Any], settings: Settings) -> str:
@@ -109,12 +109,12 @@ def _subject(claims: dict[str, Any], settings: Settings) -> str:
     if not is_unicode(subject):
         raise unauthorized('The token\'s "sub" is not valid Unicode.')
     if settings.allow_guests and subject.startswith(GUEST_PREFIX):
-        raise unauthorized(f'The token\'s "sub" must not begin with "{GUEST_PREFIX}": here the ids of guests do.')
+        raise unauthorized(f'The token\'s "sub" must not begin with "{GUEST_PREFIX}": that prefix is for guests.')
     return subject
 
 
 def _name(claims: dict[str, Any], most: int) -> str | None:
-    """Return ``name`` (OpenID Connect Core, section 5.1), which gives no rights: what cannot be shown is ignored."""
+    """Return ``name`` (OpenID Connect Core, section 5.1), or None if it cannot be displayed; it gives no rights."""
     name = claims.get("name")
     return name[:most] if isinstance(name, str) and is_unicode(name) and name else None
 
@@ -142,7 +142,7 @@ def _groups(claims: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether `text` can be sent: JSON's escapes can smuggle half of a surrogate pair into a string."""
+    """Return whether `text` can be encoded: JSON's escapes allow half of a surrogate pair in a string."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -153,7 +153,7 @@ def is_unicode(text: str) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name occurs twice")
+        raise ValueError("a duplicate name")
     return members
 
 

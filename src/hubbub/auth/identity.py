@@ -1,4 +1,4 @@
-"""Who a connection is and what it may do. The authenticator makes identities; sessions and the HTTP API ask them."""
+"""A user and what the user may do. The authenticator makes identities; sessions and the HTTP API check them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hubbub.errors import CommandError, ErrorCode
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A user with rights, as a token or a guest's name gave them.
+    """A user with the rights that a token, or being a guest, gives.
 
     Attributes:
         user_id: The token's ``sub``, or the guest's name.
         groups: Glob patterns (``*``, ``?``, ``[abc]``) of the groups that this user may join, see and read;
             None for all.
-        server: Whether the token has ``"role": "server"``: may post as the server and disconnect people.
-        private: Whether this user may send private messages and signals, which reach anybody, and whose number of
-            recipients tells who is connected.
-        name: What people call this user, if the token says so.
+        server: Whether the token has ``"role": "server"``: this user may post from outside and disconnect users.
+        private: Whether this user may send private messages and signals. They can be sent to any user, and their number
+            of recipients tells whether that user is connected.
+        name: The display name, if the token has one.
         expires: When the rights end, Unix time in seconds; None for never (guests).
     """
 
@@ -37,7 +37,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def visible(self) -> Callable[[str], bool] | None:
-        """What says whether this user may see the group of a name, for many names; None for all groups."""
+        """A function that says whether this user may see the group of a given name; None for all groups."""
         return None if self.groups is None else compile_patterns(self.groups).match
 
     def require_group(self, group: str) -> None:
@@ -48,10 +48,10 @@ class Identity(msgspec.Struct, frozen=True):
     def require_private(self) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""
         if not self.private:
-            text = 'The token allows posts to the joined group only, and nothing private ("private": false).'
+            text = 'The token does not allow private messages ("private": false): post to the joined group.'
             raise CommandError(ErrorCode.FORBIDDEN, text)
 
     def require_server(self) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this is a server token."""
         if not self.server:
-            raise CommandError(ErrorCode.FORBIDDEN, 'This needs a server token ("role": "server").')
+            raise CommandError(ErrorCode.FORBIDDEN, 'This needs a server token, with the claim "role": "server".')

@@ -1,4 +1,4 @@
-"""The keys of a JSON Web Key Set (RFC 7517): fetched off the event loop, kept, and renewed before they are old."""
+"""The keys of a JSON Web Key Set (RFC 7517): fetched in a thread, cached, and refreshed in time."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from jwt import PyJWK
 from hubbub.errors import CommandError, ErrorCode
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
-"""What a token may name as its ``alg`` to be checked with a key of the set; the key must be of the kind that fits."""
+"""The values of ``alg`` that are accepted with a key of the set; the key must be of the matching type."""
 TIMEOUT = 5.0
-"""Seconds that the server of the key set has to answer in full."""
+"""Seconds that the key server has to answer in full."""
 REFRESH = 480.0
 """Seconds after which the keys are fetched again, so that they are never older than ten minutes."""
 COOLDOWN = 10.0
-"""Seconds between two fetches that unknown key ids or failures ask for: made-up tokens must not cause a flood."""
+"""Least seconds between fetches because of unknown key ids or failures: forged tokens must not cause a flood."""
 MAX_SET = 1_048_576
 """Most bytes of a key set."""
 MIN_RSA_BITS = 2048
 """RFC 7518, section 3.3."""
 
 Keys = dict[tuple[str | None, str], PyJWK | None]
-"""Key id (None for a key without one) and algorithm to the key; None where two keys claim the same place."""
+"""Key id (None for a key without one) and algorithm to the key; None where two keys have both in common."""
 
 _log = logging.getLogger(__name__)
 
 
 class Jwks:
-    """The key set behind a URL. While its server is down the keys that were last fetched go on.
+    """The key set at a URL. While its server is down, the keys fetched last stay in use.
 
     Args:
-        url: Where the key set is, ``https:`` or ``http:``.
+        url: The address of the key set, ``https:`` or ``http:``.
         clock: Seconds on a clock that never goes back.
         timeout: Seconds for one fetch.
-        refresh: Seconds between fetches in the background.
-        cooldown: Least seconds between fetches otherwise.
+        refresh: Seconds between regular fetches.
+        cooldown: Least seconds between other fetches.
 
     Attributes:
-        ready: Whether keys were ever fetched.
+        ready: Whether keys have been fetched at least once.
     """
 
     def __init__(
@@ -72,25 +72,25 @@ class Jwks:
         self._refreshing: asyncio.Task[None] | None = None
 
     def find(self, kid: str | None, alg: str) -> PyJWK | None:
-        """Return the key that a token names, from those fetched last; None if there is none or more than one.
+        """Return the key that a token names, of those fetched last; None if there is none or more than one.
 
-        A token without `kid` can only mean a key without one.
+        A token without `kid` matches only a key without one.
         """
         return self._keys.get((kid, alg))
 
     def start(self) -> None:
-        """Fetch the keys in the background, now and again and again. Does not wait, so an outage delays nothing."""
+        """Fetch the keys in the background, now and regularly. Does not wait, so an outage delays nothing."""
         self._refreshing = asyncio.create_task(self._keep_fresh())
 
     async def close(self) -> None:
-        """Stop fetching. Whoever still waits for keys is cancelled."""
+        """Stop fetching. Callers that still wait for keys are cancelled."""
         tasks = [task for task in (self._refreshing, self._fetching) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def renew(self) -> None:
-        """Fetch the keys, unless that was tried within the cooldown. Callers at the same time share one fetch.
+        """Fetch the keys, unless that was tried within the cooldown. Concurrent callers share one fetch.
 
         Raises:
             CommandError: ``UNAVAILABLE``, the latest fetch failed.
@@ -98,7 +98,7 @@ class Jwks:
         if self._fetching is not None or self._clock() - self._tried >= self._cooldown:
             await self._fetch()
         if self._failing:
-            raise CommandError(ErrorCode.UNAVAILABLE, "The keys that tokens are checked with cannot be fetched now.")
+            raise CommandError(ErrorCode.UNAVAILABLE, "The keys for tokens cannot be fetched now: try again later.")
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -132,9 +132,9 @@ def fetch_keys(url: str, timeout: float) -> Keys:
     """Fetch a key set over the network and parse it. Blocks for at most about twice `timeout` seconds.
 
     Raises:
-        OSError: No connection, no answer in time, or an answer that is an error.
-        HTTPException: The answer is not HTTP.
-        ValueError: The answer is too large or not a key set with keys that can be used.
+        OSError: No connection, no response in time, or an error response.
+        HTTPException: The response is not HTTP.
+        ValueError: The response is too large, or not a key set with usable keys.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -145,7 +145,7 @@ def fetch_keys(url: str, timeout: float) -> Keys:
                 if len(body) > MAX_SET:
                     raise ValueError(f"the key set is larger than {MAX_SET} bytes")
                 if time.monotonic() > deadline:
-                    raise TimeoutError("the answer takes too long")
+                    raise TimeoutError("the response takes too long")
     except HTTPError as error:
         error.close()  # it holds the connection
         raise
@@ -153,10 +153,10 @@ def fetch_keys(url: str, timeout: float) -> Keys:
 
 
 def parse_keys(document: bytes) -> Keys:
-    """Return the keys of a set that can check a signature; the others are passed over (RFC 7517, section 5).
+    """Return the keys of a set that can verify signatures; others are ignored (RFC 7517, section 5).
 
     Raises:
-        ValueError: The document is not a key set, or has no key that can be used.
+        ValueError: The document is not a key set, or has no usable key.
     """
     try:
         value = json.loads(document)
@@ -193,24 +193,24 @@ def _parse_key(jwk: dict[str, Any]) -> PyJWK | None:
             return None
     if jwk.get("alg", algorithm) != algorithm:
         return None
-    # Only the public half: a set that carelessly carries private keys must not put any into our memory for long.
+    # Only the public half: if a set contains private keys by mistake, they must not stay in our memory.
     public: dict[str, Any] = {name: jwk[name] for name in ("kty", "crv", "n", "e", "x", "y") if name in jwk}
     try:
         key = PyJWK(public, algorithm)
     except Exception:
-        # A number that is not one, a point off the curve, an exponent too small: PyJWT and cryptography raise many
-        # kinds of errors, and one bad key must not cost the others.
+        # An invalid number, a point off the curve, an exponent that is too small: PyJWT and cryptography raise many
+        # types of errors, and one bad key must not prevent the use of the others.
         return None
     return None if algorithm == "RS256" and key.key.key_size < MIN_RSA_BITS else key
 
 
 def _shown(url: str) -> str:
-    """Return `url` for the log, without the query, which may hold a secret."""
+    """Return `url` for the log, without the query, which may contain a secret."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follow a redirect only within the scheme: never from https down to http, nor to a file."""
+    """Follows redirects within the same scheme only: never from https to http, nor to a file."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str

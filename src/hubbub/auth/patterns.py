@@ -1,9 +1,9 @@
-"""Glob patterns compiled into one matcher, whose cost has a bound whatever the patterns are. Pure.
+"""Compiles glob patterns into one matcher with bounded cost, whatever the patterns are. Pure.
 
-A token may carry 1,000 patterns, and a page of the directory asks about thousands of names. So patterns without
-wildcards become a set, those that end in their only ``*`` a sorted list of prefixes, and all others one automaton whose
-states are the bits of an integer (the Shift-And algorithm of Baeza-Yates and Gonnet): each character of a name costs a
-few operations on that integer. Nothing backtracks.
+A token may have 1,000 patterns, and a page of the directory tests thousands of names. So patterns without wildcards
+become a set, those whose only wildcard is a ``*`` at the end a sorted list of prefixes, and all others one automaton
+whose states are the bits of an integer (the Shift-And algorithm of Baeza-Yates and Gonnet): each character of a name
+costs a few operations on that integer. There is no backtracking.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from itertools import pairwise
 from typing import NamedTuple
 
 REMEMBERED = 65_536
-"""Bytes, about, for which an automaton remembers what a character does; with more, it is worked out each time."""
+"""Bytes, about, that an automaton uses to cache transitions by character; others are computed each time."""
 
 SMALL = 256
-"""Characters of all patterns up to which they count as small, as nearly all are: each user may have some of its own."""
+"""Most characters of a small list of patterns. Nearly all are small, and each user may have a different one."""
 
 _WILDCARD = re.compile(r"[*?\[]")
 
 
 class Patterns:
-    """Whether one of the patterns matches the whole of a name.
+    """Tells whether one of the patterns matches a whole name.
 
     Args:
-        globs: Patterns as `fnmatch` reads them: ``*``, ``?``, ``[abc]``, ``[!abc]``. The case counts.
+        globs: Patterns as in `fnmatch`: ``*``, ``?``, ``[abc]``, ``[!abc]``. They are case-sensitive.
     """
 
     __slots__ = ("_automaton", "_exact", "_prefixes")
@@ -54,14 +54,14 @@ class Patterns:
         if name in self._exact:
             return True
         prefixes = self._prefixes
-        # None of them begins with another, so only the nearest one at or before the name can be its beginning.
+        # No prefix begins with another one, so only the last one that is not after the name can match.
         if prefixes and (place := bisect_right(prefixes, name)) and name.startswith(prefixes[place - 1]):
             return True
         return self._automaton is not None and self._automaton.match(name)
 
 
 class _Set(NamedTuple):
-    """A ``[…]``: the characters and the ranges of characters in it, and whether it takes those or all others."""
+    """A ``[…]``: the characters and ranges in it, and whether it matches those or all others."""
 
     singles: set[str]
     ranges: list[tuple[str, str]]
@@ -69,10 +69,10 @@ class _Set(NamedTuple):
 
 
 class _Automaton:
-    """All patterns at once. Bit *i* of the states says that the pattern has been matched up to its part *i*.
+    """All patterns at once. Bit *i* of the states says that a pattern has been matched up to its part *i*.
 
-    Parts are what takes one character. Behind the last part of each pattern is one more state, its end. A ``*`` is no
-    part but a mark on the state in front of which it stands: that state stays, whatever character comes.
+    A part matches one character. After the last part of each pattern there is one more state, its end. A ``*`` is not a
+    part but a mark on the state that follows it: that state is kept, whatever the character is.
     """
 
     __slots__ = (
@@ -81,10 +81,10 @@ class _Automaton:
 
     def __init__(self, globs: Iterable[str]) -> None:
         self._characters: dict[str, int] = {}
-        # Lists of states: as integers they would be as large as all patterns, each.
+        # Lists of states: as an integer, each would be as large as all patterns.
         self._takes_one: dict[str, list[int]] = {}
         self._takes_ranges: list[tuple[str, str, int]] = []
-        self._but: dict[str, list[int]] = {}  # those of `_any` that do not take the character
+        self._but: dict[str, list[int]] = {}  # those of `_any` that do not match the character
         self._but_ranges: list[tuple[str, str, int]] = []
         begin: list[int] = []
         end: list[int] = []
@@ -112,7 +112,7 @@ class _Automaton:
         self._most = REMEMBERED // (100 + state // 8)
 
     def match(self, name: str) -> bool:
-        """Return whether a pattern is at its end behind the last character of `name`."""
+        """Return whether a pattern has reached its end after the last character of `name`."""
         states, stay, characters = self._begin, self._stay, self._characters
         for character in name:
             takes = characters.get(character)
@@ -124,7 +124,7 @@ class _Automaton:
         return states & self._end != 0
 
     def _takes(self, character: str) -> int:
-        """Return the states whose next part takes `character`."""
+        """Return the states whose next part matches `character`."""
         takes = [state for low, high, state in self._takes_ranges if low <= character <= high]
         but = [state for low, high, state in self._but_ranges if low <= character <= high]
         takes_one, but_one = self._takes_one.get(character, []), self._but.get(character, [])
@@ -135,7 +135,7 @@ class _Automaton:
 
 
 def compile_patterns(globs: tuple[str, ...]) -> Patterns:
-    """Return the matcher of `globs`; those asked for last are kept, fewer of the large ones."""
+    """Return the matcher of `globs`. The most recent ones are cached, fewer of the large ones."""
     return _compile_small(globs) if sum(map(len, globs)) + len(globs) <= SMALL else _compile_large(globs)
 
 
@@ -150,7 +150,7 @@ def _compile_large(globs: tuple[str, ...]) -> Patterns:
 
 
 def _shortest(prefixes: set[str]) -> list[str]:
-    """Return the prefixes in order, without those that begin with another one."""
+    """Return the prefixes in order, without those that begin with another prefix."""
     kept: list[str] = []
     for prefix in sorted(prefixes):
         if not kept or not prefix.startswith(kept[-1]):
@@ -159,7 +159,7 @@ def _shortest(prefixes: set[str]) -> list[str]:
 
 
 def _bits(states: list[int]) -> int:
-    """Return the integer with these bits. Setting them one after the other would copy it each time."""
+    """Return the integer with these bits set. Setting them one by one would copy the integer each time."""
     if not states:
         return 0
     row = bytearray(max(states) // 8 + 1)
@@ -169,7 +169,7 @@ def _bits(states: list[int]) -> int:
 
 
 def _parts(glob: str) -> Iterable[str]:
-    """Take a pattern apart as `fnmatch` does; a ``[`` without its ``]`` is only itself."""
+    """Split a pattern as `fnmatch` does; a ``[`` without a ``]`` matches only itself."""
     place, size = 0, len(glob)
     while place < size:
         character = glob[place]
@@ -185,9 +185,10 @@ def _parts(glob: str) -> Iterable[str]:
 
 
 def _parse_set(part: str) -> _Set:
-    """Return what a part other than ``*`` and ``?`` takes.
+    """Return what a part other than ``*`` and ``?`` matches.
 
-    As for `fnmatch`, a hyphen at either end is only itself, and a range that runs backwards is empty.
+    As in `fnmatch`, a hyphen at either end matches only itself, and a reversed range is empty. Unlike there, a ``!``
+    after an empty range does not negate the set.
     """
     if len(part) == 1:
         return _Set({part}, [], negated=False)

@@ -1,4 +1,4 @@
-"""Tokens for ``skapi-js``: Hubbub's own, with the claims that the client wants to see before it believes them."""
+"""Tokens for ``skapi-js``: ordinary tokens of Hubbub, with the additional claims that this client checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hubbub.auth.authenticator import make_token
 from hubbub.errors import SettingsError
 
 DAY = 86_400.0
-"""Seconds that the tokens last. The 2.0 client gives one up an hour before its end, since it cannot get a new one."""
+"""Lifetime of the tokens, seconds. The 2.0 client drops a token an hour before it expires, and cannot get a new one."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # fmt: off
@@ -29,7 +29,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class SkapiTokens(TypedDict):
-    """What ``skapi.loginWithToken()`` takes."""
+    """The argument of ``skapi.loginWithToken()``."""
 
     idToken: str
     accessToken: str
@@ -52,12 +52,12 @@ def make_skapi_tokens(
     """Return the three tokens that a page passes to ``skapi.loginWithToken()``.
 
     Args:
-        user_id: Whom they identify: a UUID in lower case, since the client takes nothing else for a user.
-        secret: The server's, at least 32 bytes.
-        service: The service id that the page passes to ``new Skapi(...)``, in any of the forms that it takes.
-        name: What others see the user called; ``getUsers()`` answers with it.
-        email: Shown to the page in its user's profile.
-        ttl: Seconds until they end.
+        user_id: The user that they identify: a lower-case UUID, since the client accepts no other user ids.
+        secret: The server's secret, at least 32 bytes.
+        service: The service id that the page passes to ``new Skapi(...)``, in any form.
+        name: The display name, which ``getUsers()`` returns.
+        email: For the page, in the profile of its user.
+        ttl: Seconds until they expire.
         groups: Glob patterns of the groups that they allow; None for all.
         private: Whether they allow private messages and WebRTC signals.
         issuer: ``iss``, if the server requires one.
@@ -68,10 +68,10 @@ def make_skapi_tokens(
     """
     if not _UUID.fullmatch(user_id):
         raise SettingsError(
-            f"skapi-js knows users by UUIDs in lower case only, and {user_id!r} is none "
+            f"skapi-js accepts only lower-case UUIDs as user ids, and {user_id!r} is not one "
             '(make one with: python3 -c "import uuid; print(uuid.uuid4())")'
         )
-    own: dict[str, object] = {} if name is None else {"name": name}  # the server knows people by the accessToken
+    own: dict[str, object] = {} if name is None else {"name": name}  # the server reads the name from the accessToken
     profile = {
         **own,
         "custom:service": service_id(service),
@@ -85,18 +85,18 @@ def make_skapi_tokens(
             user_id, secret, ttl=ttl, groups=groups, private=private, issuer=issuer, audience=audience, extra=extra
         )
 
-    # The client shows the refresh token to Amazon Cognito only; any text will do.
+    # The client sends the refresh token to Amazon Cognito only; any text will do.
     return {"idToken": make(profile), "accessToken": make(own), "refreshToken": secrets.token_urlsafe(16)}
 
 
 def service_id(text: str) -> str:
-    """Return the service id that the client makes of what a page passes to ``new Skapi(...)``.
+    """Return the internal service id for what a page passes to ``new Skapi(...)``, as the client computes it.
 
-    Pages pass the internal id (no dashes), the long form (seven parts: it has the owner's UUID in it), or since version
+    Pages pass the internal id (no dashes), the long form (seven parts, with the owner's UUID in it), or since version
     1.5 the compressed form (two parts).
 
     Raises:
-        SettingsError: It is none of these.
+        SettingsError: `text` has none of these forms.
     """
     compressed = text.split("-")
     if len(compressed) == 2 and compressed[0][:1] in _DIGITS:
@@ -108,4 +108,4 @@ def service_id(text: str) -> str:
         return _REGIONS[_DIGITS.index(found[2])] + found[1] + found[3]
     elif _PLAIN.fullmatch(text):
         return text
-    raise SettingsError(f'{text!r} is not a service id: take what the page passes to "new Skapi(...)"')
+    raise SettingsError(f'{text!r} is not a service id: use what the page passes to "new Skapi(...)"')

@@ -16,7 +16,7 @@ STABLE_AFTER = 5.0
 ABNORMAL = 1006
 """RFC 6455, section 7.1.5: the code of a connection that ended without a close frame, or was never made."""
 
-_FINAL = {int(code) for code, rule in CLOSE_RULES.items() if not rule.come_back}
+_FINAL = {int(code) for code, rule in CLOSE_RULES.items() if not rule.reconnect}
 _TEMPORARY = {ErrorCode.UNAVAILABLE, ErrorCode.RATE_LIMITED, ErrorCode.INTERNAL}
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _REFRESH_SHARE, _REFRESH_LEAD, _REFRESH_CAP = 0.8, 60.0, 2_000_000.0  # timers cannot wait longer than 24 days

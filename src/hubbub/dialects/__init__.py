@@ -1,1 +1,1 @@
-"""The languages of the wire. Each decodes commands and encodes replies and events; none of them does I/O."""
+"""Wire languages. Each dialect decodes commands and encodes replies and events; none does I/O."""

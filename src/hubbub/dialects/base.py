@@ -1,4 +1,4 @@
-"""What a dialect is: the seam between the structs of `hubbub.messages` and the bytes of one wire language."""
+"""What a dialect is: it translates between the structs of `hubbub.messages` and the bytes of one wire language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hubbub.messages import Command, Event, Reply
 
 
 class BadCommandError(CommandError):
-    """A frame that is no command. `id` is the command's id if one could be made out, so that the reply reaches it."""
+    """A frame that is not a valid command. `id` is the command's id, if the frame has a readable one."""
 
     def __init__(self, code: ErrorCode, message: str, id: int | None) -> None:  # noqa: A002
         super().__init__(code, message)
@@ -24,19 +24,19 @@ class Dialect(Protocol):
     """
 
     name: str
-    """How the documentation calls it."""
+    """Its name in the documentation."""
 
     subprotocol: str | None
     """Its WebSocket subprotocol (RFC 6455, section 1.9), if it has one."""
 
     connects: bool
-    """Whether a client can say who it is by a command. Otherwise the opening handshake must carry its token."""
+    """Whether a client can identify itself by a command. Otherwise the opening handshake must have its token."""
 
     silence: float
-    """Seconds after which a client that used to say "I am still here", and stopped to, counts as gone."""
+    """Seconds without a keep-alive frame after which a client that has sent such frames counts as gone."""
 
     def decode(self, payload: bytes) -> Command | None:
-        """Return the command in one frame, which is valid UTF-8; None for one that only says "I am still here".
+        """Return the command in one frame, which is valid UTF-8; None for a keep-alive frame.
 
         Raises:
             BadCommandError: The frame is not JSON, not a known command, or a field is missing or of the wrong type.
@@ -44,19 +44,19 @@ class Dialect(Protocol):
         ...
 
     def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
-        """Return the frame that answers command `id`; None if the language has no such answer."""
+        """Return the frame that answers command `id`; None if the language has no such reply."""
         ...
 
     def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
-        """Return the frame that answers a post: ``reply(id, messages.sent(recipients))``, only quicker."""
+        """Return the frame that answers a post: the same as ``reply(id, messages.sent(recipients))``, but faster."""
         ...
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
-        """Return the frame that says why command `id` was refused; None when the frame's id is unknown."""
+        """Return the frame that says why command `id` was refused; `id` is None if it is unknown."""
         ...
 
     def event(self, event: Event) -> bytes:
-        """Return the frame that carries `event`; nothing, ``b""``, if the language cannot say it.
+        """Return the frame for `event`; ``b""`` if the language has no such event.
 
         Called once per group and message, not once per member.
         """
@@ -64,9 +64,9 @@ class Dialect(Protocol):
 
 
 class Wire:
-    """A dialect in the framing of a transport: what comes out can be written as it is.
+    """A dialect in the framing of a transport: its output can be written as it is.
 
-    There is one object per pair, shared by all its connections; the fan-out encodes once for each.
+    There is one object for each such pair, shared by all connections that use it; the fan-out encodes once for each.
     """
 
     def __init__(self, dialect: Dialect, frame: Callable[[bytes], bytes]) -> None:
@@ -76,12 +76,12 @@ class Wire:
         self._reply, self._sent, self._error, self._event = dialect.reply, dialect.sent, dialect.error, dialect.event
 
     def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
-        """Return the framed answer to command `id`; None if there is none."""
+        """Return the framed reply to command `id`; None if there is none."""
         answer = self._reply(id, reply)
         return None if answer is None else self._frame(answer)
 
     def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
-        """Return the framed answer to a post; None if there is none."""
+        """Return the framed reply to a post; None if there is none."""
         answer = self._sent(id, recipients)
         return None if answer is None else self._frame(answer)
 
@@ -90,6 +90,6 @@ class Wire:
         return self._frame(self._error(id, error))
 
     def event(self, event: Event) -> bytes:
-        """Return the framed event; nothing if there are no words for it."""
+        """Return the framed event; ``b""`` if the language has no such event."""
         data = self._event(event)
         return self._frame(data) if data else data

@@ -1,13 +1,13 @@
-"""Dialect ``skapi``: what the unmodified npm client ``skapi-js`` says and understands. All its oddities are here.
+"""Dialect ``skapi``: the frames of the unmodified npm client ``skapi-js``. All its peculiarities are handled here.
 
-A client sends ``{"action": …}``, without ids, and hears of failures only. An event has its payload under one of five
-keys, which is how the client tells them apart; docs/skapi.md shows every frame. Three things the client does decide how
-frames must look:
+A client sends ``{"action": …}`` without an id, and is told of failures only. An event has its payload under one of five
+keys, by which the client tells events apart; docs/skapi.md shows every frame. Three habits of the client determine how
+frames look:
 
-- It runs ``decodeURI`` over a frame before it parses it, so a ``%`` would be taken for the beginning of an escape. One
-  is written as ``\\u0025``, which is the same JSON.
-- It drops a payload that is ``0``, ``""``, ``false`` or ``null``. That is sent all the same, for those who can hear it.
-- It sends whatever a page's text holds, half a surrogate pair included, and expects it back (see `_salvage`).
+- It runs ``decodeURI`` over a frame before parsing it, so it would take a ``%`` for the beginning of an escape. We
+  write ``%`` as ``\\u0025``, which is the same JSON.
+- It drops payloads that are ``0``, ``""``, ``false`` or ``null``. They are sent all the same, for other clients.
+- It sends any text of a page, including halves of surrogate pairs, and expects it back (see `_decode_surrogates`).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from hubbub.messages import (
 ACTIONS = ("keepAlive", "joinRoom", "broadcast", "sendMessage", "rtc")
 
 _SOME_ID = 0
-"""Commands need an id so that their refusal is sent. There are no replies, so it never shows."""
+"""Commands need an id so that their refusal is sent. There are no replies, so clients never see it."""
 
 _NULL = msgspec.Raw(b"null")
-"""``postRealtime(undefined)`` comes without ``content``; it means what ``undefined`` means in JSON."""
+"""``postRealtime(undefined)`` is sent without ``content``; in JSON, ``undefined`` becomes null."""
 
 
-# --- what comes in: unknown fields are skipped, among them the tokens that the client puts into every frame. The
-# --- connection was identified by its handshake, and the client is known to go on sending tokens that have expired.
+# --- frames of the client: unknown fields are ignored, including the token that the client puts into every frame. The
+# --- handshake has identified the connection, and the client is known to send tokens that have expired.
 
 
 class _KeepAlive(msgspec.Struct, tag_field="action", tag="keepAlive"):
@@ -75,7 +75,7 @@ class _Rtc(msgspec.Struct, tag_field="action", tag="rtc", gc=False):
 _Action: TypeAlias = _KeepAlive | _JoinRoom | _Broadcast | _SendMessage | _Rtc
 
 
-# --- what goes out ----------------------------------------------------------------------------------------------------
+# --- frames of the server ---------------------------------------------------------------------------------------------
 
 
 class _Out(msgspec.Struct, omit_defaults=True, gc=False, rename={"user_id": "#user_id", "scid": "#scid"}, kw_only=True):
@@ -113,8 +113,8 @@ class Skapi:
     name = "skapi"
     subprotocol: str | None = None
     connects = False
-    # It says so every 15 seconds, except on a socket that it forgot when the page connected a second time. Such a one
-    # would stay a member for as long as the page is open, since the browser goes on answering pings.
+    # The client sends a keep-alive frame every 15 seconds, except on a socket that it forgot when the page connected a
+    # second time. Such a socket would stay a member as long as the page is open, since the browser answers pings.
     silence = 60.0
 
     def __init__(self) -> None:
@@ -130,30 +130,30 @@ class Skapi:
         except RecursionError:
             raise BadCommandError(ErrorCode.TOO_LARGE, "The frame is nested too deep.", _SOME_ID) from None
         except (msgspec.DecodeError, UnicodeError):
-            action = self._salvage(payload)
+            action = self._decode_surrogates(payload)
         return _command(action)
 
     def reply(self, id: int, reply: Reply) -> None:  # noqa: A002
-        """Say nothing: the client makes up its own replies before the server has heard of the command."""
+        """Send nothing: the client makes up its own replies before the server has received the command."""
 
     def sent(self, id: int, recipients: int) -> None:  # noqa: A002
-        """Say nothing."""
+        """Send nothing."""
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Encode ``{"#error", "#code"}``, which reach the page's callback as ``message`` and ``code``."""
         return _escape(self._encode(_Failed(payload=error.message, code=error.code)))
 
     def event(self, event: Event) -> bytes:
-        """Encode an event, the sender's JSON in it as it came but for the escapes."""
-        if isinstance(event, Gap | Restart):  # the client has no word for it, and cannot come back to a position
+        """Encode an event. The sender's JSON in it is unchanged, except for the escapes."""
+        if isinstance(event, Gap | Restart):  # the client has no such event, and no positions
             return b""
         return _escape(self._encode(_frame(event)))
 
-    def _salvage(self, payload: bytes) -> _Action:
-        """Decode a frame that holds half of a surrogate pair; the strict decoder takes it for malformed.
+    def _decode_surrogates(self, payload: bytes) -> _Action:
+        """Decode a frame with half of a surrogate pair, which msgspec rejects as malformed.
 
-        Browsers send such halves as escapes (well-formed ``JSON.stringify``), and Python's own parser reads and writes
-        them so. They are allowed in what a page posts; names must be Unicode.
+        Browsers send such halves as escapes (well-formed ``JSON.stringify``), and Python's parser reads and writes them
+        that way. They are allowed in messages; names must be valid Unicode.
         """
         try:
             frame = json.loads(payload)
@@ -165,19 +165,19 @@ class Skapi:
         except RecursionError:
             raise BadCommandError(ErrorCode.TOO_LARGE, "The frame is nested too deep.", _SOME_ID) from None
         except (ValueError, TypeError, AttributeError, KeyError):
-            raise _bad("The frame is not JSON, or a name in it is not Unicode.") from None
+            raise _bad("The frame is not JSON, or a name in it is not valid Unicode.") from None
         if isinstance(action, _Broadcast | _SendMessage | _Rtc):
             action.content = msgspec.Raw(content.encode("ascii"))
         return action
 
 
 def _command(action: _Action) -> Command | None:
-    # The content is copied: as decoded it is a view of the frame, and would keep the token in there in memory.
+    # The content is copied: as decoded it is a view of the frame, and would keep the frame's token in memory.
     match action:
         case _Broadcast(rid, content):
             return Post(id=_SOME_ID, to=Recipient(group=rid), message=content.copy())
         case _SendMessage(uid, content):
-            # Not simply a user: the client takes a group whose name looks like a UUID for one. The node sorts it out.
+            # Not always a user: the client takes a group whose name looks like a UUID for one. `Commands` resolves it.
             return Post(id=_SOME_ID, to=uid, message=content.copy())
         case _JoinRoom(rid):
             return Join(id=_SOME_ID, group=rid)
@@ -188,7 +188,7 @@ def _command(action: _Action) -> Command | None:
 
 
 def _frame(event: Message | Private | Notice | Signaled) -> _Out:
-    """Translate an event. Connection ids go out bare: the client puts ``cid:`` in front of them."""
+    """Translate an event. Connection ids are sent without ``cid:``: the client adds that itself."""
     sender, scid = event.sender, event.sender_cid
     match event:
         case Message():
@@ -202,7 +202,7 @@ def _frame(event: Message | Private | Notice | Signaled) -> _Out:
 
 
 def _escape(frame: bytes) -> bytes:
-    # In JSON a "%" stands inside a string only, and never belongs to an escape, so it can be replaced blindly.
+    # In JSON a "%" occurs only inside strings, and never in an escape, so it can be replaced anywhere.
     return frame.replace(b"%", b"\\u0025")
 
 
