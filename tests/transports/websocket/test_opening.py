@@ -158,14 +158,22 @@ async def test_nothing_is_read_while_a_connection_waits(server: Server, raw: Ope
     assert [(await reply(connection))["id"] for _ in range(2)] == [1, 2]
 
 
-async def test_early_frames_over_the_budget_are_read_in_order(server: Server, raw: Open) -> None:
+async def test_early_frames_over_the_budget_are_read_in_order(
+    server: Server, raw: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connection = await raw(server)
-    budget = server.node.budgets.unidentified
     admit = await admission_of(server, connection, HELLO + frame(id=2, do="groups"))
-    budget.left = -0.01  # used up by others
-    admit()
-    await connection.send(frame(id=3, do="groups"))
-    assert (await connection.answer())[0] == 101
+    budgets = server.node.budgets
+    with monkeypatch.context() as patch:  # the budget is used up by other connections
+        budgets.unidentified.left = -1
+        patch.setattr(budgets, "allows", lambda budget: False)
+        admit()
+        (session,) = server.node.sessions.values()
+        assert session.paused
+        await connection.send(frame(id=3, do="groups"))
+        assert (await connection.answer())[0] == 101
+        assert not session.link._transport.is_reading()  # type: ignore[attr-defined]
+    budgets.unidentified.left = 1
     assert [(await reply(connection))["id"] for _ in range(3)] == [1, 2, 3]
 
 
