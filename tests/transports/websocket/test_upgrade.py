@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hubbub.server import Server
-from support.clients import SECRET, Raw
+from support.clients import Raw
 
 Open = Callable[..., Awaitable[Raw]]
 Start = Callable[..., Awaitable[Server]]
@@ -44,29 +44,6 @@ async def test_frames_in_the_packet_of_the_upgrade_are_heard(server: Server, raw
     await connection.send(UPGRADE + b"\r\n" + commands)
     assert (await connection.answer())[0] == 101
     assert [(await hear(connection))["id"] for _ in range(3)] == [1, 2, 3]
-
-
-async def test_frames_that_come_before_the_turn_of_a_newcomer_are_heard(server: Server, raw: Open) -> None:
-    connection = await raw(server)
-    admission = server.node.admission
-    waiting: list[Callable[[], object]] = []
-    admission.enter = lambda newcomer: bool(waiting.append(newcomer))  # type: ignore[method-assign,func-returns-value]
-    await connection.send(UPGRADE + b"\r\n" + frame(id=1, do="connect", guest="ada"))
-    async with asyncio.timeout(5):
-        while not waiting:
-            await asyncio.sleep(0)
-    waiting.pop()()
-    assert (await connection.answer())[0] == 101
-    assert (await hear(connection))["id"] == 1
-
-
-async def test_a_client_may_not_send_without_end_before_it_is_let_in(start: Start, raw: Open) -> None:
-    server = await start(secret=SECRET, max_command=4096, max_message=1024)
-    connection = await raw(server)
-    server.node.admission.enter = lambda newcomer: False  # type: ignore[method-assign]
-    await connection.send(UPGRADE + b"\r\n" + b"x" * 100_000)
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await connection.answer()
 
 
 async def test_a_request_before_the_upgrade_is_answered_first(server: Server, raw: Open) -> None:
