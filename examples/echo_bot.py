@@ -15,7 +15,7 @@ async def answer(client: Client, group: str, event: Event) -> None:
     match event:
         case Message({"msg": str(text)}) if text.startswith("!echo "):
             await client.post_realtime({"msg": text.removeprefix("!echo ")}, {"group": group})
-        case Notice(sender=sender, code="USER_JOINED", user_connections=1):  # 2 would be a second device of the same user
+        case Notice(sender=sender, code="USER_JOINED", user_connections=1):  # 2: a second device of this user
             await client.post_realtime({"msg": f"Welcome, {sender}!"}, {"group": group})
 
 

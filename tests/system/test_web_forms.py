@@ -213,7 +213,7 @@ async def test_files_are_refused_by_name(page: Page, what: str) -> None:
     error = await page.evaluate(
         f"() => skapi.postRealtime({what}, 'HelloWorld').catch(({{code, message}}) => [code, message])"
     )
-    text = '"user[photo]" is a file, which cannot be sent as a realtime message.'
+    text = '"user[photo]" is a file; files cannot be sent as a realtime message.'
     assert error == ["INVALID_PARAMETER", text]
 
 
