@@ -1,6 +1,6 @@
 """A dashboard in the terminal: the ten largest groups, as they change.
 
-python examples/busiest_groups.py [address] [how many times, default for ever]
+python examples/busiest_groups.py [address] [how many times, default: until interrupted]
 """
 
 import asyncio

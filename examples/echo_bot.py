@@ -1,4 +1,4 @@
-"""A program among people: answers every message of a group that begins with "!echo", and greets who comes.
+"""A bot: answers every message of a group that starts with "!echo", and greets users who join.
 
 python examples/echo_bot.py [address] [group]
 """
@@ -11,11 +11,11 @@ from hubbub.client import Client, Event, Message, Notice
 
 
 async def answer(client: Client, group: str, event: Event) -> None:
-    """Say what there is to say about `event`."""
+    """Reply to `event`, if it asks for a reply."""
     match event:
         case Message({"msg": str(text)}) if text.startswith("!echo "):
             await client.post_realtime({"msg": text.removeprefix("!echo ")}, {"group": group})
-        case Notice(sender=sender, code="USER_JOINED", user_connections=1):  # 2: the same user, a second device
+        case Notice(sender=sender, code="USER_JOINED", user_connections=1):  # 2: a second device of this user
             await client.post_realtime({"msg": f"Welcome, {sender}!"}, {"group": group})
 
 

@@ -1,4 +1,4 @@
-"""Hubbub inside a program of yours: one process, one event loop, your own tokens.
+"""Hubbub inside your own program: one process, one event loop, your own tokens.
 
 python examples/inside_an_app.py
 """
@@ -15,7 +15,7 @@ SECRET = secrets.token_hex(32)
 
 async def main() -> None:
     async with Server(Settings(port=0, secret=SECRET)) as server:
-        # Your login hands out tokens such as this one; `groups` are the patterns of the groups that she may join.
+        # Your login issues tokens such as this one; `groups` are patterns of the groups that the user may join.
         token = make_token("alice", SECRET, ttl=3600, groups=["orders/*"])
         async with hubbub.connect(server.url, token=token) as alice:
             await alice.join_realtime("orders/17")

@@ -1,4 +1,4 @@
-"""Clients that are closed at the end of the test, and a far end that follows a script."""
+"""Clients that are closed at the end of the test, and servers that follow a script."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 import hubbub
 from hubbub.client import Client, Event
+from hubbub.client.connection import SUBPROTOCOL
 from support.clients import PATIENCE
 
 Kind = TypeVar("Kind", bound=Event)
@@ -22,9 +23,9 @@ Script = Callable[[dict[str, Any], ServerConnection, int], Any]
 
 
 class Scripted:
-    """A real WebSocket server without a Hubbub: answers what `script` returns for a command, or nothing for None.
+    """A WebSocket server that is not a Hubbub: it sends what `script` returns for a command, or nothing for None.
 
-    `script` gets the command, the connection, and its number, counted from 1.
+    `script` is called with the command, the connection, and its number, counted from 1.
     """
 
     def __init__(self, script: Script) -> None:
@@ -55,10 +56,10 @@ async def scripted() -> AsyncIterator[Callable[[Script], Awaitable[Scripted]]]:
     async with AsyncExitStack() as stack:
 
         async def start(script: Script) -> Scripted:
-            far = Scripted(script)
-            server = await stack.enter_async_context(serve(far, "127.0.0.1", 0, subprotocols=["hubbub.v1"]))
-            far.url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-            return far
+            scripted_server = Scripted(script)
+            server = await stack.enter_async_context(serve(scripted_server, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]))
+            scripted_server.url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            return scripted_server
 
         yield start
 
@@ -76,8 +77,8 @@ async def clients() -> AsyncIterator[Callable[..., Client]]:
         yield make
 
 
-async def hear(client: Client, kind: type[Kind]) -> Kind:
-    """Return the next event of `kind`; those before it are passed over."""
+async def next_event(client: Client, kind: type[Kind]) -> Kind:
+    """Return the next event of `kind`, and drop those before it."""
     async with asyncio.timeout(PATIENCE):
         async for event in client:
             if isinstance(event, kind):

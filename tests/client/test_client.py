@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import hubbub
-from client.conftest import WELCOME, Scripted, hear
+from client.conftest import WELCOME, Scripted, next_event
 from hubbub.client import Client, Closed, Connected, Message, Notice, Private, Problem
 from hubbub.client.client import MAX_CALLS
 from hubbub.errors import CommandError, ErrorCode
@@ -29,38 +29,42 @@ async def bob(server: Server, clients: Make) -> Client:
     return await clients(server, guest="bob")
 
 
-async def test_two_programs_talk(alice: Client, bob: Client) -> None:
+async def test_two_clients_exchange_messages(alice: Client, bob: Client) -> None:
     joined = await alice.join_realtime("HelloWorld")
     assert joined.message == 'Joined realtime message group: "HelloWorld".'
     assert joined.position is not None
     assert joined.position.seq == 0
     await bob.join_realtime("HelloWorld")
-    came = await hear(alice, Notice)
-    assert (came.code, came.sender, came.sender_cid) == ("USER_JOINED", "bob", bob.connection_id)
+    notice = await next_event(alice, Notice)
+    assert (notice.code, notice.sender, notice.sender_cid) == ("USER_JOINED", "bob", bob.connection_id)
     assert (await bob.post_realtime({"msg": "hi", "n": [1, None]}, "HelloWorld")).recipients == 2
     for client in alice, bob:
-        message = await hear(client, Message)
+        message = await next_event(client, Message)
         assert message == Message({"msg": "hi", "n": [1, None]}, "bob", bob.connection_id, "HelloWorld", 1)
     await bob.join_realtime(None)
-    assert (await hear(alice, Notice)).code == "USER_LEFT"
+    assert (await next_event(alice, Notice)).code == "USER_LEFT"
     assert bob.group is None
 
 
-async def test_a_private_word(alice: Client, bob: Client) -> None:
+async def test_a_private_message(alice: Client, bob: Client) -> None:
     sent = await alice.post_realtime("psst", {"user_id": "bob"})
     assert (sent.message, sent.recipients, sent.type) == ("Message sent.", 1, "success")
-    assert await hear(bob, Private) == Private("psst", "alice", alice.connection_id, seq=1)
+    assert await next_event(bob, Private) == Private("psst", "alice", alice.connection_id, seq=1)
 
 
-async def test_what_is_the_matter(server: Server, clients: Make) -> None:
+async def test_properties(server: Server, clients: Make) -> None:
     client = clients(server, guest="alice")
-    assert (client.state, client.user_id, client.connection_id, client.group) == ("closed", None, None, None)
+    assert properties(client) == ("closed", None, None, None)
     await client.connect_realtime()
     await client.join_realtime("g")
     assert (client.state, client.user_id, client.group) == ("connected", "alice", "g")
     assert client.connection_id is not None
     await client.close_realtime()
-    assert (client.state, client.user_id, client.connection_id, client.group) == ("closed", None, None, None)
+    assert properties(client) == ("closed", None, None, None)
+
+
+def properties(client: Client) -> tuple[str | None, ...]:
+    return client.state, client.user_id, client.connection_id, client.group
 
 
 async def test_listing(alice: Client, bob: Client, peers: Callable[..., Awaitable[Peer]], server: Server) -> None:
@@ -86,7 +90,7 @@ async def test_listing(alice: Client, bob: Client, peers: Callable[..., Awaitabl
     assert (await alice.get_realtime_users("Hello 2", "carol")).list == []
 
 
-async def test_errors_are_the_servers(alice: Client) -> None:
+async def test_errors_of_the_server_are_raised(alice: Client) -> None:
     with pytest.raises(CommandError, match="limit") as caught:
         await alice.get_realtime_groups(limit=0)
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
@@ -115,13 +119,13 @@ async def test_nothing_works_before_connecting(server: Server, clients: Make) ->
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, 'needs either "token" or "guest"'),
+        ({}, 'needs either "token" or "guest", and not both'),
         ({"guest": "a", "token": "b"}, 'needs either "token" or "guest"'),
         ({"guest": "a", "timeout": 0}, '"timeout"'),
         ({"guest": "a", "max_events": 0}, '"max_events"'),
     ],
 )
-def test_what_connect_refuses(options: dict[str, Any], text: str) -> None:
+def test_options_that_connect_rejects(options: dict[str, Any], text: str) -> None:
     with pytest.raises(CommandError, match=text) as caught:
         hubbub.connect("http://127.0.0.1:1", **options)
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
@@ -136,36 +140,36 @@ async def test_a_client_can_be_used_again(server: Server, clients: Make) -> None
         assert [event async for event in client] == [Connected(), Closed(1000)]
 
 
-async def test_closing_lets_waiting_calls_fail(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
-    far = await scripted(lambda command, *_: {"ok": WELCOME} if command["do"] == "connect" else None)
-    client = await clients(far, guest="alice")
+async def test_closing_fails_waiting_calls(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
+    peer = await scripted(lambda command, *_: {"ok": WELCOME} if command["do"] == "connect" else None)
+    client = await clients(peer, guest="alice")
     waiting = asyncio.create_task(client.join_realtime("g"))
     await asyncio.sleep(0)
     await client.close_realtime()
     with pytest.raises(CommandError, match="closed by close_realtime"):
         await waiting
-    assert far.closes == [1000]
+    assert peer.closes == [1000]
 
 
-async def test_an_answer_that_does_not_come(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
-    far = await scripted(lambda command, *_: {"ok": WELCOME} if command["do"] == "connect" else None)
-    client = await clients(far, guest="alice", timeout=0.05)
+async def test_a_reply_that_does_not_arrive(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
+    peer = await scripted(lambda command, *_: {"ok": WELCOME} if command["do"] == "connect" else None)
+    client = await clients(peer, guest="alice", timeout=0.05)
     with pytest.raises(CommandError, match=r"No answer to 'groups' within 0\.05 s\.") as caught:
         await client.get_realtime_groups()
     assert caught.value.code == ErrorCode.UNAVAILABLE
 
 
-async def test_an_answer_that_makes_no_sense(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
-    far = await scripted(lambda command, *_: {"ok": WELCOME if command["do"] == "connect" else {"list": 7}})
-    client = await clients(far, guest="alice")
+async def test_an_invalid_reply(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
+    peer = await scripted(lambda command, *_: {"ok": WELCOME if command["do"] == "connect" else {"list": 7}})
+    client = await clients(peer, guest="alice")
     with pytest.raises(CommandError, match="invalid reply") as caught:
         await client.get_realtime_groups()
     assert caught.value.code == ErrorCode.INTERNAL
 
 
-async def test_calls_that_wait_are_limited(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
-    far = await scripted(lambda command, *_: {"ok": WELCOME} if command["do"] == "connect" else None)
-    client = await clients(far, guest="alice")
+async def test_waiting_calls_are_limited(scripted: Callable[..., Awaitable[Scripted]], clients: Make) -> None:
+    peer = await scripted(lambda command, *_: {"ok": WELCOME} if command["do"] == "connect" else None)
+    client = await clients(peer, guest="alice")
     waiting = [asyncio.create_task(client.join_realtime("g")) for _ in range(MAX_CALLS)]
     await asyncio.sleep(0)
     with pytest.raises(CommandError, match="1000 calls wait") as caught:
@@ -179,16 +183,16 @@ async def test_calls_that_wait_are_limited(scripted: Callable[..., Awaitable[Scr
 async def test_calls_made_at_once_keep_their_order(alice: Client) -> None:
     await alice.join_realtime("g")
     await asyncio.gather(*(alice.post_realtime(number, "g") for number in range(50)))
-    assert [(await hear(alice, Message)).message for _ in range(50)] == list(range(50))
+    assert [(await next_event(alice, Message)).message for _ in range(50)] == list(range(50))
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
 async def test_events_by_callback(server: Server, clients: Make, kind: str) -> None:
-    heard: list[Any] = []
+    received: list[Any] = []
     done = asyncio.Event()
 
     def take(event: Any) -> None:
-        heard.append(event)
+        received.append(event)
         if isinstance(event, Message):
             done.set()
 
@@ -201,7 +205,7 @@ async def test_events_by_callback(server: Server, clients: Make, kind: str) -> N
     await client.post_realtime("hi", "g")
     await done.wait()
     await client.close_realtime()
-    assert [event.type for event in heard] == ["success", "message", "close"]
+    assert [event.type for event in received] == ["success", "message", "close"]
     with pytest.raises(CommandError, match="on_event"):
         await anext(aiter(client))
 
@@ -209,18 +213,18 @@ async def test_events_by_callback(server: Server, clients: Make, kind: str) -> N
 async def test_a_callback_that_fails_changes_nothing(server: Server, clients: Make) -> None:
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-    heard: list[str] = []
+    received: list[str] = []
 
     def fail(event: Any) -> None:
-        heard.append(event.type)
+        received.append(event.type)
         raise ValueError(event.type)
 
     client = await clients(server, guest="alice", on_event=fail)
     await client.join_realtime("g")
     await client.post_realtime("hi", "g")
     await client.close_realtime()
-    assert heard == ["success", "message", "close"]
-    assert [str(context["exception"]) for context in reported] == heard
+    assert received == ["success", "message", "close"]
+    assert [str(context["exception"]) for context in reported] == received
 
 
 async def test_a_callback_may_close_the_client(server: Server, clients: Make) -> None:
@@ -238,7 +242,7 @@ async def test_a_callback_may_close_the_client(server: Server, clients: Make) ->
     assert client.state == "closed"
 
 
-async def test_events_that_nobody_reads_are_counted(server: Server, clients: Make) -> None:
+async def test_unread_events_are_dropped_and_counted(server: Server, clients: Make) -> None:
     client = await clients(server, guest="alice", max_events=3)
     await client.join_realtime("g")
     for number in range(10):
@@ -252,7 +256,7 @@ async def test_events_that_nobody_reads_are_counted(server: Server, clients: Mak
     assert isinstance(events[-1], Closed)
 
 
-async def test_nothing_is_left_behind(server: Server, clients: Make) -> None:
+async def test_closing_leaves_no_task_behind(server: Server, clients: Make) -> None:
     before = asyncio.all_tasks()
     client = await clients(server, guest="alice", on_event=lambda event: None)
     await client.join_realtime("g")

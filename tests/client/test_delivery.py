@@ -1,4 +1,4 @@
-"""Nothing lost without a word: the Python client behind a network that fails, judged by what its callback heard."""
+"""No silent loss: the Python client behind a network that fails, judged by the events that its callback received."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import hubbub
-from client.conftest import hear
+from client.conftest import next_event
 from hubbub.client import Client, Event, Gap, Message, Position, Private
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -18,12 +18,12 @@ from support.delivery_check import Verdict, judge
 from support.faulty_proxy import FAULTS, FaultyProxy
 
 ROUNDS = 6
-"""How often each fault strikes."""
+"""How often each fault is injected."""
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Come back at once: how long to wait is tested elsewhere."""
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect at once: the delays are tested elsewhere."""
     monkeypatch.setattr("hubbub.client.reconnecting.retry_delay", lambda *_: 0.005)
 
 
@@ -35,11 +35,12 @@ def address(server: Server) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_network_fails_while_everybody_talks(fault: str) -> None:
+async def test_network_faults_while_all_clients_post(fault: str) -> None:
     events: dict[str, list[Event]] = {"ada": [], "bob": [], "eve": []}
     async with Server(Settings(port=0, rate_limit=0)) as server, FaultyProxy(*address(server)) as network:
         clients = [
-            hubbub.connect(network.url, guest=name, on_event=heard.append, timeout=20) for name, heard in events.items()
+            hubbub.connect(network.url, guest=name, on_event=received.append, timeout=20)
+            for name, received in events.items()
         ]
         for client in clients:
             await client
@@ -47,8 +48,8 @@ async def test_the_network_fails_while_everybody_talks(fault: str) -> None:
         stopped = asyncio.Event()
         talking = [asyncio.create_task(talk(client, stopped)) for client in clients]
         for _ in range(ROUNDS):
-            posted = sum(len(heard) for heard in events.values())
-            while sum(len(heard) for heard in events.values()) < posted + 60:  # there is something to lose
+            posted = sum(len(received) for received in events.values())
+            while sum(len(received) for received in events.values()) < posted + 60:  # so that messages are in flight
                 await asyncio.sleep(0.001)
             network.strike(fault)
             if fault in ("blackhole", "mid-frame", "unanswered"):
@@ -59,19 +60,19 @@ async def test_the_network_fails_while_everybody_talks(fault: str) -> None:
         for client in clients:
             await client.get_realtime_groups()
             await caught_up(client, len(posts))
-        assert network.faults[fault] >= ROUNDS * 2  # otherwise nothing was proved
+        assert network.faults[fault] >= ROUNDS * 2  # otherwise the test would show nothing
         for client in clients:
             await client.close_realtime()
     assert posts
-    for heard in events.values():
-        messages = [event for event in heard if isinstance(event, Message)]
-        assert judge([(each.seq, each.message) for each in messages], gaps(heard), 1, len(posts)) == Verdict(0, 0, 0)
-        assert not gaps(heard)  # all of it was within the window
+    for received in events.values():
+        messages = [event for event in received if isinstance(event, Message)]
+        assert judge([(each.seq, each.message) for each in messages], gaps(received), 1, len(posts)) == Verdict(0, 0, 0)
+        assert not gaps(received)  # everything was within the window of the history
         assert sorted(each.message for each in messages) == sorted(posts)  # each acknowledged post, exactly once
 
 
 async def talk(client: Client, stopped: asyncio.Event) -> list[str]:
-    posts = []
+    posts: list[str] = []
     for number in itertools.count():
         if stopped.is_set():
             return posts
@@ -87,69 +88,71 @@ async def caught_up(client: Client, last: int) -> None:
             await asyncio.sleep(0.001)
 
 
-def gaps(heard: list[Event]) -> list[tuple[int, int]]:
+def gaps(received: list[Event]) -> list[tuple[int, int]]:
     return [
-        ((event.since.seq if event.since else 0) + 1, event.position.seq) for event in heard if isinstance(event, Gap)
+        ((event.since.seq if event.since else 0) + 1, event.position.seq)
+        for event in received
+        if isinstance(event, Gap)
     ]
 
 
-async def test_a_restart_is_told_as_a_gap(clients: Any) -> None:
+async def test_a_restart_is_reported_as_a_gap(clients: Any) -> None:
     async with Server(Settings(port=0)) as server:
         client = await clients(server, guest="alice")
         await client.join_realtime("g")
         await client.post_realtime("before", "g")
-        await hear(client, Message)
+        await next_event(client, Message)
         old, port = client.position, address(server)[1]
     async with Server(Settings(port=port)):
-        gap = await hear(client, Gap)
-        inbox, gap = (gap, await hear(client, Gap)) if gap.group is None else (None, gap)
+        gap = await next_event(client, Gap)
+        inbox, gap = (gap, await next_event(client, Gap)) if gap.group is None else (None, gap)
         assert inbox is not None
         assert (gap.group, gap.since, gap.position.seq, gap.missed) == ("g", old, 0, None)
         assert gap.position.epoch != old.epoch
         await client.post_realtime("after", "g")
-        assert (await hear(client, Message)).message == "after"
+        assert (await next_event(client, Message)).message == "after"
         await client.close_realtime()
 
 
-async def test_history_for_newcomers_and_since_for_those_who_remember(server: Server, clients: Any) -> None:
+async def test_history_and_since(server: Server, clients: Any) -> None:
     ada = await clients(server, guest="ada")
     start = (await ada.join_realtime("g")).position
     for number in range(4):
         await ada.post_realtime(number, "g")
     bob = await clients(server, guest="bob")
     assert (await bob.join_realtime("g", history=2)).replayed == 2
-    assert [(await hear(bob, Message)).message for _ in range(2)] == [2, 3]
+    assert [(await next_event(bob, Message)).message for _ in range(2)] == [2, 3]
     await bob.join_realtime(None)
     assert (await bob.join_realtime("g", since=Position(start.epoch, 1))).replayed == 3
-    assert [(await hear(bob, Message)).message for _ in range(3)] == [1, 2, 3]
-    await bob.join_realtime("g", since=Position("of long ago", 7))
-    assert (await hear(bob, Gap)).since == Position("of long ago", 7)
+    assert [(await next_event(bob, Message)).message for _ in range(3)] == [1, 2, 3]
+    await bob.join_realtime("g", since=Position("an old epoch", 7))
+    assert (await next_event(bob, Gap)).since == Position("an old epoch", 7)
     assert bob.position == Position(start.epoch, 4)
 
 
-async def test_a_private_message_waits_for_the_connection(server: Server, clients: Any) -> None:
+async def test_a_private_message_arrives_after_a_reconnect(server: Server, clients: Any) -> None:
     async with FaultyProxy(*address(server)) as network:
         bob = await clients(network, guest="bob")
         ada = await clients(server, guest="ada")
         await ada.post_realtime("first", {"user_id": "bob"})
-        assert (await hear(bob, Private)).message == "first"
+        assert (await next_event(bob, Private)).message == "first"
         network.strike("rst")
         await ada.post_realtime("second", {"user_id": "bob"})
-        assert (await hear(bob, Private)).message == "second"
+        assert (await next_event(bob, Private)).message == "second"
         await ada.post_realtime("third", {"user_id": "bob"})
-        assert (await hear(bob, Private)).message == "third"
+        assert (await next_event(bob, Private)).message == "third"
         assert network.faults["rst"] == 1
         await bob.close_realtime()
 
 
-async def test_nobody_is_there_to_hear_it(server: Server, clients: Any) -> None:
+async def test_min_recipients_and_keys(server: Server, clients: Any) -> None:
     ada = await clients(server, guest="ada")
     await ada.join_realtime("g")
     with pytest.raises(hubbub.CommandError, match="min_recipients"):
-        await ada.post_realtime("into the void", "g", min_recipients=2)
+        await ada.post_realtime("to nobody", "g", min_recipients=2)
     first = await ada.post_realtime("x", "g", key="mine", min_recipients=1)
     assert await ada.post_realtime("x", "g", key="mine") == first
-    assert (await hear(ada, Message)).seq == 1
+    assert (await next_event(ada, Message)).seq == 1
     await ada.get_realtime_groups()
     assert ada.position is not None
     assert ada.position.seq == 1

@@ -11,16 +11,16 @@ def other(number: int) -> Other:
 
 
 async def rest(queue: EventQueue) -> list[Event]:
-    """Everything up to the end."""
+    """Return the events up to the end."""
     found = []
     while event := await queue.get():
         found.append(event)
     return found
 
 
-async def test_in_order_up_to_the_end() -> None:
+async def test_events_keep_their_order_up_to_the_end() -> None:
     queue = EventQueue(10)
-    events = [Connected(), other(1), other(2), Closed(1000)]
+    events: list[Event] = [Connected(), other(1), other(2), Closed(1000)]
     for event in events:
         queue.put(event)
     queue.put(other(3))
@@ -28,7 +28,7 @@ async def test_in_order_up_to_the_end() -> None:
     assert await queue.get() is None
 
 
-async def test_a_reader_waits() -> None:
+async def test_get_waits_for_an_event() -> None:
     queue = EventQueue(10)
     reading = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
@@ -37,7 +37,7 @@ async def test_a_reader_waits() -> None:
     assert await reading == other(1)
 
 
-async def test_what_does_not_fit_is_counted_at_its_place() -> None:
+async def test_dropped_events_are_counted_where_they_are_missing() -> None:
     queue = EventQueue(2)
     for number in range(5):
         queue.put(other(number))
@@ -51,7 +51,7 @@ async def test_what_does_not_fit_is_counted_at_its_place() -> None:
     assert found[2:] == [other(5), Closed(1000)]
 
 
-async def test_a_loss_is_told_even_if_nothing_follows() -> None:
+async def test_dropped_events_are_reported_even_if_nothing_follows() -> None:
     queue = EventQueue(1)
     queue.put(other(0))
     queue.put(other(1))

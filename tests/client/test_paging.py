@@ -14,7 +14,7 @@ from hubbub.messages import GroupRow
 NAMES = "abcdefg"
 
 
-class Far:
+class Listing:
     """A listing of `NAMES`, two to a page."""
 
     def __init__(self) -> None:
@@ -33,27 +33,27 @@ def names(page: Page[GroupRow]) -> str:
     return "".join(row.group for row in page.list)
 
 
-async def test_pages_follow_each_other_to_the_end() -> None:
-    cache, far, found = QueryCache(), Far(), []
+async def test_fetch_more_continues_up_to_the_last_page() -> None:
+    cache, listing, found = QueryCache(), Listing(), []
     page = None
     while page is None or not page.end_of_list:
-        page = await cache.open({"do": "groups"}, None, continued=True).next_page({"do": "groups"}, far)
+        page = await cache.open({"do": "groups"}, None, continued=True).next_page({"do": "groups"}, listing)
         found.append(names(page))
     assert found == ["ab", "cd", "ef", "g"]
     assert page.start_key_history == ({"group": "b"}, {"group": "d"}, {"group": "f"}, "end")
-    beyond = await cache.open({"do": "groups"}, None, continued=True).next_page({"do": "groups"}, far)
+    beyond = await cache.open({"do": "groups"}, None, continued=True).next_page({"do": "groups"}, listing)
     assert (beyond.list, beyond.start_key, beyond.end_of_list) == ([], "end", True)
-    assert len(far.asked) == 4  # behind the end there is nothing to ask
+    assert len(listing.asked) == 4  # the page after the last one is not asked for
 
 
-async def test_pages_asked_for_at_once_come_one_after_the_other() -> None:
-    cache, far = QueryCache(), Far()
+async def test_concurrent_calls_get_consecutive_pages() -> None:
+    cache, listing = QueryCache(), Listing()
     query = cache.open({"do": "groups"}, None, continued=True)
-    found = await asyncio.gather(*(query.next_page({"do": "groups"}, far) for _ in range(4)))
+    found = await asyncio.gather(*(query.next_page({"do": "groups"}, listing) for _ in range(4)))
     assert [names(page) for page in found] == ["ab", "cd", "ef", "g"]
 
 
-async def test_what_is_another_query() -> None:
+async def test_which_queries_are_the_same() -> None:
     cache = QueryCache()
     command = {"do": "groups", "value": 1}
     query = cache.open(command, None, continued=True)
@@ -63,7 +63,7 @@ async def test_what_is_another_query() -> None:
     assert cache.open(command, None, continued=False) is not query
 
 
-async def test_the_query_used_longest_ago_is_forgotten() -> None:
+async def test_the_least_recently_used_query_is_dropped() -> None:
     cache = QueryCache()
     first = cache.open({"n": 0}, None, continued=True)
     second = cache.open({"n": 1}, None, continued=True)

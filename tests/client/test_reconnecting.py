@@ -1,4 +1,4 @@
-"""Connections that end: restarted servers, close codes, refusals, tokens; what becomes of the calls."""
+"""Connections that end: restarted servers, close codes, refusals, tokens; waiting calls are sent again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from client.conftest import WELCOME, Scripted, hear
+from client.conftest import WELCOME, Scripted, next_event
 from hubbub.client import Client, Closed, Connected, Message, Problem, Reconnecting
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.server import Server
@@ -28,33 +28,33 @@ def port_of(server: Server) -> int:
     return int(server.url.rpartition(":")[2])
 
 
-async def test_a_restarted_server_is_waited_for(clients: Make) -> None:
+async def test_a_restarted_server_is_reconnected_to(clients: Make) -> None:
     async with Server(Settings(port=0)) as server:
         client = await clients(server, guest="alice")
         await client.join_realtime("kept")
         first = client.connection_id
-    lost = await hear(client, Reconnecting)
+    lost = await next_event(client, Reconnecting)
     assert (lost.code, lost.message) == (1001, "Reconnecting to WebSocket server...")
-    assert lost.delay == 1.05  # when the server may be there again: it said so
+    assert lost.delay == 1.05  # from the restart notice
     assert (client.state, client.connection_id, client.group) == ("reconnecting", None, "kept")
-    await hear(client, Reconnecting)  # the first retry fails: nobody listens
-    meanwhile = asyncio.create_task(client.post_realtime("said while away", "kept"))
+    await next_event(client, Reconnecting)  # the first retry fails: nobody listens
+    meanwhile = asyncio.create_task(client.post_realtime("posted while offline", "kept"))
     async with Server(Settings(port=port_of(server))):
-        await hear(client, Connected)
+        await next_event(client, Connected)
         assert (await meanwhile).recipients == 1
-        assert (await hear(client, Message)).message == "said while away"
+        assert (await next_event(client, Message)).message == "posted while offline"
         assert client.state == "connected"
         assert client.connection_id != first
         await client.close_realtime()
 
 
-async def test_a_server_that_is_not_there_yet_is_waited_for(clients: Make) -> None:
+async def test_without_a_connect_timeout_the_client_waits_for_the_server(clients: Make) -> None:
     async with Server(Settings(port=0)) as server:
         pass
     client = clients(server, guest="early", connect_timeout=None)
     connecting = asyncio.create_task(client.connect_realtime())
     await asyncio.sleep(0)
-    await hear(client, Reconnecting)
+    await next_event(client, Reconnecting)
     assert client.state == "connecting"
     async with Server(Settings(port=port_of(server))):
         await connecting
@@ -62,7 +62,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(clients: Make) -> No
         await client.close_realtime()
 
 
-async def test_or_not(clients: Make) -> None:
+async def test_a_connect_timeout(clients: Make) -> None:
     async with Server(Settings(port=0)) as server:
         pass
     client = clients(server, guest="early", connect_timeout=0.05)
@@ -71,7 +71,7 @@ async def test_or_not(clients: Make) -> None:
     assert client.state == "closed"
 
 
-async def test_what_has_no_answer_is_asked_again_a_post_with_the_same_key(scripted: Play, clients: Make) -> None:
+async def test_calls_without_a_reply_are_sent_again_posts_with_the_same_key(scripted: Play, clients: Make) -> None:
     def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
         if command["do"] == "connect":
             return {"ok": WELCOME}
@@ -81,8 +81,8 @@ async def test_what_has_no_answer_is_asked_again_a_post_with_the_same_key(script
             connection.transport.abort()  # with all three commands unanswered
         return None
 
-    far = await scripted(script)
-    client = await clients(far, guest="alice")
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
     joining = asyncio.create_task(client.join_realtime("g"))
     listing = asyncio.create_task(client.get_realtime_groups())
     await asyncio.sleep(0)  # both are asked before the post
@@ -90,7 +90,7 @@ async def test_what_has_no_answer_is_asked_again_a_post_with_the_same_key(script
     assert (await joining).message == JOINED["message"]
     assert (await listing).list == []
     assert client.group == "g"
-    assert [command["do"] for command in far.commands] == [
+    assert [command["do"] for command in peer.commands] == [
         "connect",
         "join",
         "groups",
@@ -100,21 +100,21 @@ async def test_what_has_no_answer_is_asked_again_a_post_with_the_same_key(script
         "groups",
         "post",
     ]
-    assert [command["id"] for command in far.commands] == [1, 2, 3, 4, 1, 2, 3, 4]
-    first, second = [command["key"] for command in far.commands if command["do"] == "post"]
+    assert [command["id"] for command in peer.commands] == [1, 2, 3, 4, 1, 2, 3, 4]
+    first, second = [command["key"] for command in peer.commands if command["do"] == "post"]
     assert first == second
 
 
 @pytest.mark.parametrize("code", [4003, 4004, 1000, 1002, 1009])
-async def test_it_stays_away_when_told_so(scripted: Play, clients: Make, code: int) -> None:
+async def test_close_codes_that_forbid_reconnecting(scripted: Play, clients: Make, code: int) -> None:
     def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
         if command["do"] == "connect":
             return {"ok": WELCOME}
         asyncio.get_running_loop().create_task(connection.close(code, "go away"))
         return None
 
-    far = await scripted(script)
-    client = await clients(far, guest="alice")
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
     with pytest.raises(CommandError, match="go away") as caught:
         await client.join_realtime("g")
     assert caught.value.code == ErrorCode.UNAVAILABLE
@@ -123,7 +123,7 @@ async def test_it_stays_away_when_told_so(scripted: Play, clients: Make, code: i
     assert isinstance(events[1], Problem)
     assert events[1].code == code
     assert events[2:] == [Closed(code)]
-    assert (client.state, far.connections) == ("closed", 1)
+    assert (client.state, peer.connections) == ("closed", 1)
 
 
 async def test_a_refused_token_ends_it(secured: Server, clients: Make) -> None:
@@ -144,39 +144,7 @@ async def test_a_token_function_that_fails(secured: Server, clients: Make) -> No
     assert caught.value.code == ErrorCode.UNAUTHORIZED
 
 
-async def test_a_server_that_is_none(clients: Make, scripted: Play) -> None:
-    listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-
-    class Elsewhere:
-        url = f"http://127.0.0.1:{port}"
-
-    with pytest.raises(CommandError, match=r"Cannot connect to ws://.*HTTP") as caught:
-        await clients(Elsewhere, guest="alice", connect_timeout=0.1)
-    assert caught.value.code == ErrorCode.UNAVAILABLE  # it may be a server that is just being killed
-    listener.close()
-
-
-async def test_a_redirect_is_a_refusal(server: Server, clients: Make) -> None:
-    async def send_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {server.url}/v1/connect\r\nContent-Length: 0\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
-
-    listener = await asyncio.start_server(send_away, "127.0.0.1", 0)
-
-    class Elsewhere:
-        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-
-    client = clients(Elsewhere, guest="alice")
-    with pytest.raises(CommandError, match="refused with HTTP status 302") as caught:
-        await client.connect_realtime()
-    assert caught.value.code == ErrorCode.INVALID_REQUEST
-    listener.close()
-
-
-async def test_a_full_server_is_asked_again(start: Callable[..., Awaitable[Server]], clients: Make) -> None:
+async def test_a_full_server_is_tried_again(start: Callable[..., Awaitable[Server]], clients: Make) -> None:
     server = await start(max_connections=1)
     await clients(server, guest="alice")
     late = clients(server, guest="bob", connect_timeout=0.05)
@@ -185,16 +153,16 @@ async def test_a_full_server_is_asked_again(start: Callable[..., Awaitable[Serve
     assert caught.value.code == ErrorCode.UNAVAILABLE
 
 
-async def test_a_fresh_token_comes_before_the_old_one_ends(
+async def test_a_new_token_is_sent_before_the_old_one_expires(
     start: Callable[..., Awaitable[Server]], clients: Make
 ) -> None:
     server = await start(secret=SECRET, leeway=0)
     asked = asyncio.Queue[int]()
-    lives = iter([2, 3600])
+    lifetimes = iter([2, 3600])
 
     def fresh() -> str:
         asked.put_nowait(0)
-        return token("alice", next(lives))
+        return token("alice", next(lifetimes))
 
     client = await clients(server, token=fresh)
     first = client.connection_id
@@ -206,7 +174,7 @@ async def test_a_fresh_token_comes_before_the_old_one_ends(
     assert client.connection_id == first
 
 
-async def test_a_token_that_ended_is_replaced_at_once(scripted: Play, clients: Make) -> None:
+async def test_an_expired_token_is_replaced_at_once(scripted: Play, clients: Make) -> None:
     def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
         if command["do"] == "connect":
             if number == 1:
@@ -214,16 +182,16 @@ async def test_a_token_that_ended_is_replaced_at_once(scripted: Play, clients: M
             return {"ok": {**WELCOME, "expires": time.time()}}
         return {"ok": PAGE}
 
-    far = await scripted(script)
+    peer = await scripted(script)
     tokens = iter(["one", "two"])
-    client = await clients(far, token=lambda: next(tokens))
-    lost = await hear(client, Reconnecting)
+    client = await clients(peer, token=lambda: next(tokens))
+    lost = await next_event(client, Reconnecting)
     assert (lost.code, lost.delay) == (4002, 0)
-    await hear(client, Connected)
-    assert [command["token"] for command in far.commands] == ["one", "two"]
+    await next_event(client, Connected)
+    assert [command["token"] for command in peer.commands] == ["one", "two"]
 
 
-async def test_a_group_that_is_closed_to_us_is_forgotten(scripted: Play, clients: Make) -> None:
+async def test_a_group_that_is_not_allowed_any_more_is_forgotten(scripted: Play, clients: Make) -> None:
     def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
         if command["do"] == "connect":
             return {"ok": WELCOME}
@@ -234,17 +202,17 @@ async def test_a_group_that_is_closed_to_us_is_forgotten(scripted: Play, clients
             return None
         return {"error": {"code": "INVALID_REQUEST", "message": "not joined"}}
 
-    far = await scripted(script)
-    client = await clients(far, guest="alice")
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
     await client.join_realtime("g")
     with pytest.raises(CommandError, match="not joined"):
         await client.post_realtime("x", "g")
-    assert (await hear(client, Problem)).code == "FORBIDDEN"
-    await hear(client, Connected)
+    assert (await next_event(client, Problem)).code == "FORBIDDEN"
+    await next_event(client, Connected)
     assert client.group is None
 
 
-async def test_a_token_that_is_no_text(secured: Server, clients: Make) -> None:
+async def test_a_token_that_is_not_a_string(secured: Server, clients: Make) -> None:
     client = clients(secured, token=lambda: 7)
     with pytest.raises(CommandError) as caught:
         await client.connect_realtime()

@@ -19,7 +19,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_json_comes_through(value: Any) -> None:
+def test_json_values_are_encoded_unchanged(value: Any) -> None:
     assert json.loads(encode(post_command(value, "g")))["message"] == value
 
 
@@ -33,20 +33,20 @@ def test_any_json_comes_through(value: Any) -> None:
         ({1: "x"}, '"message"', "a dict with the key 1"),
     ],
 )
-def test_what_json_cannot_carry_is_refused_by_name(message: Any, place: str, what: str) -> None:
+def test_values_that_json_cannot_represent_are_named(message: Any, place: str, what: str) -> None:
     with pytest.raises(CommandError) as caught:
         encode(post_command(message, "g"))
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
     assert caught.value.message == f"{place} is {what}, which JSON cannot represent."
 
 
-def test_half_a_surrogate_pair_is_refused() -> None:
+def test_half_a_surrogate_pair_is_rejected() -> None:
     with pytest.raises(CommandError, match="surrogate") as caught:
         encode(post_command("\ud800", "g"))
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
 
 
-def test_what_holds_itself_is_too_deep() -> None:
+def test_a_list_that_contains_itself_is_too_deep() -> None:
     loop: list[Any] = []
     loop.append(loop)
     with pytest.raises(CommandError) as caught:
@@ -61,7 +61,7 @@ def test_a_post_needs_a_recipient(recipient: Any) -> None:
 
 
 @pytest.mark.parametrize("group", [7, True, ["g"], {"group": "g"}])
-def test_a_group_is_text(group: Any) -> None:
+def test_a_group_is_a_string(group: Any) -> None:
     with pytest.raises(CommandError, match='"group" must be'):
         join_command(group)
 
@@ -83,14 +83,14 @@ def test_size_is_checked_to_the_byte() -> None:
 
 
 @pytest.mark.parametrize("frame", ["1", "[]", "null", "{}", '{"id":7}', '{"type":7}'])
-def test_what_is_no_frame_is_ignored(frame: str) -> None:
+def test_json_that_is_not_a_frame_is_ignored(frame: str) -> None:
     assert read_frame(frame) is None
 
 
 @pytest.mark.parametrize(
     "frame", ['{"type":', "", "\x00", '{"type":"message","message":' + "[" * 100_000 + "]" * 100_000 + "}"]
 )
-def test_what_cannot_be_read_is_told(frame: str) -> None:
+def test_an_unreadable_frame_is_reported(frame: str) -> None:
     problem = read_frame(frame)
     assert isinstance(problem, Problem)
     assert problem.code == UNREADABLE
@@ -116,7 +116,7 @@ def test_ok_may_be_null() -> None:
 
 
 @pytest.mark.parametrize("number", ["1e290", "1e-320", "-0.0", "1.7976931348623157e308", "0.1"])
-def test_numbers_are_what_they_are(number: str) -> None:
+def test_numbers_keep_their_value(number: str) -> None:
     event = read_frame(
         f'{{"type":"message","message":[{number}],"sender":"a","sender_cid":null,"sender_rid":"g","seq":1}}'
     )
@@ -124,7 +124,7 @@ def test_numbers_are_what_they_are(number: str) -> None:
     assert repr(event.message) == repr([float(number)])
 
 
-def test_a_number_that_no_double_holds_is_told() -> None:
+def test_a_number_out_of_range_is_reported() -> None:
     event = read_frame('{"type":"message","message":1e999,"sender":"a","sender_cid":null,"sender_rid":"g","seq":1}')
     assert isinstance(event, Problem)
     assert event.code == UNREADABLE

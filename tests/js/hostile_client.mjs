@@ -1,4 +1,4 @@
-// Not a test by itself: connects to each address that it is given, for some seconds, and prints what came of it as JSON.
+// Not a test by itself: connects to each of the given addresses for some seconds, and prints the results as JSON.
 //
 //     node hostile_client.mjs SECONDS URL...
 
@@ -19,7 +19,7 @@ const seen = Object.fromEntries(await Promise.all(urls.map(async (url) => {
       const name = event.message === 'last' ? 'last' : event.type;
       events[name] = (events[name] ?? 0) + 1;
       if (name === 'last') resolve();
-      throw { get stack() { throw new Error('not even this can be shown'); } };
+      throw { get stack() { throw new Error('this cannot be shown either'); } };
     }).catch(() => {});
   });
   const enough = new Promise((resolve) => setTimeout(resolve, 1000 * Number(seconds)));
@@ -30,4 +30,4 @@ const seen = Object.fromEntries(await Promise.all(urls.map(async (url) => {
   return [url.split('/')[3], { events, answered, state }];
 })));
 console.log(JSON.stringify({ seen, thrown }));
-process.exit(0); // sockets of a server that does not let go need not be waited for
+process.exit(0); // do not wait for sockets of a server that does not close them

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Listener, Server, WELCOME, scripted, soon, token, SECRET } from './support.mjs';
+import { Listener, Server, WELCOME, scripted, token, SECRET } from './support.mjs';
 
 const unavailable = (message) => ({ name: 'HubbubError', code: 'UNAVAILABLE', message });
 const LEFT = { type: 'success', message: 'Left realtime message group.' };

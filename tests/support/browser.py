@@ -1,25 +1,30 @@
-"""What the browser tests need: a Chromium, and people who use the demo page in it as people do."""
+"""For tests in a browser: Chromium, and users who operate the demo page like people do."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
 
+from hubbub.server import Server
+from support.clients import Peer
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-"""Where the browser is; None where none is installed."""
+"""The path of the browser; None if there is none."""
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="!!! no Chromium here: make browser installs it")
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 
-expect.set_options(timeout=10_000)  # only what fails waits that long; a busy machine may need more than the usual 5 s
+expect.set_options(timeout=10_000)  # a busy machine may need more than the default of 5 s
 
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Start Chromium. Without its sandbox, which needs rights that containers do not give: it opens our pages only."""
+    """Start Chromium, without its sandbox, which needs rights that containers lack. Only our own pages are opened."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -27,10 +32,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Person:
-    """Somebody in front of the page, with a browser profile of their own.
+    """A user of the page, with an own browser profile.
 
     Attributes:
-        complaints: What the page wrote to the console as an error, policy violations among it, or threw.
+        complaints: Errors and warnings on the console, including policy violations, and uncaught exceptions.
     """
 
     def __init__(self, page: Page, name: str) -> None:
@@ -46,22 +51,22 @@ class Person:
 
     @property
     def text(self) -> Locator:
-        """Where one writes."""
+        """The field for new messages."""
         return self.page.get_by_role("textbox", name="message")
 
     @property
     def log(self) -> Locator:
-        """What was said."""
+        """The log of messages."""
         return self.page.get_by_role("log")
 
     @property
     def people(self) -> Locator:
-        """Who is here, one item each."""
+        """The users in the group, one item each."""
         return self.page.get_by_role("list", name="People in this group").get_by_role("listitem")
 
     @property
     def groups(self) -> Locator:
-        """The groups found, one item each."""
+        """The groups in the list, one item each."""
         return self.page.get_by_role("list", name="Groups found").get_by_role("listitem")
 
     def message(self, text: str) -> Locator:
@@ -69,19 +74,19 @@ class Person:
         return self.log.get_by_role("article").filter(has=self.page.get_by_text(text, exact=True))
 
     async def enter(self, group: str = "lobby") -> None:
-        """Pick the name and a group, and go in."""
+        """Fill in the name and a group, and join."""
         await self.page.get_by_label("Your name").fill(self.name)
         await self.page.get_by_label("Group", exact=False).first.fill(group)
         await self.page.get_by_role("button", name="Join the group").click()
         await expect(self.text).to_be_focused()
 
     async def say(self, text: str) -> None:
-        """Write to whomever the page writes to now."""
+        """Send a message to the current recipient."""
         await self.text.fill(text)
         await self.text.press("Enter")
 
     async def sees_people(self, *names: str) -> None:
-        """Wait until exactly these are shown as being here; oneself first, then by name."""
+        """Wait until the page lists exactly these users, the own name first, then by name."""
         await expect(self.people.locator("bdi")).to_have_text(list(names))
 
 
@@ -94,21 +99,29 @@ async def come(browser: Browser, url: str, name: str, viewport: dict[str, int] |
     return person
 
 
-# --- what a page can be asked about itself ---
+Visit = Callable[..., Awaitable[Person]]
+"""Open the demo page as a user: ``visit(name, path="/", at=server, **options)``."""
+StartServer = Callable[..., Awaitable[Server]]
+"""Start a server with these settings."""
+JoinPeer = Callable[..., Awaitable[Peer]]
+"""Connect a user without a browser: ``join_peer(guest, group, at=server)``."""
+
+
+# --- JavaScript that checks the page ---
 
 SHOWS_FOCUS = """() => {
   const focused = document.activeElement; // the document itself, between the last and the first
   const seen = focused.matches('[type=radio]') ? focused.nextElementSibling : focused;
   return focused === document.body || getComputedStyle(seen).outlineStyle !== 'none';
 }"""
-"""Whether the element with the focus, or the label that stands for it, has an outline."""
+"""Whether the focused element, or the label that represents it, has an outline."""
 
 SPILLS = """() => [...document.querySelectorAll('button, input, textarea, .bubble, .name, h1, p')]
   .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.matches('.unseen, .switch *'))
   .filter((each) => { const { left, right, width } = each.getBoundingClientRect();
                       return width > 1 && (left < 0 || right > innerWidth); })
   .map((each) => each.outerHTML)"""
-"""The visible elements that reach over the left or right edge of the window."""
+"""The visible elements that extend beyond the left or right edge of the window."""
 
 PALE = """() => {
   const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
@@ -136,4 +149,4 @@ PALE = """() => {
   if (texts.length < 10) throw new Error('looked at too little');
   return texts.filter((each) => contrast(each) < 4.5).map((each) => `${each.outerHTML} ${contrast(each)}`);
 }"""
-"""The visible texts whose contrast to what is behind them is under 4.5 (WCAG 2.2, 1.4.3, level AA)."""
+"""The visible texts with a contrast to their background under 4.5 (WCAG 2.2, 1.4.3, level AA)."""

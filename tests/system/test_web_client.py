@@ -26,7 +26,7 @@ needs_node = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def packages() -> None:
-    """Install what ``tests/js`` needs, unless it is there already."""
+    """Install the packages for ``tests/js``, unless they are installed already."""
     wanted = (JS / "package-lock.json").read_bytes()
     mark = JS / "node_modules" / ".installed"
     if mark.exists() and mark.read_bytes() == wanted:
@@ -36,7 +36,7 @@ def packages() -> None:
 
 
 def run(*command: str, timeout: float = 120) -> None:
-    """Run a command in ``tests/js``; when it fails, so does the test, with all that it said."""
+    """Run a command in ``tests/js``. If it fails, the test fails with its output."""
     environment = {**os.environ, "HUBBUB": str(HUBBUB), "NO_COLOR": "1"}
     done = subprocess.run(
         command, cwd=JS, env=environment, capture_output=True, text=True, timeout=timeout, check=False

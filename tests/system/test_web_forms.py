@@ -41,7 +41,7 @@ PAGE = """<!doctype html><title>starting</title><link rel="icon" href="data:,"><
     await skapi.joinRealtime({ group: 'HelloWorld' });
     document.title = 'ready';
   }
-  // Post what `make` returns, and return what the group hears, or the error.
+  // Post what `make` returns, and return the message that the group receives, or the error.
   async function post(html, make) {
     document.getElementById('here').innerHTML = html;
     try {
@@ -71,7 +71,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def visit(browser: Browser, server: Server, html: str) -> Page:
-    """Open a page of the server and put `html` in its place: the origin, and with it the client's default, stays."""
+    """Open a page of the server and replace its content with `html`; its origin stays the client's default."""
     page = await browser.new_page()
     page.set_default_timeout(5_000)
     await page.goto(f"{server.url}/healthz")
@@ -105,7 +105,7 @@ async def test_the_form_of_the_spec_page(browser: Browser, server: Server, clien
     await page.close()
 
 
-async def test_a_plain_script_leaves_two_globals(browser: Browser, server: Server) -> None:
+async def test_a_plain_script_defines_two_globals(browser: Browser, server: Server) -> None:
     names = "<script>const before = Object.getOwnPropertyNames(window);</script>"
     page = await visit(browser, server, names + PAGE + SCRIPT)
     added = "() => Object.getOwnPropertyNames(window).filter((name) => !before.includes(name) && /^[Hh]ub/.test(name))"
@@ -152,7 +152,7 @@ FORMS: dict[str, tuple[str, Any]] = {
         "<input name='tags[0]' value=x><input name='tags[1]' value=y><input name='more[]' value=z>",
         {"user": {"name": "Ada", "age": 36}, "tags": ["x", "y"], "more": ["z"]},
     ),
-    "what does not count": (
+    "fields that are left out": (
         "<input value=unnamed><input name=off value=x disabled><fieldset disabled><input name=in value=x></fieldset>"
         "<input type=submit name=s value=Send><button name=b value=x></button><output name=o>5</output>"
         "<input type=reset name=r value=x><input name=on value=y>",
@@ -179,7 +179,7 @@ async def test_a_control_outside_that_belongs_to_the_form(page: Page) -> None:
     assert await post(page, html) == {"a": "1", "b": "2"}
 
 
-async def test_the_button_that_submits_counts(page: Page) -> None:
+async def test_the_button_that_submits_is_included(page: Page) -> None:
     html = """<form onsubmit="skapi.postRealtime(event, 'HelloWorld')"><input name=a value=1>
         <button name=do value=save>Save</button><button name=do value=drop>Drop</button></form>"""
     await page.evaluate("([html]) => { document.getElementById('here').innerHTML = html }", [html])
@@ -203,7 +203,7 @@ async def test_the_event_of_a_control(page: Page) -> None:
 
 
 @pytest.mark.parametrize("what", ["document.forms[0]", "new FormData(document.forms[0])"])
-async def test_files_are_refused_by_name(page: Page, what: str) -> None:
+async def test_files_are_rejected(page: Page, what: str) -> None:
     await page.evaluate(
         """() => {
           document.getElementById('here').innerHTML = '<form><input type=file name="user[photo]"></form>';
@@ -213,12 +213,12 @@ async def test_files_are_refused_by_name(page: Page, what: str) -> None:
     error = await page.evaluate(
         f"() => skapi.postRealtime({what}, 'HelloWorld').catch(({{code, message}}) => [code, message])"
     )
-    text = '"user[photo]" is a file, which cannot be sent as a realtime message.'
+    text = '"user[photo]" is a file; files cannot be sent as a realtime message.'
     assert error == ["INVALID_PARAMETER", text]
 
 
 @pytest.mark.parametrize("name", ["__proto__[polluted]", "a[__proto__][polluted]", "a[99999999]"])
-async def test_names_that_would_do_harm_are_refused(page: Page, name: str) -> None:
+async def test_harmful_names_are_rejected(page: Page, name: str) -> None:
     answer = await post(page, f"<form><input name='{name}' value=1></form>")
     assert answer["code"] == "INVALID_PARAMETER"
     assert name in answer["message"]

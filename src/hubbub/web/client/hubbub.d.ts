@@ -1,6 +1,6 @@
 /**
- * Hubbub, the browser client: connect, join a group by name, post JSON to the group or to one user, list and search the
- * groups and the people in them.
+ * Hubbub, the browser client: connect, join a group by name, post JSON to the group or to one user, and list and search
+ * groups and users.
  *
  * ```js
  * import { Hubbub } from '/hubbub.js';
@@ -12,74 +12,74 @@
  */
 export class Hubbub {
   /**
-   * Prepare a client; nothing is sent yet.
+   * Create a client. It sends nothing until `connectRealtime()`.
    *
    * @param url  The server, as `https://example.com` or `wss://example.com/v1/connect`. Default: the page's own origin.
-   * @throws {HubbubError} `INVALID_PARAMETER`: the options or the address cannot be used.
+   * @throws {HubbubError} `INVALID_PARAMETER`: the options or the address are invalid.
    */
   constructor(url: string | URL | null | undefined, options: HubbubOptions);
   constructor(options: HubbubOptions);
 
   /**
-   * Connect, and stay connected: a lost connection is made again, with growing pauses, for as long as it takes, and the
-   * group is joined again. Calling it while connected only changes the callback.
+   * Connect, and stay connected: after a lost connection the client reconnects indefinitely, with exponential backoff, and
+   * rejoins the group. Calling it while connected only changes the callback.
    *
-   * @param callback  Gets every event. What it throws is reported to the console and changes nothing.
-   * @returns Who we are to the server, once connected and identified. While the server cannot be reached it waits.
-   * @throws {HubbubError} The server refused to let us in (`UNAUTHORIZED`, ...), or closed the connection for good.
+   * @param callback  Called with every event. What it throws is reported to the console and changes nothing else.
+   * @returns The server's welcome, once connected and identified. While the server cannot be reached, it waits.
+   * @throws {HubbubError} The server refused the connection (`UNAUTHORIZED`, …), or closed it for good.
    */
   connectRealtime(callback?: (event: HubbubEvent) => void): Promise<Welcome>;
 
-  /** Close the connection and forget the group. Calls that wait are rejected with `UNAVAILABLE`. */
+  /** Close the connection and forget the group. Waiting calls are rejected with `UNAVAILABLE`. */
   closeRealtime(): Promise<void>;
 
   /**
-   * Join a group, leaving the one before; `null` or `''` only leaves. A group that does not exist is created.
+   * Join a group, leaving the one before; `null` and `''` only leave. A group that does not exist is created.
    *
    * @param params  `{ group }`, the name alone, or a form (or its submit event) with a field called `group`.
-   * @throws {HubbubError} `FORBIDDEN`: the token does not allow this group; `INVALID_PARAMETER`: not a name.
+   * @throws {HubbubError} `FORBIDDEN`: the token does not allow this group; `INVALID_PARAMETER`: not a valid name.
    */
   joinRealtime(params?: Partial<JoinParams> | string | FormLike | null): Promise<JoinResult>;
 
   /**
-   * Send JSON to the joined group or to a user. Resolves when the server has handed it out. If the connection breaks
-   * before the answer, it is sent again after the reconnect, with the same key: the server does it once.
+   * Send JSON to the joined group or to a user. Resolves when the server has delivered it. If the connection is lost
+   * before the reply, it is sent again after the reconnect with the same key, so the server delivers it once.
    *
    * @param message  Any JSON value; a form, its submit event or one of its controls becomes an object of its fields.
-   * @param recipient  A name (the joined group if it is called that, else a user), or exactly which of the two.
+   * @param recipient  A name (the joined group if it has that name, otherwise a user), or one of the two explicitly.
    * @throws {HubbubError} `INVALID_REQUEST`: not in that group; `INVALID_PARAMETER`: not JSON, a file in the form, no
-   *   recipient; `TOO_LARGE`; `RATE_LIMITED`; `UNAVAILABLE`: no answer in time; then it may
-   *   have arrived.
+   *   recipient; `TOO_LARGE`; `RATE_LIMITED`; `UNAVAILABLE`: no reply in time; the message may or may not
+   *   have been delivered then.
    */
   postRealtime(message: Json | object | undefined, recipient: Recipient, options?: PostOptions): Promise<PostResult>;
 
   /**
    * List the groups, or search them by name or by number of users.
    *
-   * @throws {HubbubError} `INVALID_PARAMETER`: a wrong or unknown field; the text names it.
+   * @throws {HubbubError} `INVALID_PARAMETER`: an invalid or unknown field; the text names it.
    */
   getRealtimeGroups(params?: GroupsQuery | FormLike | null, fetchOptions?: FetchOptions | null): Promise<Page<GroupRow>>;
 
   /**
    * List the connections in a group, one row for each.
    *
-   * @throws {HubbubError} `INVALID_REQUEST`: no `group` given and none joined; `FORBIDDEN`: not this group.
+   * @throws {HubbubError} `INVALID_REQUEST`: no `group` given and none joined; `FORBIDDEN`: the token does not allow this group.
    */
   getRealtimeUsers(params?: UsersQuery | FormLike | null, fetchOptions?: FetchOptions | null): Promise<Page<UserRow>>;
 
-  /** `connecting`: for the first time; `reconnecting`: after it was lost. */
+  /** `connecting`: for the first time; `reconnecting`: after the connection was lost. */
   readonly state: 'closed' | 'connecting' | 'connected' | 'reconnecting';
-  /** Our user id, once the server has said it. */
+  /** Our user id; null before the first connection. */
   readonly user_id: string | null;
   /** The id of the present connection; another one after each reconnect. */
   readonly connection_id: string | null;
-  /** The joined group, which a reconnect joins again. */
+  /** The joined group, which the client rejoins after a reconnect; null without one. */
   readonly group: string | null;
-  /** The position of the last message of the group that was heard. */
+  /** The position of the last message received in the group; null without one. Save it for `joinRealtime`'s `since`. */
   readonly position: Position | null;
 }
 
-/** Where a message stands: `seq` rises by one; with another `epoch` the numbers began anew. */
+/** The position of a message. `seq` increases by one per message; a new `epoch` means that numbering started again. */
 export interface Position {
   epoch: string;
   seq: number;
@@ -87,31 +87,31 @@ export interface Position {
 
 export interface JoinParams {
   group: string | null;
-  /** How many of the group's last messages to hear, if the server still has so many. */
+  /** How many of the group's last messages to receive, if the server still has that many. */
   history?: number;
-  /** Hear everything after this position of an earlier visit instead. After a reconnect the client does so by itself. */
+  /** Instead, receive everything after this position. After a reconnect the client does this by itself. */
   since?: Position | null;
 }
 
 export interface PostOptions {
-  /** Names this post: the server does it once for this user and recipient. By default each post has its own. */
+  /** Posts with the same key, user and recipient are delivered once. By default each post has its own key. */
   key?: string;
-  /** Fail with `INVALID_REQUEST`, and deliver nothing, if fewer connections would hear it. */
+  /** Fail with `INVALID_REQUEST`, and deliver nothing, if fewer connections would receive it. */
   min_recipients?: number;
 }
 
 /** Exactly one of `token` and `guest` is needed. */
 export type HubbubOptions = ({ token: string | TokenFunction; guest?: undefined } | { guest: string; token?: undefined }) & {
-  /** Milliseconds that a call waits for its answer, also while reconnecting. Default: 10000. */
+  /** Milliseconds that a call waits for its reply, also while reconnecting. Default: 10000. */
   timeout?: number;
-  /** The WebSocket to use. Default: the global one, or in Node without one that of the package `ws`. */
+  /** The WebSocket class to use. Default: the global one; where Node has none, the one of the package `ws`. */
   WebSocket?: new (url: string, protocol: string) => object;
 };
 
-/** Returns a fresh token: asked before each connect, and shortly before the present token ends. */
+/** Returns a fresh token. Called before each attempt to connect, and shortly before the present token expires. */
 export type TokenFunction = () => string | Promise<string>;
 
-/** Why something failed. */
+/** The error of a call that failed. */
 export class HubbubError extends Error {
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown });
   readonly name: 'HubbubError';
@@ -121,13 +121,13 @@ export class HubbubError extends Error {
 /**
  * | code | meaning |
  * |---|---|
- * | `INVALID_PARAMETER` | an argument is missing, of the wrong type or out of its limits |
- * | `INVALID_REQUEST` | well formed, but not possible now |
- * | `UNAUTHORIZED` | no token, or not a valid one |
- * | `FORBIDDEN` | the token does not allow it |
- * | `TOO_LARGE` | over a limit of size or depth |
+ * | `INVALID_PARAMETER` | an argument is missing, has the wrong type or is over a limit |
+ * | `INVALID_REQUEST` | valid, but not possible now |
+ * | `UNAUTHORIZED` | no valid token |
+ * | `FORBIDDEN` | the token does not allow this |
+ * | `TOO_LARGE` | over a limit on size or depth |
  * | `RATE_LIMITED` | too many calls a second, or more than 1000 waiting |
- * | `UNAVAILABLE` | no answer: too late, connection lost, server stopping; try again |
+ * | `UNAVAILABLE` | no reply in time, connection lost, or server stopping; try again |
  * | `INTERNAL` | the server failed; its log has the details |
  */
 export type ErrorCode =
@@ -136,7 +136,7 @@ export type ErrorCode =
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
-/** What becomes an object of its named, enabled fields. Only the button that submitted counts among the buttons. */
+/** Becomes an object of its named, enabled fields. Of the buttons, only the one that submitted the form is included. */
 export type FormLike = Event | HTMLFormElement | HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement | FormData;
 
 export type Recipient = string | { group: string } | { user_id: string };
@@ -144,13 +144,13 @@ export type Recipient = string | { group: string } | { user_id: string };
 export interface Welcome {
   user_id: string;
   connection_id: string;
-  /** The server process that we are connected to. */
+  /** The name of the server process that we are connected to. */
   node: string;
   /** Seconds between the server's pings. */
   ping: number;
-  /** Most bytes of a message, as JSON. */
+  /** Most bytes of a message as JSON. */
   max_message: number;
-  /** When the token ends, Unix time in seconds; null for guests. */
+  /** When the token expires, Unix time in seconds; null for guests. */
   expires: number | null;
   /** The position of our last private message. */
   inbox?: Position;
@@ -162,18 +162,18 @@ export interface JoinResult {
   type: 'success';
   /** `Joined realtime message group: "HelloWorld".` or `Left realtime message group.` */
   message: string;
-  /** Where in the group's messages we came in. */
+  /** The position of the group's last message. */
   position?: Position;
-  /** How many messages up to there follow. */
+  /** How many messages up to that position follow. */
   replayed?: number;
-  /** Whether these are not all since the position that was asked for. */
+  /** Whether messages are missing between the requested position and the first of them. */
   gap?: boolean;
 }
 
 export interface PostResult {
   type: 'success';
   message: 'Message sent.';
-  /** How many connections it was handed to, our own included if we are in the group. */
+  /** How many connections it was delivered to, our own included if we are in the group. */
   recipients: number;
 }
 
@@ -199,15 +199,15 @@ export interface UsersQuery {
 export interface FetchOptions {
   /** Most rows of a page, 1 to 1000. Default: 50. */
   limit?: number;
-  /** `false` lists downwards. Default: `true`. */
+  /** `false` for descending order. Default: `true`. */
   ascending?: boolean;
-  /** `true` goes on where the last page of the same query (with the same options) stopped. Without it the list begins anew. */
+  /** `true` continues after the last page of the same query (with the same options). Without it the list starts again. */
   fetchMore?: boolean;
-  /** Begin behind this: the `startKey` of an earlier page. */
+  /** The `startKey` of an earlier page, to continue after it. */
   startKey?: StartKey | 'start' | 'end' | null;
 }
 
-/** A place in a list. Hand it back as it came. */
+/** A place in a listing. Pass it back unchanged. */
 export type StartKey = { [key: string]: string | number };
 
 export interface Page<Row> {
@@ -215,7 +215,7 @@ export interface Page<Row> {
   /** Where the next page begins, or `'end'`. */
   startKey: StartKey | 'end';
   endOfList: boolean;
-  /** The start keys of this query so far, as JSON text; `'end'` at the end. */
+  /** The start keys of this query so far, as JSON text; `'end'` at the end. At most the last 1,000, and 1 MiB. */
   startKeyHistory: string[];
 }
 
@@ -231,12 +231,12 @@ export interface UserRow {
   connection_id: string;
 }
 
-/** What the callback gets. `switch (event.type)` tells them apart. */
+/** The events that the callback receives; `type` tells the kinds apart. */
 export type HubbubEvent =
   | MessageEvent | PrivateEvent | NoticeEvent | GapEvent
   | SuccessEvent | ReconnectEvent | ErrorEvent | CloseEvent;
 
-/** What the group hears, the sender included. */
+/** A message to the group; its sender receives it too. */
 export interface MessageEvent {
   type: 'message';
   /** The JSON that was posted. */
@@ -248,11 +248,11 @@ export interface MessageEvent {
   /** The group. */
   sender_rid: string;
   code: null;
-  /** Rises by one from message to message of the group. */
+  /** The number of the message in its group; each one is one higher than the last. */
   seq: number;
 }
 
-/** What one user hears, on every connection. */
+/** A private message to this user, on each of the user's connections. */
 export interface PrivateEvent {
   type: 'private';
   message: any;
@@ -260,25 +260,25 @@ export interface PrivateEvent {
   sender_cid: string | null;
   sender_rid: null;
   code: null;
-  /** Rises by one from private message to private message. */
+  /** The number of the message among this user's private messages; each one is one higher than the last. */
   seq: number;
 }
 
-/** Messages are missing at this place and will not come: we were away for too long, or the server started anew. */
+/** Messages are missing here and will not arrive: we were offline for too long, or the server has lost them. */
 export interface GapEvent {
   type: 'gap';
   message: 'Messages are missing here.';
   /** The group; null for private messages. */
   group: string | null;
-  /** The last position that was heard. */
+  /** The position of the last message received; null if there was none. */
   since: Position | null;
-  /** Behind it, everything comes again. */
+  /** Every message after this position arrives. */
   position: Position;
-  /** How many are missing; null if nobody can tell, because the numbers began anew. */
+  /** How many are missing; null if unknown, because the epoch changed and numbering started again. */
   missed: number | null;
 }
 
-/** Who came to the group, left it, or lost the connection. */
+/** A user joined the group, left it, or lost the connection. */
 export interface NoticeEvent {
   type: 'notice';
   message: string;
@@ -286,7 +286,7 @@ export interface NoticeEvent {
   sender_cid: string;
   sender_rid: string;
   code: 'USER_JOINED' | 'USER_LEFT' | 'USER_DISCONNECTED';
-  /** How many connections that user now has in the group: a second tab joins with 2, the last one leaves with 0. */
+  /** How many connections that user now has in the group: 2 when a second tab joins, 0 when the last one leaves. */
   user_connections: number;
 }
 
@@ -296,7 +296,7 @@ export interface SuccessEvent {
   message: 'Connected to WebSocket server.';
 }
 
-/** The connection is lost, or could not be made; it is tried again in `delay` milliseconds. */
+/** The connection was lost, or could not be opened; the next attempt is in `delay` milliseconds. */
 export interface ReconnectEvent {
   type: 'reconnect';
   message: 'Reconnecting to WebSocket server...';
@@ -306,15 +306,15 @@ export interface ReconnectEvent {
   delay: number;
 }
 
-/** Something went wrong that no call is told about. If the connection cannot go on, a `close` follows. */
+/** Something failed that no call reports. If the connection ends because of it, a `close` follows. */
 export interface ErrorEvent {
   type: 'error';
   message: string;
-  /** A close code or an error code; `UNREADABLE` for a frame from the server that breaks the protocol and was dropped. */
+  /** A close code or an error code; `UNREADABLE` for a frame from the server that could not be read and was dropped. */
   code: number | ErrorCode | 'UNREADABLE';
 }
 
-/** The connection has ended and does not come back by itself. */
+/** The connection has ended, and the client does not reconnect. */
 export interface CloseEvent {
   type: 'close';
   message: 'WebSocket connection closed.';

@@ -17,22 +17,22 @@ export interface Connection {
   readonly state: 'closed' | 'connecting' | 'connected' | 'reconnecting';
   /** Our user id, once connected for the first time. */
   readonly user_id: string | null;
-  /** Why the connection was refused or ended; null while it works or is being made. */
+  /** Why the connection was refused or ended; null while it is open or opening. */
   readonly error: HubbubError | ErrorEvent | null;
   /** Call `listener` with every event, until the returned function is called. For use in an effect. */
   readonly listen: (listener: (event: HubbubEvent) => void) => () => void;
 }
 
 /**
- * Connect while the component is mounted. Renders nothing on a server: the connection is made in an effect.
+ * Connect while the component is mounted. Does nothing in server rendering: an effect opens the connection.
  *
- * @param options  Those of `new Hubbub`, and `url`, the server; by default the page's own origin. Another `url`, `guest`
- *   or token string makes a new connection; a token function may change with every render.
+ * @param options  The options of `new Hubbub`, and `url`, the server; default: the page's own origin. Another `url`,
+ *   `guest` or token string opens a new connection; a token function may change with every render.
  */
 export function useHubbub(options: HubbubOptions & { url?: string }): Connection;
 
 export interface RealtimeGroup {
-  /** What was posted to the group since it was joined, the oldest first; a gap stands where messages are missing. */
+  /** The messages of the group since it was joined, oldest first, with a gap event where messages are missing. */
   readonly messages: readonly (MessageEvent | GapEvent)[];
   /** The user ids in the group, sorted, our own included. */
   readonly members: readonly string[];

@@ -5,20 +5,17 @@ import { Hubbub } from './hubbub.js';
 
 const CLOSED = { hub: null, state: 'closed', user_id: null, error: null, listen: () => () => {} };
 
-/**
- * Connect while the component is mounted, and connect anew when `url`, `guest` or a token that is a string changes.
- * See react.d.ts.
- */
+/** Connect while the component is mounted, and again when `url`, `guest` or a token string changes. See react.d.ts. */
 export function useHubbub(options) {
   const [connection, setConnection] = useState(CLOSED);
-  const latest = useRef(options); // so that a token function that closes over new state is the one that is called
+  const latest = useRef(options); // so that the latest token function is called, which sees the latest state
   useEffect(() => {
     latest.current = options;
   });
   const { url, guest, token } = options;
   const tokenKey = typeof token === 'function' ? 'function' : token;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: these three decide who connects where
+  // biome-ignore lint/correctness/useExhaustiveDependencies: these three identify the server and the user
   useEffect(() => {
     const { url: server, ...rest } = latest.current;
     const renewable = typeof rest.token === 'function' && { token: () => latest.current.token() };
@@ -32,7 +29,7 @@ export function useHubbub(options) {
     const show = (error = null) => {
       if (!unmounted) setConnection({ hub, state: hub.state, user_id: hub.user_id, error, listen });
     };
-    const hear = (event) => {
+    const onEvent = (event) => {
       for (const listener of [...listeners]) listener(event);
       if (event.type === 'error') show(event);
       else if (event.type === 'success' || event.type === 'reconnect') show();
@@ -44,7 +41,7 @@ export function useHubbub(options) {
       setConnection({ ...CLOSED, error });
       return undefined;
     }
-    hub.connectRealtime(hear).then(() => show(), show);
+    hub.connectRealtime(onEvent).then(() => show(), show);
     show();
     return () => {
       unmounted = true;
@@ -61,9 +58,9 @@ const NOT_JOINED = { group: null, messages: [], members: [], joined: false, erro
 export function useRealtimeGroup(connection, group, { history = 0, limit = 500 } = {}) {
   const { hub, listen, user_id } = connection;
   const [shown, setShown] = useState(NOT_JOINED);
-  const identified = user_id !== null; // from the first connection on; after that the client rejoins by itself
+  const identified = user_id !== null; // true from the first connection on; after a reconnect the client rejoins by itself
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another history or limit is for the next group
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a changed history or limit applies to the next group
   useEffect(() => {
     if (!hub || !identified || !group) return undefined;
     let left = false;
@@ -91,7 +88,7 @@ export function useRealtimeGroup(connection, group, { history = 0, limit = 500 }
       stop();
       members.stop();
       setShown(NOT_JOINED);
-      if (hub.state !== 'closed') hub.joinRealtime(null).catch(() => {}); // not connected any more: nothing to leave
+      if (hub.state !== 'closed') hub.joinRealtime(null).catch(() => {}); // not connected any more: there is nothing to leave
     };
   }, [hub, identified, group]);
 

@@ -1,0 +1,53 @@
+"""The demo page in Chromium: the list of groups."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from support.browser import JoinPeer, Person, Visit, needs_chromium
+
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]  # one browser for all, so one loop for all
+
+
+async def test_the_list_of_groups_is_refreshed(two: tuple[Person, Person], join_peer: JoinPeer) -> None:
+    alice, bob = two
+    await expect(alice.groups).to_have_text(["lobby2 users"])
+    gardener = await join_peer("Gardener", "garden")
+    await expect(alice.groups).to_have_text(["garden1 user", "lobby2 users"])
+    await bob.groups.get_by_role("button", name="garden").click()
+    await expect(bob.page.get_by_role("heading", level=1)).to_have_text("garden")
+    await expect(alice.log).to_contain_text("Bob left")
+    await expect(alice.groups).to_have_text(["garden2 users", "lobby1 user"])
+    await gardener.socket.close()
+    await expect(alice.groups).to_have_text(["garden1 user", "lobby1 user"])
+
+
+async def test_searching_the_groups(visit: Visit, join_peer: JoinPeer) -> None:
+    for number in range(24):
+        await join_peer(f"guest {number}", f"room {number:02}")
+    await join_peer("guest x", "room 07")
+    alice = await visit("Alice")
+    await alice.enter("zoo")
+    await expect(alice.groups).to_have_count(20)
+    await alice.page.get_by_role("button", name="Load more").click()
+    await expect(alice.groups).to_have_count(25)
+    await expect(alice.page.get_by_role("button", name="Load more")).to_be_hidden()
+    await alice.page.get_by_role("button", name="Order: A to Z").click()
+    await expect(alice.groups.first).to_have_text("zoo1 user")
+    await alice.page.get_by_label("Group name starts with").fill("room 2")
+    await expect(alice.groups.locator("bdi")).to_have_text(["room 23", "room 22", "room 21", "room 20"])
+    await alice.page.get_by_text("Users", exact=True).click()
+    await alice.page.get_by_label("At least").fill("2")
+    await expect(alice.groups).to_have_text(["room 072 users"])
+
+
+async def test_a_new_group_can_be_started(visit: Visit) -> None:
+    alice = await visit("Alice")
+    await alice.enter()
+    await alice.page.get_by_label("Group name starts with").fill("brand new")
+    await alice.page.get_by_role("button", name="Start brand new").click()
+    await expect(alice.page.get_by_role("heading", level=1)).to_have_text("brand new")
+    await expect(alice.page).to_have_url(re.compile("#group=brand\\+new$"))
