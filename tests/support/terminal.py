@@ -99,7 +99,7 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(*arguments: str, cwd: Path, script: str = IN_FOREGROUND) -> AsyncIterator[Terminal]:
-    """Run ``hubbub ARGUMENTS`` in a terminal of its own until the block ends; `script` is the shell's way to do that."""
+    """Run ``hubbub ARGUMENTS`` in a terminal of its own until the block ends. `script` is how a shell starts it."""
     main, line = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         "sh", "-c", script, os.ttyname(line), *HUBBUB, *arguments,

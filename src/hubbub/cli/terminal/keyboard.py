@@ -57,7 +57,7 @@ class Keyboard:
         def put(line: str | None) -> None:
             asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
 
-        # A thread, since a file can be neither polled nor read without blocking; a daemon, since a read cannot be ended.
+        # A thread, because files cannot be polled; a daemon, because nothing can end a read.
         reading = threading.Thread(target=_read, args=(self._edited if self.edits else _plain, put), daemon=True)
         with _terminal_restored(self.edits):
             reading.start()
