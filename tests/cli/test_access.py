@@ -76,7 +76,7 @@ async def test_the_environment_says_where_and_who(secured: Server, tmp_path: Pat
     ran = await run("users", "beta", cwd=tmp_path, env=env)
     assert ran == (1, "", 'hubbub: The token does not allow the group "beta".\n')
     ran = await run("users", "alpha", cwd=tmp_path, env=env)
-    assert ran == (0, "", "hubbub: nobody is there\n")
+    assert ran == (0, "", "hubbub: the group has no members\n")
     ran = await run("users", "alpha", "--as", "alice", cwd=tmp_path, env=env)
     assert ran == (1, "", "hubbub: This server does not accept guests: connect with a token.\n")
 

@@ -51,7 +51,7 @@ async def test_a_conversation(server: Server, peers: Peers, tmp_path: Path) -> N
         await bob.do("leave")
         assert await alice.shows("> Hello, everybod", "* bob left", "> ")
         await bob.do("join", group="HelloWorld")
-        assert await alice.shows("* bob left", "* bob came", "> ")
+        assert await alice.shows("* bob left", "* bob joined", "> ")
 
         alice.type("\x04")
         assert await alice.ended() == 0
@@ -87,6 +87,22 @@ async def test_control_c_leaves_too(server: Server, peers: Peers, tmp_path: Path
         assert alice.restored
         assert alice.lines[-1] == ""
     assert await hears(bob, code="USER_LEFT", sender="alice")
+
+
+@pytest.mark.parametrize("output", ["", ">out 2>&1"])
+async def test_a_background_job_is_not_stopped_for_reading(
+    output: str, server: Server, peers: Peers, tmp_path: Path
+) -> None:
+    """The system stops a background job that reads from its terminal (SIGTTIN), or sets its modes (SIGTTOU)."""
+    bob = await peers(server, guest="bob", group="HelloWorld")
+    arguments = ("join", "HelloWorld", "--as", "alice", "--url", server.url)
+    script = f'exec <>"$0" >&0 2>&0; set -m; "$@" {output} & wait $!'
+    async with terminal(*arguments, cwd=tmp_path, script=script) as shell:
+        assert await hears(bob, code="USER_JOINED", sender="alice")
+        assert await hears(bob, code="USER_LEFT", sender="alice")
+        assert await shell.ended() == 0
+        shown = (tmp_path / "out").read_text() if output else "\n".join(shell.lines)
+    assert "This is a background job, so nothing is read from the terminal." in shown
 
 
 async def test_what_cannot_be_posted_is_said(start: Callable[..., Awaitable[Server]], tmp_path: Path) -> None:

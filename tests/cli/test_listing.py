@@ -83,7 +83,7 @@ async def test_users_one_row_for_each_connection(server: Server, peers: Peers, t
 
 async def test_nothing_is_no_failure(server: Server, empty: Path) -> None:
     assert await ask("groups", "--url", server.url) == (0, "", "hubbub: no groups\n")
-    assert await ask("users", "HelloWorld", "--url", server.url) == (0, "", "hubbub: nobody is there\n")
+    assert await ask("users", "HelloWorld", "--url", server.url) == (0, "", "hubbub: the group has no members\n")
     assert await ask("users", "HelloWorld", "--json", "--url", server.url) == (0, "", "")
 
 

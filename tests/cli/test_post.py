@@ -55,7 +55,7 @@ async def test_with_a_server_token_from_outside(secured: Server, peers: Peers, e
 
 
 async def test_nobody_there_is_said(secured: Server, server: Server, empty: Path) -> None:
-    nobody = (0, "Sent; nobody was there.\n", "")
+    nobody = (0, "Sent; no recipient is connected.\n", "")
     backend = ["--url", secured.url, "--token", token("backend", role="server")]
     for access in (backend, ["--url", server.url]):
         assert await ask("post", "HelloWorld", "hi", *access) == nobody

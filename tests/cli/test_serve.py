@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from time import perf_counter
 
 import httpx
 import pytest
@@ -32,24 +31,19 @@ async def healthy(url: str) -> bool:
         return (await client.get(f"{url}/healthz")).status_code == 200
 
 
-async def test_answers_within_a_second_says_where_and_who_and_stops_with_success(tmp_path: Path) -> None:
-    attempts = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):  # one of three: the machine may be busy
-        began = perf_counter()
-        async with serving(cwd=tmp_path) as server:
-            assert await healthy(server.url)
-            attempts.append(perf_counter() - began)
-            ran = await server.stop(number)
-        assert ran.code == 0
-        assert server.first == f"Hubbub is listening on {server.url}\n"
-        assert ran.out.splitlines() == [
-            f"  demo page  {server.url}/",
-            "  people     guests, by name alone (from this machine only)",
-        ]
-        assert "Traceback" not in ran.err
-        if attempts[-1] < 1 and len(attempts) > 1:
-            break
-    assert min(attempts) < 1
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_prints_its_address_and_who_may_connect_and_stops_with_success(number: int, tmp_path: Path) -> None:
+    """How long the start takes is measured by benchmarks/startup.py."""
+    async with serving(cwd=tmp_path) as server:
+        assert await healthy(server.url)
+        ran = await server.stop(number)
+    assert ran.code == 0
+    assert server.first == f"Hubbub is listening on {server.url}\n"
+    assert ran.out.splitlines() == [
+        f"  demo page  {server.url}/",
+        "  access     guests, with a name only (from this machine only)",
+    ]
+    assert "Traceback" not in ran.err
 
 
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
@@ -126,13 +120,17 @@ async def test_open_files_are_raised_as_far_as_they_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "url", "people"),
     [
-        (Settings(guests=False), "http://127.0.0.1:1", ["nobody: no guests"]),
-        (Settings(secret=SECRET, host="0.0.0.0"), "http://0.0.0.0:1", ["tokens signed with the secret"]),
-        (Settings(secret=SECRET, guests=True), "http://127.0.0.1:1", ["guests", "tokens signed with the secret"]),
-        (Settings(jwks_url="https://keys.example"), "http://127.0.0.1:1", ["tokens signed with the keys"]),
+        (Settings(guests=False), "http://127.0.0.1:1", ["nobody: guests are off"]),
+        (Settings(secret=SECRET, host="0.0.0.0"), "http://0.0.0.0:1", ["a token signed with the secret"]),
+        (Settings(secret=SECRET, guests=True), "http://127.0.0.1:1", ["guests", "a token signed with the secret"]),
+        (
+            Settings(jwks_url="https://keys.example"),
+            "http://127.0.0.1:1",
+            ["a token signed with a key of the JWKS URL"],
+        ),
     ],
 )
-def test_it_says_how_people_get_in(settings: Settings, url: str, people: list[str]) -> None:
+def test_it_prints_who_may_connect(settings: Settings, url: str, people: list[str]) -> None:
     out = io.StringIO()
     announce(url, settings, Console(file=out, width=20))
     first, page, who = out.getvalue().splitlines()

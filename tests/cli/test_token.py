@@ -73,7 +73,7 @@ def test_a_name_goes_into_any_token(empty: Path, monkeypatch: pytest.MonkeyPatch
             "hubbub: signing a token needs the server's secret: set --secret-file (HUBBUB_SECRET_FILE) or",
         ),
         (["alice"], {"HUBBUB_SECRET": "short"}, "must be at least 32 bytes, not 5; make one with: openssl rand"),
-        (["alice", "--ttl", "1x"], {"HUBBUB_SECRET": SECRET}, '--ttl: "1x" is not a span of time; write it as 90s,'),
+        (["alice", "--ttl", "1x"], {"HUBBUB_SECRET": SECRET}, '--ttl: "1x" is not a duration; write it as 90s,'),
         ([""], {"HUBBUB_SECRET": SECRET}, "hubbub: USER must be a user id"),
         ([], {"HUBBUB_SECRET": SECRET}, "USER"),
         (["alice", "--skapi", "ap21mock00000000abcd"], {"HUBBUB_SECRET": SECRET}, "accepts only lower-case UUIDs"),

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from support.command import HUBBUB, PATIENCE, environment
 
+# The first terminal that the leader of a session opens is the one that sends it signals.
+IN_FOREGROUND = 'exec "$@" <> "$0" >&0 2>&0'
+
 _CONTROL = re.compile("\x1b\\[([0-9;?]*)([A-Za-z])|(.)", re.DOTALL)
 
 
@@ -95,11 +98,9 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(*arguments: str, cwd: Path) -> AsyncIterator[Terminal]:
-    """Run ``hubbub ARGUMENTS`` in a terminal of its own until the block ends."""
+async def terminal(*arguments: str, cwd: Path, script: str = IN_FOREGROUND) -> AsyncIterator[Terminal]:
+    """Run ``hubbub ARGUMENTS`` in a terminal of its own until the block ends. `script` is how a shell starts it."""
     main, line = pty.openpty()
-    # The first terminal that the leader of a session opens is the one that sends it signals.
-    script = 'exec "$@" <> "$0" >&0 2>&0'
     process = await asyncio.create_subprocess_exec(
         "sh", "-c", script, os.ttyname(line), *HUBBUB, *arguments,
         cwd=cwd, env=environment(TERM="xterm-256color"), start_new_session=True, stdin=asyncio.subprocess.DEVNULL,

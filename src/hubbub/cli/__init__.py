@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 from cyclopts.config import Env
 
 from hubbub.cli.sources import Sources, refuse_old_flag
-from hubbub.cli.terminal.screen import harmless
+from hubbub.cli.terminal.screen import escape_controls
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
 FAILED = 1
@@ -108,5 +108,5 @@ def _drop_output() -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"hubbub: {harmless(' '.join(message.split()))}", file=sys.stderr)
+    print(f"hubbub: {escape_controls(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""``hubbub join``: follow a group in the terminal, and type into it."""
+"""``hubbub join``: follow a group in the terminal, and post to it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from hubbub.cli.terminal.view import JsonView, TextView, View
 from hubbub.client import Client, Problem
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
-LEAVING = 2.0
-"""Seconds that leaving may take, when somebody wants to go."""
+LEAVE_TIMEOUT = 2.0
+"""Seconds that leaving the group may take at the end."""
+IN_BACKGROUND = "This is a background job, so nothing is read from the terminal."
 
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -33,11 +34,11 @@ def join(
     json: Flag = False,
     access: Access | None = None,
 ) -> int:
-    """Follow a group and type into it; Ctrl-D or Ctrl-C leaves.
+    """Follow a group and post to it; Ctrl-D or Ctrl-C leaves.
 
-    Shows what is said, privately too, and who comes and goes. Each line that
-    you type is a message, {"msg": "the line"}. A lost connection comes back by
-    itself. What comes from a pipe is posted line by line:
+    Shows messages, private messages to you, and who joins and leaves. Each line
+    that you type is posted as {"msg": "the line"}. A lost connection reconnects
+    by itself. Input from a pipe is posted line by line:
 
         hubbub join HelloWorld --as alice
         hubbub join HelloWorld --token "$(hubbub token alice)"
@@ -49,10 +50,10 @@ def join(
         group: The group.
         follow: Stay when input has ended; Ctrl-C leaves.
         json: Print each event as a line of JSON, and read a JSON value from each line of input.
-        access: Where, and as whom.
+        access: The server and your identity.
     """
     if not group:
-        raise SettingsError("GROUP must be the name of a group")
+        raise SettingsError("GROUP must be the name of a group: at least one character")
     return run(_join(access or Access(), group, follow=follow, as_json=json))
 
 
@@ -63,17 +64,19 @@ async def _join(access: Access, group: str, *, follow: bool, as_json: bool) -> i
         await client.join_realtime(group)
         view: View = JsonView(screen) if as_json else TextView(client, screen, remarks, echo=not keyboard.edits)
         await view.begin(group)
+        if keyboard.in_background:
+            remarks.remark(IN_BACKGROUND if follow else f"{IN_BACKGROUND} Use --follow to stay in the group.")
         return await Conversation(client, view, keyboard, remarks, as_json=as_json).run(follow=follow)
 
 
 class Conversation:
-    """Shows what comes and posts what is typed, until one of the two ends.
+    """Shows events and posts the lines of input, until one of the two ends.
 
     Args:
         client: Connected, and in a group.
         view: Shows events.
-        keyboard: Where lines come from.
-        remarks: Shows which lines could not be posted.
+        keyboard: The source of lines.
+        remarks: Shows why a line could not be posted.
         as_json: Whether lines are JSON.
     """
 
@@ -87,13 +90,13 @@ class Conversation:
         self._failed = False
 
     async def run(self, *, follow: bool) -> int:
-        """Stay until input ends (unless we `follow`), SIGTERM comes or this task is cancelled; then leave.
+        """Stay until input ends (unless `follow`), SIGTERM comes or this task is cancelled; then leave.
 
         Returns:
             The exit code: 1 if a line from a pipe could not be posted.
 
         Raises:
-            HubbubError: The server ended the connection for good, or lets us into the group no more.
+            HubbubError: The server closed the connection with a final code, or no longer allows us in the group.
         """
         showing, typing = asyncio.create_task(self._show()), asyncio.create_task(self._type())
         stopped = _sigterm()
@@ -106,14 +109,14 @@ class Conversation:
             await self._leave()
             ends = await asyncio.gather(showing, typing, return_exceptions=True)
             if self._keyboard.edits:
-                print()  # behind the prompt
+                print()  # end the line with the prompt
         for end in ends:
             if isinstance(end, Exception):
                 raise end
         return int(self._failed and not self._keyboard.edits)
 
     async def _show(self) -> None:
-        """Show everything until the connection is closed. Raises `HubbubError` if that is not our doing."""
+        """Show all events until the connection is closed. Raises `HubbubError` if we did not close it."""
         async for event in self._client:
             if isinstance(event, Problem) and self._client.group is None and not self._leaving:
                 raise HubbubError(event.message)
@@ -143,13 +146,13 @@ class Conversation:
         self._leaving = True
         if self._client.state == "connected":
             with suppress(CommandError, TimeoutError):
-                async with asyncio.timeout(LEAVING):
+                async with asyncio.timeout(LEAVE_TIMEOUT):
                     await self._client.join_realtime(None)
         await self._client.close_realtime()
 
 
 def _sigterm() -> asyncio.Future[None]:
-    """Return what is done when SIGTERM comes."""
+    """Return a future that SIGTERM resolves."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[None] = loop.create_future()
 

@@ -22,11 +22,11 @@ DEFAULT_FILE = Path("hubbub.toml")
 NAMES = tuple(field.name for field in fields(Settings))
 
 PREFIX = "HUBBUB_"
-VARIABLES = (*(f"{PREFIX}{name.upper()}" for name in NAMES), "HUBBUB_CONFIG", "HUBBUB_URL", "HUBBUB_TOKEN")
-"""Every environment variable that a command reads."""
+VARIABLES = (*(name.upper() for name in NAMES), "CONFIG", "URL", "TOKEN")
+"""Every environment variable that a command reads, without the prefix."""
 
-_KUBERNETES = re.compile(r"HUBBUB_SERVICE_(HOST|PORT)(_\w+)?|HUBBUB_PORT_[0-9]+_\w+")
-"""Variables that Kubernetes sets in every container of a namespace with a service named "hubbub"."""
+_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_[0-9]+_\w+")
+"""What Kubernetes sets, with the same prefix, in every container of a namespace with a service named "hubbub"."""
 
 
 class Sources:
@@ -90,9 +90,9 @@ def refuse_old_variables(environment: Mapping[str, str]) -> None:
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each ``HUBBUB_…`` variable that no command reads. It does not repeat the value."""
     for variable in sorted(environment):
-        known = variable in VARIABLES or _KUBERNETES.fullmatch(variable)
-        if variable.startswith(PREFIX) and not known:
-            nearest = _nearest(variable, VARIABLES)
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name not in VARIABLES and not _KUBERNETES.fullmatch(name):
+            nearest = _nearest(name, VARIABLES, PREFIX)
             yield f"ignoring the environment variable {variable}: there is no such setting{nearest}"
 
 
@@ -120,9 +120,9 @@ def _setting(key: str, path: Path) -> str:
     return name
 
 
-def _nearest(name: str, names: tuple[str, ...]) -> str:
+def _nearest(name: str, names: tuple[str, ...], prefix: str = "") -> str:
     near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
 
 
 def _texts(key: str, value: Any, path: Path) -> list[str]:

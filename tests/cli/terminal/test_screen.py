@@ -16,7 +16,16 @@ from rich.console import Console
 from rich.text import Text
 
 from hubbub.cli.terminal.json_lines import json_line
-from hubbub.cli.terminal.screen import Screen, colour, harmless, message_line, name, notice_line, one_line, words
+from hubbub.cli.terminal.screen import (
+    Screen,
+    colour,
+    escape_controls,
+    message_line,
+    message_text,
+    name,
+    notice_line,
+    one_line,
+)
 
 BIDI_CONTROLS = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}  # by Unicode's own tables
 BIDI_MARKS = {"LEFT-TO-RIGHT MARK", "RIGHT-TO-LEFT MARK", "ARABIC LETTER MARK"}
@@ -42,7 +51,7 @@ def on_paper(line: Text | str, **options: Any) -> str:
 @given(TEXT)
 @example("".join(map(chr, range(0x2100))))
 def test_harmless_text_is_just_that(text: str) -> None:
-    shown = harmless(text)
+    shown = escape_controls(text)
     assert not any(dangerous(character) for character in shown.replace("\n", ""))
     assert shown.count("\n") == text.count("\n")
     assert "\n" not in one_line(text)
@@ -72,7 +81,7 @@ def test_a_line_of_json_stays_readable() -> None:
 
 
 @given(TEXT, JSON)
-def test_messages_on_the_screen_are_harmless(sender: str, message: Any) -> None:
+def test_messages_on_the_screen_are_escape_controls(sender: str, message: Any) -> None:
     shown = on_paper(message_line(sender, message))
     assert not any(dangerous(character) for character in shown.replace("\n", ""))
     assert shown.startswith(f"{one_line(sender)}: ")
@@ -93,7 +102,7 @@ def test_messages_on_the_screen_are_harmless(sender: str, message: Any) -> None:
     ],
 )
 def test_people_say_words_and_programs_json(message: Any, said: str) -> None:
-    assert words(message) == said
+    assert message_text(message) == said
 
 
 def test_lines_are_neither_cut_nor_marked_up() -> None:
@@ -105,8 +114,8 @@ def test_lines_are_neither_cut_nor_marked_up() -> None:
 @pytest.mark.parametrize(
     ("code", "connections", "line"),
     [
-        ("USER_JOINED", 1, "* bob came"),
-        ("USER_JOINED", 2, "* bob came (2 connections now)"),
+        ("USER_JOINED", 1, "* bob joined"),
+        ("USER_JOINED", 2, "* bob joined (2 connections now)"),
         ("USER_LEFT", 0, "* bob left"),
         ("USER_LEFT", 1, "* bob left (1 connections now)"),
         ("USER_DISCONNECTED", 0, "* bob was disconnected"),

@@ -1,1 +1,1 @@
-"""What commands read from a terminal and write to it."""
+"""Input from terminals and pipes, and output that is safe to print."""

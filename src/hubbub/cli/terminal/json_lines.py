@@ -1,4 +1,4 @@
-"""One JSON value on each line, for programs, and harmless to the terminal of people who look at it."""
+"""One JSON value on each line, for programs, and safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hubbub.cli.terminal.screen import is_harmless
+from hubbub.cli.terminal.screen import is_printable
 
 _BEYOND_ASCII = re.compile(r"[^ -~]")
 
@@ -16,7 +16,7 @@ _BEYOND_ASCII = re.compile(r"[^ -~]")
 def json_line(value: Any) -> str:
     """Return `value` as one line of JSON. Structs become objects.
 
-    Text stays readable, except for characters that a terminal would obey: they are escaped, which is the same JSON.
+    Text stays readable. Only characters that control a terminal are escaped, which does not change the JSON value.
     """
     text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
     return _BEYOND_ASCII.sub(_escaped, text)
@@ -24,4 +24,4 @@ def json_line(value: Any) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     character = found[0]
-    return character if is_harmless(character) else f"\\u{ord(character):04x}"
+    return character if is_printable(character) else f"\\u{ord(character):04x}"

@@ -1,4 +1,4 @@
-"""Lines from a terminal, a pipe or a file, while the event loop goes on."""
+"""Reads lines from a terminal, a pipe or a file without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -20,39 +20,44 @@ except ImportError:  # Windows: lines are read as they are, without editing
     readline = None  # type: ignore[assignment]
 
 PROMPT = "> "
-WAITING = 100
-"""Most lines read ahead."""
+READ_AHEAD = 100
+"""Maximum lines that are read before they are needed."""
 
 
 class Keyboard:
     """Standard input, line by line. On a terminal lines can be edited and recalled.
 
     Attributes:
-        edits: Whether somebody types at a terminal.
+        edits: Whether lines are typed and edited at a terminal.
+        in_background: Whether input is the terminal and this process is a background job. The system stops a background
+            job that reads from its terminal, so nothing is read then.
     """
 
     def __init__(self) -> None:
-        self.edits = readline is not None and sys.stdin.isatty() and sys.stdout.isatty()
+        self.in_background = _in_background()
+        self.edits = readline is not None and sys.stdin.isatty() and sys.stdout.isatty() and not self.in_background
         self._prompting = False
         self._drawing = threading.Lock()  # held while the prompt is being printed, and while something else is
         if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")  # whatever keys are pressed
+            sys.stdin.reconfigure(errors="replace")  # any keys can be pressed
 
     @contextmanager
     def typed(self) -> Iterator[str]:
-        """Hold the typing up; return the prompt and what stands behind it; "" where nobody types, or not just now."""
+        """Pause typing; return the prompt and the text typed after it, or "" while there is no prompt."""
         with self._drawing:
             yield PROMPT + readline.get_line_buffer() if self._prompting else ""
 
     async def lines(self) -> AsyncIterator[str]:
         """Iterate over the lines until input ends."""
+        if self.in_background:
+            return
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
+        queue: asyncio.Queue[str | None] = asyncio.Queue(READ_AHEAD)
 
         def put(line: str | None) -> None:
             asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
 
-        # A thread, since a file can be neither polled nor read without blocking; a daemon, since nothing ends a read.
+        # A thread, because files cannot be polled; a daemon, because nothing can end a read.
         reading = threading.Thread(target=_read, args=(self._edited if self.edits else _plain, put), daemon=True)
         with _terminal_restored(self.edits):
             reading.start()
@@ -61,7 +66,7 @@ class Keyboard:
 
     def _edited(self) -> Iterator[str]:
         readline.set_startup_hook(self._before_prompt)
-        readline.set_pre_input_hook(self._behind_prompt)
+        readline.set_pre_input_hook(self._after_prompt)
         with suppress(EOFError):
             while True:
                 try:
@@ -71,20 +76,28 @@ class Keyboard:
                 yield line
 
     def _line_ended(self) -> None:
-        """Take away the prompt again, if something was printed around it after the line had ended."""
+        """Erase the prompt that was printed again if other output came after the end of the line."""
         with self._drawing:
             self._prompting = False
             sys.stdout.write(CLEAR)
             sys.stdout.flush()
 
     def _before_prompt(self) -> None:
-        """Called just before the prompt is printed. Nothing may come between it and the next call."""
+        """Called just before the prompt is printed. Nothing else may be printed until `_after_prompt` is called."""
         self._drawing.acquire()
 
-    def _behind_prompt(self) -> None:
-        """Called when the prompt has been printed: what comes now has to be printed around it."""
+    def _after_prompt(self) -> None:
+        """Called when the prompt has been printed: other output must now be printed around it."""
         self._prompting = True
         self._drawing.release()
+
+
+def _in_background() -> bool:
+    """Return whether input is our controlling terminal, and another process group is in its foreground."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp()
+    except (AttributeError, OSError):  # Windows; no terminal, or not our controlling one
+        return False
 
 
 def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]) -> None:
@@ -108,7 +121,7 @@ def _plain() -> Iterator[str]:
 
 @contextmanager
 def _terminal_restored(edits: bool) -> Iterator[None]:
-    """Put the terminal back as it was: whoever stops in the middle of a line leaves it in readline's hands."""
+    """Restore the terminal's modes: readline does not when it is interrupted in the middle of a line."""
     if not edits:
         yield
         return

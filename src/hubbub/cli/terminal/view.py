@@ -7,42 +7,42 @@ from typing import Protocol
 from rich.text import Text
 
 from hubbub.cli.terminal.json_lines import json_line
-from hubbub.cli.terminal.screen import Screen, harmless, message_line, notice_line, one_line
+from hubbub.cli.terminal.screen import Screen, escape_controls, message_line, notice_line, one_line
 from hubbub.client import Client, Closed, Connected, Event, Gap, Message, Notice, Other, Private, Problem, Reconnecting
 
 
 class View(Protocol):
-    """Shows what a client hears."""
+    """Shows the events of a client."""
 
     async def begin(self, group: str) -> None:
-        """Say that the group has been joined."""
+        """Show that the group has been joined."""
 
     def show(self, event: Event) -> None:
         """Show an event."""
 
 
 class JsonView:
-    """Each event is a line on `screen`, as a program gets it."""
+    """Prints each event as a line of JSON on `screen`."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
 
     async def begin(self, group: str) -> None:
-        """Say nothing: there is no event for it."""
+        """Print nothing, because there is no event for it."""
 
     def show(self, event: Event) -> None:
-        """Show an event; one of a later server as it came."""
+        """Show an event; an event of a type that we do not know unchanged."""
         self._screen.show(json_line(event.data if isinstance(event, Other) else event))
 
 
 class TextView:
-    """What is said, and who comes and goes, on `screen`; how the connection is doing on `remarks`.
+    """Prints messages and notices on `screen`, and the state of the connection on `remarks`.
 
     Args:
         client: Connected, and in a group.
-        screen: For what peers do.
-        remarks: For what we have to say.
-        echo: Whether to show our own messages. Whoever types them sees them anyway.
+        screen: For messages and notices.
+        remarks: For the state of the connection and errors.
+        echo: Whether to show our own messages. At a terminal the user has just typed them.
     """
 
     def __init__(self, client: Client, screen: Screen, remarks: Screen, *, echo: bool) -> None:
@@ -53,7 +53,7 @@ class TextView:
         self._away = False
 
     async def begin(self, group: str) -> None:
-        """Say who we are, and who else is there, as far as a page of them goes."""
+        """Show who we are, and the first page of the other members."""
         page = await self._client.get_realtime_users(group)
         others = dict.fromkeys(row.user_id for row in page.list if row.connection_id != self._client.connection_id)
         names = ", ".join(others) + ("" if page.end_of_list else ", …")
@@ -73,13 +73,13 @@ class TextView:
             case Gap():
                 self._remarks.remark(gap_text(event))
             case Other():
-                self._screen.show(Text(harmless(json_line(event.data)), style="dim"))
+                self._screen.show(Text(escape_controls(json_line(event.data)), style="dim"))
             case Reconnecting():
-                if not self._away:  # once is enough, however many attempts it takes
-                    self._remarks.remark(f"The connection is lost ({event.code}: {event.reason}). Trying again ...")
+                if not self._away:  # only once, however many attempts it takes
+                    self._remarks.remark(f"Connection lost ({event.code}: {event.reason}). Reconnecting ...")
                 self._away = True
             case Connected():
-                self._remarks.remark("Connected again.")
+                self._remarks.remark("Reconnected.")
                 self._away = False
             case Problem():
                 self._remarks.error(event.message)
@@ -88,8 +88,8 @@ class TextView:
 
 
 def gap_text(gap: Gap) -> str:
-    """Return what to say where messages are missing."""
+    """Return the line that reports missing messages."""
     what = "Private messages" if gap.group is None else "Messages"
     if gap.missed is None:
-        return f"{what} may be missing here: the server began anew."
+        return f"{what} may be missing here: the server restarted or lost its history."
     return f"{what} are missing here: {gap.missed}."
