@@ -1,4 +1,4 @@
-"""Who may see some groups only learns nothing of the others, and costs the loop little, whatever the token holds."""
+"""A client that may see some groups learns nothing about others; its pages are cheap, whatever its token holds."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from hubbub.transports.http.input import _parse
 from support.fake_link import FakeLink, turn
 
 AROUND = "A" * 120_000
-"""What a client adds to a frame in vain."""
+"""Padding that a client adds to a frame and that means nothing."""
 
 
 def grown(work: Callable[[], object]) -> int:

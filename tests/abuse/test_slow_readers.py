@@ -1,4 +1,4 @@
-"""Who does not read is cut, before it costs the others anything; who reads slowly hears everything or is cut."""
+"""A client that does not read is cut before it costs others anything; a slow one receives everything or is cut."""
 
 from __future__ import annotations
 

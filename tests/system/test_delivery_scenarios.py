@@ -1,6 +1,6 @@
 """The scenarios of ``benchmarks/delivery.py`` in quick form: the same servers, clients, faults and judge, for seconds.
 
-The long form is ``make soak``. A scenario fails by itself when something was lost in silence, came twice or in another
+The long form is ``make soak``. A scenario fails by itself when something was lost silently, arrived twice or out of
 order, and also when no fault took place.
 """
 
@@ -33,5 +33,5 @@ Scenario = Callable[..., Awaitable[None]]
     ],
     ids=["drops", "keys", "restarts", "kills", "stores", "rolling", "stopped"],
 )
-async def test_nothing_is_lost_without_a_word(scenario: Scenario, shared: bool, size: dict[str, Any]) -> None:
+async def test_nothing_is_lost_silently(scenario: Scenario, shared: bool, size: dict[str, Any]) -> None:
     await scenario(shared, **size)

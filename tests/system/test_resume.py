@@ -46,7 +46,7 @@ class Listener:
             if "position" in ok:
                 replayed = ok.get("replayed", 0)
                 begin = ok["position"]["seq"] - replayed
-                if self.position is None or ok.get("gap"):  # a newcomer is owed nothing of what was before
+                if self.position is None or ok.get("gap"):  # a new member gets no earlier messages
                     self.missing += range(len(self.heard) + len(self.missing) + 1, begin + 1)
                 self.position = {"epoch": ok["position"]["epoch"], "seq": begin}
             elif frame.get("type") == "message":
