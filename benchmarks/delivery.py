@@ -43,7 +43,7 @@ quick = mock.patch("hubbub.client.reconnecting.retry_delay", soon)
 def cluster(number: int, shared: bool) -> Iterator[list[ServerProcess]]:
     """Run so many nodes; on a store of their own if `shared`."""
     with ExitStack() as stack:
-        options = (*LIMITS, "--max-connections", "20000")
+        options: tuple[str, ...] = (*LIMITS, "--max-connections", "20000")
         if shared:
             options += ("--backend", stack.enter_context(Store()).url())
         yield [stack.enter_context(ServerProcess(*options)) for _ in range(number)]

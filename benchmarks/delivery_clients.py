@@ -3,7 +3,8 @@
     python benchmarks/delivery_clients.py URL CLIENTS FIRST GROUPS
 
 runs CLIENTS clients, named from ``u<FIRST>`` on, in GROUPS groups. It prints ``ready``; when it reads the last position
-of each group on standard input, it waits until all clients have reached it, prints what they received as JSON, and ends.
+of each group on standard input, it waits until all clients have reached it, prints what they received, as JSON, and
+ends.
 """
 
 from __future__ import annotations

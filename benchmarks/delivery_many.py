@@ -74,7 +74,7 @@ async def all_heard(listeners: list[Listener], posts: Posts) -> dict[str, Positi
 async def stopped(shared: bool, seconds: float = 60.0, clients: int = 100) -> None:
     """A process with clients is suspended, again and again, for longer than a node waits for a pong."""
     with ExitStack() as running:
-        options = (*LIMITS, "--ping-interval", "0.5")
+        options: tuple[str, ...] = (*LIMITS, "--ping-interval", "0.5")
         if shared:
             options += ("--backend", running.enter_context(Store()).url())
         nodes = [running.enter_context(ServerProcess(*options)) for _ in range(2 if shared else 1)]

@@ -1,6 +1,6 @@
 """What one user can do to others through the store: several real nodes on a real Valkey.
 
-    python benchmarks/abuse/store_attack.py burst     # one user's allowed burst keeps a node busy: are there false notices?
+    python benchmarks/abuse/store_attack.py burst     # one user's burst keeps a node busy: are there false notices?
     python benchmarks/abuse/store_attack.py fill      # one user fills a store of 48 MB: who is refused?
 
 Prints one line of JSON, and fails if others noticed anything. `burst` takes the number of connections and of posts of

@@ -107,7 +107,7 @@ async def test_kicked_without_answering_the_close(start: Make, attack: Make, pee
 class _Waiting(MemoryBackend):
     """A store that takes its time: what a node asks waits until the test says so."""
 
-    immediate = False  # type: ignore[misc]
+    immediate = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,6 +16,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import delivery
+from delivery_many import stopped
+from delivery_rolling import rolling
+from delivery_stores import stores
 
 Scenario = Callable[..., Awaitable[None]]
 
@@ -27,9 +30,9 @@ Scenario = Callable[..., Awaitable[None]]
         (delivery.keys, True, {"rounds": 4}),
         (delivery.restarts, False, {"rounds": 1, "clients": 40}),
         (delivery.kills, True, {"rounds": 1, "clients": 30}),
-        (delivery.stores, True, {"rounds": 1}),
-        (delivery.rolling, True, {"rounds": 1, "clients": 60}),
-        (delivery.stopped, False, {"seconds": 6.0, "clients": 10}),
+        (stores, True, {"rounds": 1}),
+        (rolling, True, {"rounds": 1, "clients": 60}),
+        (stopped, False, {"seconds": 6.0, "clients": 10}),
     ],
     ids=["drops", "keys", "restarts", "kills", "stores", "rolling", "stopped"],
 )
