@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from support.frames import command
+from support.frames import PING, command
 from support.observer_process import Observer
 from support.report import Verdict, ms
 from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
@@ -109,12 +110,13 @@ def pings(verdict: Verdict) -> None:
         swarm.run(30)
         heard = 0
 
-        def count(first: int, payload: bytes) -> None:
+        def count(client: Client, first: int, payload: bytes) -> None:
             nonlocal heard
-            heard += first == 0x89
+            heard += first == PING
+            client.take(first, payload)
 
         for client in clients:
-            client.listen(lambda first, payload, client=client: (count(first, payload), client.take(first, payload)))
+            client.listen(partial(count, client))
         began, cpu = now(), server.cpu()
         swarm.run(50)
         share = (server.cpu() - cpu) / (now() - began)

@@ -1,4 +1,4 @@
-"""Put "nothing lost without a word" to the proof: ``benchmarks/delivery.py WHAT [valkey]``, WHAT a scenario below.
+"""Prove that nothing is lost silently: ``benchmarks/delivery.py SCENARIO [valkey]``, the name of a function below.
 
 Servers are processes of their own, clients are the Python client, and what they heard is judged afterwards by
 ``tests/support/delivery_check.py``, which asks no server. A run in which no fault took place fails.
@@ -29,10 +29,10 @@ from support.server_process import ServerProcess
 from support.store import Store
 
 
-# How long a client waits before it comes back grows when it is cut again and again, as here. So that there is something
-# to strike at, it comes back at once; only where nodes are killed does it wait as it always does.
+# A client that is cut again and again backs off longer each time. So that there are connections to break, clients
+# reconnect at once here, except where nodes are killed.
 def soon(*_: object) -> float:
-    """Return the seconds to wait before coming back."""
+    """Return the seconds to wait before the next attempt."""
     return random.uniform(0, 0.1)
 
 
@@ -43,7 +43,7 @@ quick = mock.patch("hubbub.client.reconnecting.retry_delay", soon)
 def cluster(number: int, shared: bool) -> Iterator[list[ServerProcess]]:
     """Run so many nodes; on a store of their own if `shared`."""
     with ExitStack() as stack:
-        options = (*LIMITS, "--max-connections", "20000")
+        options: tuple[str, ...] = (*LIMITS, "--max-connections", "20000")
         if shared:
             options += ("--backend", stack.enter_context(Store()).url())
         yield [stack.enter_context(ServerProcess(*options)) for _ in range(number)]
@@ -58,7 +58,7 @@ async def network(*targets: ServerProcess) -> AsyncIterator[list[FaultyProxy]]:
 
 @quick
 async def drops(shared: bool, seconds: float = 120.0) -> None:
-    """100 clients in 5 groups hear 10,000 messages a second while about 50 connections a second are struck."""
+    """100 clients in 5 groups receive 10,000 messages a second while about 50 connections a second fail."""
     with cluster(2 if shared else 1, shared) as nodes:
         async with network(*nodes) as ways:
             listeners = [
@@ -92,7 +92,7 @@ async def drops(shared: bool, seconds: float = 120.0) -> None:
 
 @quick
 async def restarts(shared: bool, rounds: int = 20, clients: int = 1000) -> None:
-    """A node without a store is killed and started again, with posters at once busy: everybody has to be told."""
+    """A node without a store is killed and started again while clients post; every client has to get a gap event."""
     assert not shared
     told = wrong = 0
     with ExitStack() as running:
@@ -115,13 +115,13 @@ async def restarts(shared: bool, rounds: int = 20, clients: int = 1000) -> None:
             await level(listeners)
             await asyncio.gather(*(each.client.close_realtime() for each in listeners))
     found = verdict(listeners, posts)
-    del found["unheard"]  # what was in the memory of the dead is told as a gap
+    del found["unheard"]  # the history of a killed node is reported as a gap
     report("restarts", rounds, rounds, found + Counter(silent=wrong), told=told, of=rounds * clients)
 
 
 @quick
 async def keys(shared: bool, rounds: int = 100, batch: int = 50) -> None:
-    """Answers are cut on the way: the posts are sent again, every second time to another node."""
+    """Replies are cut on the way: posts are sent again, every second time to another node."""
     sent = 0
     results: list[int] = []
     with cluster(2 if shared else 1, shared) as nodes:
@@ -136,7 +136,7 @@ async def keys(shared: bool, rounds: int = 100, batch: int = 50) -> None:
                     for each in range(batch)
                 ]
                 await until(lambda number=number: len(listener.heard) >= (number + 1) * batch)  # type: ignore[misc]
-                sent += sum(not call.done() for call in calls)  # done by the server, and the client does not know
+                sent += sum(not call.done() for call in calls)  # done by the server, but the client has no reply
                 way.clear()
                 results += [(await call).recipients for call in calls]
             await level([poster, listener])
@@ -151,7 +151,7 @@ async def keys(shared: bool, rounds: int = 100, batch: int = 50) -> None:
 
 
 async def kills(shared: bool, rounds: int = 20, clients: int = 300) -> None:
-    """One of three nodes is killed; its clients go on at the others."""
+    """One of three nodes is killed; its clients reconnect to the others."""
     times: list[float] = []
     with ExitStack() as running, Store() as store:
         options = (*LIMITS, "--backend", store.url())
@@ -173,7 +173,7 @@ async def kills(shared: bool, rounds: int = 20, clients: int = 300) -> None:
                 await until(lambda before=before: all(len(each.back) > many for each, many in before.items()))  # type: ignore[misc]
                 times += [each.back[many] - died for each, many in before.items()]
                 nodes[victim] = running.enter_context(ServerProcess(*options))
-                ways[victim].strike("rst")  # so that they go home
+                ways[victim].strike("rst")  # so that its clients return to it
                 ways[victim].target = ("127.0.0.1", nodes[victim].port)
                 await until(lambda: all(each.client.state == "connected" for each in listeners))
             await level(listeners)

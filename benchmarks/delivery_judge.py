@@ -1,4 +1,4 @@
-"""What the scenarios of `delivery` have in common: clients that write down what they hear, posts, and a verdict."""
+"""What the scenarios of `delivery` share: clients that record what they receive, posts, and a verdict."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEVER = 1_000_000
 
 
 class History:
-    """What the callback of one client was given of its group.
+    """The messages of its group that one client's callback received.
 
     Attributes:
         heard: Epoch, number and content of each message, in the order of the callback.
@@ -37,13 +37,13 @@ class History:
         self.gaps: list[tuple[str, int, int]] = []
 
     def judge(self, epoch: str, last: int) -> Verdict:
-        """Judge what was heard of one epoch, from its first message on."""
+        """Judge the messages of one epoch, from the first one on."""
         heard = [(seq, content) for each, seq, content in self.heard if each == epoch]
         return judge(heard, [(first, end) for each, first, end in self.gaps if each == epoch], 1, last)
 
 
 class Listener(History):
-    """One client of one group, and everything that its callback was given.
+    """One client of one group, and everything that its callback received.
 
     Attributes:
         restarts: Gaps after which the numbers began anew.
@@ -74,7 +74,7 @@ class Listener(History):
         self.epoch = joined.position.epoch
 
     def hear(self, event: Event) -> None:
-        """Write down what comes."""
+        """Record an event."""
         match event:
             case Message():
                 self.heard.append((self.epoch, event.seq, event.message))
@@ -103,17 +103,17 @@ class Listener(History):
 
 
 async def begin(listeners: list[Listener]) -> None:
-    """Let them come, not all at once."""
+    """Connect them, not all at once."""
     for start in range(0, len(listeners), 50):
         await asyncio.gather(*(each.begin() for each in listeners[start : start + 50]))
     for each in listeners:
-        await each.client.get_realtime_groups(value="-")  # so what they have heard of each other is here
+        await each.client.get_realtime_groups(value="-")  # so their join notices have arrived
     for each in listeners:
         each.notices.clear()
 
 
 async def until(condition: Callable[[], bool], patience: float = 60.0) -> None:
-    """Wait for something that has to come."""
+    """Wait for a condition that must come true."""
     async with asyncio.timeout(patience):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -123,12 +123,12 @@ async def level(listeners: list[Listener]) -> None:
     """Wait until all members of each group stand at the same position."""
     for group in {each.group for each in listeners}:
         members = [each.client for each in listeners if each.group == group]
-        with suppress(TimeoutError):  # then something is lost, and the judge says so
+        with suppress(TimeoutError):  # something is lost, and the verdict will say so
             await until(lambda members=members: len({each.position for each in members}) == 1)  # type: ignore[misc]
 
 
 class Posts:
-    """Posts at a steady rate by members taken by chance, each of a number of its own.
+    """Posts at a steady rate, by random members, each with a number of its own.
 
     Attributes:
         done: By group, the numbers that were acknowledged.
@@ -142,7 +142,7 @@ class Posts:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, rate: float, until: float) -> None:
-        """Post `rate` times a second until the time has come, and wait for the answers."""
+        """Post `rate` times a second until the given time, and wait for the replies."""
         began, made = time.monotonic(), 0
         while (now := time.monotonic()) < until:
             while made < (now - began) * rate:
@@ -165,7 +165,7 @@ class Posts:
 
 
 def verdict(listeners: Sequence[History], posts: Posts) -> Counter[str]:
-    """Judge all histories, and hold them against each other and against the acknowledgements."""
+    """Judge all histories, and compare them with each other and with the acknowledged posts."""
     found: Counter[str] = Counter(lost=0, doubled=0, disordered=0, unheard=0, differing=0)
     for group, done in posts.done.items():
         members = [each for each in listeners if each.group == group]
@@ -186,7 +186,7 @@ def verdict(listeners: Sequence[History], posts: Posts) -> Counter[str]:
 
 
 def report(name: str, faults: int, least: int, found: Counter[str], **more: object) -> None:
-    """Print a line, and fail if anything is wrong or nothing was proved."""
+    """Print a line; fail if anything is wrong or no fault took place."""
     print(name, {"proven faults": faults, **found, **more}, flush=True)
     assert faults >= least, "too few faults: nothing was proved"
     assert not any(found[each] for each in ("lost", "doubled", "disordered", "unheard", "differing", "silent"))

@@ -1,4 +1,4 @@
-"""Scenarios of `delivery`: a worker is killed under 3,000 clients, and a crowd is stopped by its machine."""
+"""Scenarios of `delivery`: a worker with 3,000 clients is killed, and a process with clients is suspended."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from delivery_crowd import Crowd
+from delivery_clients import ClientProcess
 from delivery_judge import LIMITS, Listener, Posts, begin, report, until, verdict
 
 from hubbub.messages import Position
 from support.server_process import ServerProcess
 from support.store import Store
 
-CROWDS = 2
-"""Processes that the clients are in: as many as this machine has cores."""
+PROCESSES = 2
+"""Processes for the clients: as many as this machine has cores."""
 
 
 PAUSE = 8.0
-"""Seconds from one kill to the next: who loses a connection that was younger than 5 s waits longer and longer."""
+"""Seconds from one kill to the next: a client that loses a connection younger than 5 s backs off longer each time."""
 
 
 async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int = 100) -> None:
-    """The fullest of three workers behind one port is killed again and again; its clients go on at the others."""
+    """The fullest of three workers behind one port is killed again and again; its clients reconnect to the others."""
     times: list[float] = []
     with ExitStack() as running, Store() as store:
         node = running.enter_context(ServerProcess(*LIMITS, "--backend", store.url(), "--workers", "3"))
-        each = clients // CROWDS
-        crowds = [await Crowd.start(node.url, each, number * each, groups) for number in range(CROWDS)]
+        each = clients // PROCESSES
+        processes = [await ClientProcess.start(node.url, each, number * each, groups) for number in range(PROCESSES)]
         posters = [Listener(node.url, f"poster{number}", f"g{number}") for number in range(groups)]
         await begin(posters)
         posts, deaths = Posts(posters), list[float]()
@@ -43,11 +43,11 @@ async def many(shared: bool, rounds: int = 20, clients: int = 3000, groups: int 
             deaths.append(time.monotonic())
             await busy
         positions = await all_heard(posters, posts)
-        await asyncio.gather(*(crowd.end(positions) for crowd in crowds))
+        await asyncio.gather(*(process.end(positions) for process in processes))
         await asyncio.gather(*(each.client.close_realtime() for each in posters))
-    for back in (back for crowd in crowds for back in crowd.back):
+    for back in (back for process in processes for back in process.back):
         times += [at - max(died for died in deaths if died < at) for at in back[1:]]
-    found = verdict([*posters, *(each for crowd in crowds for each in crowd.histories)], posts)
+    found = verdict([*posters, *(each for process in processes for each in process.histories)], posts)
     p99 = statistics.quantiles(times, n=100)[98]
     report("many", len(deaths), rounds, found, resumed=len(times), p99=f"{p99:.2f} s", longest=f"{max(times):.2f} s",
            failed=posts.failed)  # fmt: skip
@@ -66,15 +66,15 @@ def connections(process: int) -> int:
 
 
 async def all_heard(listeners: list[Listener], posts: Posts) -> dict[str, Position]:
-    """Wait until all have heard as many messages as were acknowledged, and return how far that is, by group."""
+    """Wait until all have received as many messages as were acknowledged; return the positions by group."""
     await until(lambda: all(len(each.heard) >= len(posts.done[each.group]) for each in listeners))
     return {each.group: each.client.position for each in listeners if each.client.position is not None}
 
 
 async def stopped(shared: bool, seconds: float = 60.0, clients: int = 100) -> None:
-    """A process with clients is stopped for longer than a node waits for a sign of life; again and again."""
+    """A process with clients is suspended, again and again, for longer than a node waits for a pong."""
     with ExitStack() as running:
-        options = (*LIMITS, "--ping-interval", "0.5")
+        options: tuple[str, ...] = (*LIMITS, "--ping-interval", "0.5")
         if shared:
             options += ("--backend", running.enter_context(Store()).url())
         nodes = [running.enter_context(ServerProcess(*options)) for _ in range(2 if shared else 1)]
@@ -82,16 +82,16 @@ async def stopped(shared: bool, seconds: float = 60.0, clients: int = 100) -> No
             Listener(nodes[number % len(nodes)].url, f"here{number}", f"g{number % 5}") for number in range(25)
         ]
         await begin(listeners)
-        crowd = await Crowd.start(nodes[0].url, clients, 0, 5)
+        process = await ClientProcess.start(nodes[0].url, clients, 0, 5)
         posts, begun = Posts(listeners), time.monotonic()
         posting = asyncio.create_task(posts.run(100, begun + seconds))
         while time.monotonic() < begun + seconds - 3:
-            crowd.signal(signal.SIGSTOP)
+            process.signal(signal.SIGSTOP)
             await asyncio.sleep(1.5)
-            crowd.signal(signal.SIGCONT)
+            process.signal(signal.SIGCONT)
             await asyncio.sleep(1.0)
         await posting
-        await crowd.end(await all_heard(listeners, posts))
+        await process.end(await all_heard(listeners, posts))
         await asyncio.gather(*(each.client.close_realtime() for each in listeners))
-    returns = sum(len(back) - 1 for back in crowd.back)
-    report("stopped", returns, clients, verdict([*listeners, *crowd.histories], posts), failed=posts.failed)
+    returns = sum(len(back) - 1 for back in process.back)
+    report("stopped", returns, clients, verdict([*listeners, *process.histories], posts), failed=posts.failed)

@@ -1,4 +1,4 @@
-"""What can happen to the store, as faults of `delivery`: all of them real."""
+"""Failures of the store and of the way to it, for `delivery`; all of them are real."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from support.store import Store
 
 
 async def stores(shared: bool, rounds: int = 4) -> None:
-    """Everything that can happen to the store and the way to it, while everybody talks on two nodes."""
+    """Every failure of the store and of the way to it, while clients of two nodes post."""
     times: Counter[str] = Counter()
     worst: dict[str, float] = {}
     with Store() as store, ExitStack() as running:
         async with FaultyProxy("127.0.0.1", store.port) as link:
             options = (*LIMITS, "--backend")
             ways = [store.url(), store.url().replace(str(store.port), link.url.rpartition(":")[2])]
-            # In threads: the way to the store is a part of this program.
+            # In threads: the proxy in front of the store runs in this program's loop.
             nodes = [running.enter_context(await asyncio.to_thread(ServerProcess, *options, way)) for way in ways]
             listeners = [Listener(nodes[number % 2].url, f"u{number}", f"g{number % 5}") for number in range(40)]
             await begin(listeners)
@@ -43,7 +43,7 @@ async def stores(shared: bool, rounds: int = 4) -> None:
             await level(listeners)
             await asyncio.gather(*(each.client.close_realtime() for each in listeners))
     found = verdict(listeners, posts)
-    del found["unheard"]  # what the store has lost is told as a gap
+    del found["unheard"]  # what the store has lost is reported as a gap
     restarted = sum(each.restarts for each in listeners)
     report("stores", times.total(), rounds, found, kinds=dict(times), repaired=worst, restarted=restarted)
     assert min(times.values()) >= rounds, "a fault did not take place"
@@ -60,14 +60,14 @@ async def answered(listener: Listener) -> None:
 
 
 async def empty(store: Store, _link: FaultyProxy) -> int:
-    """Kill the store, and start it with nothing."""
+    """Kill the store, and start it empty."""
     store.kill()
     await store_lost(store, keep=False)
     return 1
 
 
 async def tail(store: Store, _link: FaultyProxy) -> int:
-    """Let it come back without its last messages, as a replica would that takes over too late."""
+    """Restart it without its last messages, as after a failover to a replica that lags."""
     await store.run("SAVE")
     await asyncio.sleep(0.3)
     store.kill()
@@ -92,12 +92,12 @@ async def frozen(store: Store, _link: FaultyProxy) -> int:
 
 
 async def killed(store: Store, _link: FaultyProxy) -> int:
-    """Let the store cut the connections that listen; return how many it were."""
+    """Let the store cut the connections that listen; return how many there were."""
     return cast(int, await store.run("CLIENT", "KILL", "TYPE", "pubsub"))
 
 
 async def overflow(store: Store, _link: FaultyProxy) -> int:
-    """Let the store cut who does not take what is published in time: its bound is one byte for a moment."""
+    """Let the store cut slow subscribers: its output buffer limit is one byte for a moment."""
     before = await connections(store)
     await store.run("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1 0 0")
     await asyncio.sleep(0.3)

@@ -96,7 +96,7 @@ def pages(directory: Directory, groups: list[str], chance: random.Random) -> Ite
 
 def _timed_page(directory: Directory, command: Groups, reader: Identity | None = None) -> float:
     start = time.perf_counter()
-    page: Page = directory.page(parse_query(command, MAX_PAGE), reader and reader.visible, time.thread_time)
+    page: Page = directory.page(parse_query(command, MAX_PAGE), reader.visible if reader else None, time.thread_time)
     spent = time.perf_counter() - start
     assert len(page.list) <= 50
     return spent

@@ -1,7 +1,8 @@
-"""Break delivery on purpose, in a copy, and see that the tests notice: ``python benchmarks/mutants.py [NUMBER ...]``.
+"""Break delivery on purpose, in a copy, and check that the tests notice: ``python benchmarks/mutants.py [NUMBER ...]``.
 
-Each mutant replaces one piece of text, which must occur exactly once, and names the tests that have to go red. A mutant
-whose text is not there any more, or that survives, is a failure; so is a test that is red without any.
+Each mutant replaces one piece of text, which must occur exactly once, and names the tests that must fail. A mutant
+whose text is no longer in the source, or that no test catches, is an error; so is a test that fails without a mutant.
+``--check`` only checks that every text and every test of the list exists.
 """
 
 from __future__ import annotations
@@ -46,82 +47,84 @@ class Mutant(NamedTuple):
 
 # fmt: off
 MUTANTS = [
-    Mutant("the epoch is not looked at", "history.py",
+    Mutant("the epoch is not compared", "groups/history.py",
            "position.epoch != self.epoch or not 0", "not 0", HISTORY),
-    Mutant("one message too few at the seam", "history.py",
+    Mutant("one message too few is replayed", "groups/history.py",
            "missed = self.seq - position.seq\n", "missed = max(0, self.seq - position.seq - 1)\n", RESUME),
-    Mutant("a window that has passed is no gap", "history.py",
+    Mutant("messages that left the window are no gap", "groups/history.py",
            "not 0 <= missed <= self._length", "not 0 <= missed", RESUME),
-    Mutant("the history has no bound", "history.py",
+    Mutant("the history has no bound", "groups/history.py",
            "if size > self._bytes or len(entries) > self._limit:\n", "if False:\n", HISTORY),
-    Mutant("what is too old stays", "history.py",
+    Mutant("messages that are too old are kept", "groups/history.py",
            "marks[0][0] <= old or ", "", HISTORY),
-    Mutant("the key of another sender counts", "backends/memory.py",
-           'scope = (message.sender, f"group:', 'scope = ("", f"group:', CONTRACT),
+    Mutant("a post key counts for other senders", "backends/memory.py",
+           'scope_of(message.sender, f"group:', 'scope_of("", f"group:', CONTRACT),
     Mutant("a repeated key is delivered again, in the store", "backends/valkey/scripts/post.lua",
            "if known then return tonumber(known) end", "", CONTRACT),
-    Mutant("min_recipients is not looked at", "limits.py",
+    Mutant("min_recipients is ignored", "limits.py",
            "if listening < least:", "if listening < 0:", CONTRACT),
-    Mutant("the answer is read before the group is heard", "commands.py",
+    Mutant("a message between the replay and the join is lost", "commands.py",
            "        frames, gap = self._frames(session, replay)\n",
            "        self._fanout.leave(session)\n        import asyncio\n        await asyncio.sleep(0)\n"
            "        self._stay(session, group)\n        frames, gap = self._frames(session, replay)\n", SEAM),
-    Mutant("the group is heard before the history is read", "commands.py",
+    Mutant("a message arrives before the replay", "commands.py",
            "        try:\n            replay = await self._backend.join",
            "        self._stay(session, group)\n        try:\n            replay = await self._backend.join", SEAM),
-    Mutant("rights are not checked when one comes back", "commands.py",
+    Mutant("rights are not checked on a rejoin", "commands.py",
            "        session.identity.require_group(group)\n",
            "        if command.since is None:\n            session.identity.require_group(group)\n", RESUME),
     Mutant("the inbox is not replayed", "commands.py",
            "frames, welcome.gap = self._frames(session, inbox)", "frames, welcome.gap = [], False", RESUME),
-    Mutant("the client hears doubles", "client/places.py",
+    Mutant("the client delivers duplicates", "client/positions.py",
            "if event.seq <= self.position.seq:", "if event.seq < 0:", "tests/client"),
-    Mutant("the client says nothing of a gap", "client/places.py",
+    Mutant("the client does not report a gap", "client/positions.py",
            "if joined.gap and self.position:", "if False:", "tests/client"),
-    Mutant("the client forgets where it was", "client/keeper.py",
-           "self.join(self.places.group, self.places.position)", "self.join(self.places.group)", "tests/client"),
+    Mutant("the client forgets its position", "client/reconnecting.py",
+           "self.join(self.positions.group, self.positions.position)", "self.join(self.positions.group)",
+           "tests/client"),
     Mutant("each attempt of a post is another post", "client/client.py",
            "if key is None:\n", "if False:\n", "tests/client"),
-    Mutant("the browser client hears doubles", "web/hubbub.js",
+    Mutant("the browser client delivers duplicates", "web/client/hubbub.js",
            "if (seq <= last.seq) return;", "", "tests/system/test_web_client.py"),
     Mutant("a store that lost its tail goes on in the same epoch", "backends/valkey/scripts/register.lua",
            "if redis.call('GET', P .. 'run') ~= run then", "if redis.call('EXISTS', P .. 'run') == 0 then", TAIL),
-    Mutant("what came while the store was away is not asked for", "backends/valkey/presence.py",
+    Mutant("messages from an outage of the store are not fetched", "backends/valkey/shard.py",
            "        await self._catch_up()\n", "", FAULTS),
     Mutant("a message is published and not kept, in the store", "backends/valkey/scripts/post.lua",
-           "keep(P .. 'h:' .. ARGV[1], key, ARGV[2], MOST)\n", "", CONTRACT),
-    Mutant("nobody is told whom to expect back", "node.py",
+           "local seq = keep(P .. 'h:' .. ARGV[1], key, found, ARGV[2], MOST, ARGV[5], ARGV[3] ~= '' and KEY or 0)",
+           "local seq = tonumber(found[1]) + 1", CONTRACT),
+    Mutant("a stopping node does not announce its connections as returning", "node.py",
            "await self.backend.send_off([", "_ = list([", DRAIN),
     Mutant("a return is announced, in the store", "backends/valkey/scripts/move.lua",
            "number and returns(ARGV[4], ARGV[2]) and '' or ARGV[7]", "ARGV[7]", ABSENCES),
-    Mutant("who stays away is never said to have gone", "backends/memory.py",
+    Mutant("a client that does not return is never announced as gone", "backends/memory.py",
            "for group, user in self._absences.over(now):\n            self._stayed_away(group, user, now)\n",
            "self._absences.over(now)\n", ABSENCES),
-    Mutant("a ticket outlives its token", "tickets.py",
+    Mutant("a ticket outlives its token", "auth/tickets.py",
            'min(claims["exp"], identity.expires or 0)', 'claims["exp"]', "tests/auth/test_tickets.py"),
-    Mutant("newcomers come in as fast as they like", "admission.py",
+    Mutant("new connections are admitted without a limit", "admission.py",
            "(SLOWER if busy else FASTER)", "FASTER", "tests/test_admission.py"),
-    Mutant("who is closed goes on hearing", "session.py",
+    Mutant("a closing connection still receives messages", "session.py",
            "        self._node.silence(self)\n", "", ENDED),
-    Mutant("a kick does not see who is just coming", "node.py",
+    Mutant("a kick misses a user who is still connecting", "node.py",
            "found += [session for", "[session for", ENDED),
-    Mutant("what a kicked user has waiting is done", "session.py",
-           "            if code in _RIGHTS_ENDED:\n                self._waiting = None\n", "", ENDED),
-    Mutant("the store lets in who is kept out", "backends/valkey/scripts/enter.lua",
+    Mutant("the waiting commands of a kicked user are executed", "session.py",
+           "if code in _RIGHTS_ENDED and self._waiting is not None:", "if False:", ENDED),
+    Mutant("the store accepts a banned user", "backends/valkey/scripts/enter.lua",
            "if left > 0 then return -left end", "", BANS),
-    Mutant("memory lets in who is kept out", "backends/memory.py",
+    Mutant("memory accepts a banned user", "backends/memory.py",
            "        self._bans.require_free(user.user_id, now)\n", "", BANS),
-    Mutant("a node that comes back does not look who is kept out", "backends/valkey/presence.py",
+    Mutant("a node that reconnects to the store does not check bans", "backends/valkey/shard.py",
            "        await self._keep_out()\n", "", KEPT_OUT),
-    Mutant("a ticket is taken twice", "backends/valkey/scripts/enter.lua",
+    Mutant("a ticket is accepted twice", "backends/valkey/scripts/enter.lua",
            "'NX', 'PX', ARGV[11]", "'PX', ARGV[11]", BANS),
-    Mutant("a kick leaves tickets alive", "backends/valkey/scripts/disconnect.lua",
+    Mutant("a kick does not revoke tickets", "backends/valkey/scripts/disconnect.lua",
            "redis.call('SET', P .. 'd:' .. user, '', 'PX', ARGV[5])", "", BANS),
     Mutant("a ticket widens the rights of a connection", "commands.py",
            "if renewed and command.ticket is not None:", "if False:", KEPT_OUT),
-    Mutant("a cursor works for others", "cursors.py",
+    Mutant("a cursor works for other users", "groups/cursors.py",
            "return [reader.encode(), order.encode()]", "return [order.encode()]", HIDDEN),
-    Mutant("a token may have the id of a guest", "claims.py",
+    Mutant("a token may have the id of a guest", "auth/claims.py",
            "if settings.allow_guests and subject", "if False and subject", GUESTS),
     Mutant("signals need no right", "commands.py",
            "        session.identity.require_private()\n        event = Signaled", "        event = Signaled", GUESTS),
@@ -143,11 +146,21 @@ def tests_pass(copy: Path, tests: str) -> bool:
     return done.returncode == 0
 
 
+def stale() -> list[str]:
+    """Return what is wrong with the list itself: texts that do not occur exactly once, and tests that do not exist."""
+    wrong = []
+    for number, mutant in enumerate(MUTANTS, 1):
+        path = ROOT / "src" / "hubbub" / mutant.file
+        if not path.is_file() or path.read_text().count(mutant.old) != 1:
+            wrong.append(f"mutant {number}: {mutant.file} does not have this text exactly once: {mutant.old!r}")
+        wrong += [f"mutant {number}: there is no {test}" for test in mutant.tests.split() if not (ROOT / test).exists()]
+    return wrong
+
+
 def caught(copy: Path, mutant: Mutant) -> bool:
     """Say whether the tests notice, and put everything right again."""
     path = copy / "src" / "hubbub" / mutant.file
     whole = path.read_text()
-    assert whole.count(mutant.old) == 1, f"{mutant.file} has changed: {mutant.old!r}"
     path.write_text(whole.replace(mutant.old, mutant.new))
     try:
         return not tests_pass(copy, mutant.tests)
@@ -159,6 +172,8 @@ def main(numbers: list[int]) -> None:
     """Try them all, or those with these numbers, and fail if one survives."""
     chosen = [(number, each) for number, each in enumerate(MUTANTS, 1) if not numbers or number in numbers]
     survivors = 0
+    if wrong := stale():
+        sys.exit("\n".join(wrong))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy")
         ignored = shutil.ignore_patterns(".git", ".venv", ".*cache", "__pycache__", ".hypothesis")
@@ -176,4 +191,6 @@ def main(numbers: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit("\n".join(stale()) or 0)
     main([int(number) for number in sys.argv[1:]])

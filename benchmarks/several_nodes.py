@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from hubbub.groups.history import Window
 from hubbub.messages import Groups
 from support.server_process import ServerProcess
 from support.store import Store
+from support.store_link import connection, first_shard, opened
 
 
 async def start_node(backend: str) -> ServerProcess:
@@ -109,6 +111,18 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+def has_seen(client: Client, joins: float) -> bool:
+    return client.heard("USER_JOINED") >= joins
+
+
+def has_events(client: Client, number: float) -> bool:
+    return len(client.events) >= number
+
+
+def has_received(client: Client, messages: int) -> bool:
+    return len(client.seqs) >= messages
+
+
 async def open_client(node: ServerProcess, name: str, group: str | None = None) -> Client:
     url = node.url.replace("http", "ws", 1) + "/v1/connect"
     client = Client(
@@ -156,12 +170,12 @@ async def kill(rounds: int = 20, members: int = 1000, groups: int = 20, number: 
                 victim = await start_node(store.url())
                 clients = await open_clients(victim, [(f"m{n}", f"g{n % groups}") for n in range(members)])
                 for _, observer in observers:
-                    await until(lambda o=observer: o.heard("USER_JOINED") >= members / groups)
+                    await until(partial(has_seen, observer, members / groups))
                     observer.events.clear()
                 began = time.perf_counter()
                 victim.signal(number)
                 for _, observer in observers:
-                    await until(lambda o=observer: len(o.events) >= members / groups)
+                    await until(partial(has_events, observer, members / groups))
                 took.append(time.perf_counter() - began)
                 await asyncio.to_thread(victim.process.wait)
                 for node in staying:
@@ -199,7 +213,7 @@ async def order(posters: int = 8, members: int = 40, posts: int = 3125) -> None:
             await asyncio.gather(*(post(client) for client in clients[:posters]))
             expected = list(range(1, posters * posts + 1))
             for client in clients:
-                await until(lambda c=client: len(c.seqs) >= len(expected))
+                await until(partial(has_received, client, len(expected)))
             took = time.perf_counter() - began
             wrong = sum(client.seqs != expected for client in clients)
             print(f"order: {len(expected) * members:,} deliveries in {took:.1f} s; members with another order: {wrong}")
@@ -241,10 +255,10 @@ async def pages(number: int = 1_000_000) -> None:
     with Store() as store:
         backend = ValkeyBackend(parse_address(store.url()))
         await backend.start()
-        page = load_scripts(Window())["page"].source
-        script = page[: page.index(b"-- One page")] + FILL
+        source = load_scripts(Window())["page"].source
+        script = source[: source.index(b"-- One page")] + FILL
         for n in range(0, number, 1000):
-            await backend._shards[0].link._connection.call(b"EVAL", script, 1, backend._shards[0].prefix, n)  # type: ignore[union-attr]
+            await connection(backend).call(b"EVAL", script, 1, first_shard(backend).prefix, n)
         print(f"groups: {(await backend.count())[0]:,}")
         for search_for in ("group", "number_of_users"):
             took = []
@@ -253,7 +267,7 @@ async def pages(number: int = 1_000_000) -> None:
                 start_key = {"group": name}
                 if search_for == "number_of_users":
                     start_key["number_of_users"] = random.randint(1, 3)  # type: ignore[assignment]
-                query = parse_query(Groups(search_for=search_for, start_key=start_key), 1000)  # type: ignore[arg-type]
+                query = parse_query(Groups(search_for=search_for, start_key=start_key), 1000)
                 began = time.perf_counter()
                 page = await backend.groups(query)
                 took.append(time.perf_counter() - began)
@@ -324,7 +338,7 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
         await world.node()
         await world.node()
         for turn in range(rounds):
-            lost = far._shards[0].link.opened
+            lost = opened(far)
             gate.open.clear()
             ends, refused = time.monotonic() + seconds, 0
             while time.monotonic() < ends:
@@ -341,7 +355,7 @@ async def cut(rounds: int = 10, seconds: float = 15, rate: int = 50) -> None:
                 while not await world.agrees(node):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             took.append(time.monotonic() - began)
-            assert far._shards[0].link.opened > lost
+            assert opened(far) > lost
             print(f"cut {turn + 1}: {refused} refused, all views are the truth after {took[-1]:.2f} s", flush=True)
     print(f"cut off for {seconds:g} s: {summary(took, 's', 1)}")
 

@@ -7,6 +7,9 @@ import random
 import statistics
 import time
 from contextlib import suppress
+from typing import Any
+
+from msgspec import Raw
 
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
@@ -30,7 +33,9 @@ async def faults(rounds: int = 5, seconds: float = 10) -> None:
     """Everything that `store_faults` does to a store; then the time until all nodes list the truth again."""
     saved = ("--appendonly", "yes", "--appendfsync", "always")
     alone = (store_faults.restart, store_faults.kill, store_faults.freeze, store_faults.cut_subscriptions)
-    cases = [(fault, (), False) for fault in (*alone, store_faults.overflow)]
+    cases: list[tuple[store_faults.Fault, tuple[str, ...], bool]] = [
+        (fault, (), False) for fault in (*alone, store_faults.overflow)
+    ]
     cases += [(fault, saved, False) for fault in (store_faults.restart, store_faults.kill)]
     cases += [(fault, (), True) for fault in (store_faults.fail_over, store_faults.switch_over)]
     for fault, options, replica in cases:
@@ -111,10 +116,10 @@ async def cluster_pages(groups: int = 100_000) -> None:
         for search_for in ("group", "number_of_users"):
             took = []
             for _ in range(2000):
-                start_key = {"group": f"group-{random.randrange(groups):07d}"}
+                start_key: dict[str, Any] = {"group": f"group-{random.randrange(groups):07d}"}
                 if search_for == "number_of_users":
-                    start_key["number_of_users"] = 1  # type: ignore[assignment]
-                query = parse_query(Groups(search_for=search_for, start_key=start_key), 1000)  # type: ignore[arg-type]
+                    start_key["number_of_users"] = 1
+                query = parse_query(Groups(search_for=search_for, start_key=start_key), 1000)
                 began = time.perf_counter()
                 page = await backend.groups(query)
                 took.append(time.perf_counter() - began)
@@ -168,8 +173,12 @@ async def rates(seconds: float = 4) -> None:
         await _filled(backend, 1000, 2)
         rows = [UserRow(f"user{n}", f"c{n:021d}") for n in range(200)]
         post = Message(
-            b'{"text":"some hundred bytes, as people write them in a chat: hello, are you there?"}', "u", "c", "", 0
-        )  # type: ignore[arg-type]
+            Raw(b'{"text":"some hundred bytes, as people write them in a chat: hello, are you there?"}'),
+            "u",
+            "c",
+            "",
+            0,
+        )
 
         async def posts(n: int, turn: int) -> None:
             post.sender_rid, post.sender = f"group-{n:07d}", f"user{n}"

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
@@ -143,7 +144,7 @@ def run(name: str, seconds: float = 8.0, *, rest: float = 10.0) -> int:
             end.cut()
         time.sleep(rest)
         after = target.memory()
-        facts = {
+        facts: dict[str, Any] = {
             "attack": name,
             "sent_mb": round(sent / 1e6, 1),
             "seconds": round(time.monotonic() - began - rest, 1),

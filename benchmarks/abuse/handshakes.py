@@ -1,6 +1,8 @@
-"""2,000 half handshakes, 2,000 that never identify, 500 at one byte a second, all coming back; people still get in.
+"""2,000 unfinished handshakes, 2,000 clients that never identify, 500 that send a byte a second.
 
-python benchmarks/abuse/handshakes.py [seconds]
+Each reconnects when it is cut. Meanwhile other clients must be able to connect within 100 ms.
+
+    python benchmarks/abuse/handshakes.py [seconds]
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from support.swarm_client import Client
 HALF, SILENT, DRIPPING = 2000, 2000, 500
 
 
-class Crowd:
-    """Connections of one bad kind, replaced when they are cut."""
+class Hostile:
+    """Hostile connections of one kind; one that is cut is replaced."""
 
     def __init__(self, swarm: Swarm, count: int, request: bytes, drip: bytes = b"") -> None:
         self.swarm = swarm
@@ -32,12 +34,12 @@ class Crowd:
         self.present: dict[Client, int] = {}
         self.most = 0
         self.going_on = True
-        for number in range(count):  # they come within a second
-            swarm.later(number / count, self.come)
+        for number in range(count):  # all within a second
+            swarm.later(number / count, self.open)
         if drip:
             swarm.every(1, self._drip)
 
-    def come(self) -> None:
+    def open(self) -> None:
         """Open one."""
         client = Client(self.swarm, "", [], self.request)
         client.on_end = self._cut
@@ -56,11 +58,11 @@ class Crowd:
         if self.going_on:
             self.lasted.append(client.ended - client.began)
             self.codes.add(client.code if client.status == 101 else client.status)
-            self.swarm.later(0.1, self.come)
+            self.swarm.later(0.1, self.open)
 
 
 def main(seconds: float) -> None:
-    verdict = Verdict("Half handshakes, people who never say who they are, one byte a second")
+    verdict = Verdict("Unfinished handshakes, clients that never identify, clients that send a byte a second")
     with ServerProcess(cpu=SERVER_CPU) as server:
         swarm = Swarm(server.port)
         observer = Observer(server.port, group=None, connect=0.02, probe=0.005)
@@ -68,21 +70,22 @@ def main(seconds: float) -> None:
         swarm.run(5)
         before = observer.stop_while(swarm)
         observer.start()
-        crowds = {
-            "half handshakes": Crowd(swarm, HALF, HANDSHAKE[: len(HANDSHAKE) // 2]),
-            "never identified": Crowd(swarm, SILENT, HANDSHAKE),
-            "one byte a second": Crowd(swarm, DRIPPING, HANDSHAKE[:1], HANDSHAKE[1:]),
+        kinds = {
+            "unfinished handshakes": Hostile(swarm, HALF, HANDSHAKE[: len(HANDSHAKE) // 2]),
+            "never identified": Hostile(swarm, SILENT, HANDSHAKE),
+            "one byte a second": Hostile(swarm, DRIPPING, HANDSHAKE[:1], HANDSHAKE[1:]),
         }
         swarm.run(seconds)
-        for crowd in crowds.values():
-            crowd.going_on = False
+        for hostile in kinds.values():
+            hostile.going_on = False
         during = observer.stop_while(swarm)
         observer.end()
-    for (kind, crowd), count in zip(crowds.items(), (HALF, SILENT, DRIPPING), strict=True):
+    for (kind, hostile), count in zip(kinds.items(), (HALF, SILENT, DRIPPING), strict=True):
         verdict.proof(
-            f"{kind}: {crowd.most} at once, {len(crowd.lasted)} cut {sorted(crowd.codes)}", crowd.most >= 0.9 * count
+            f"{kind}: {hostile.most} at once, {len(hostile.lasted)} cut {sorted(hostile.codes)}",
+            hostile.most >= 0.9 * count,
         )
-        shortest, longest = min(crowd.lasted, default=0.0), max(crowd.lasted, default=0.0)
+        shortest, longest = min(hostile.lasted, default=0.0), max(hostile.lasted, default=0.0)
         verdict.figure(
             f"{kind}: cut after", f"{shortest:.1f} to {longest:.1f} s", "5 to 10 s", shortest >= 4.99 and longest <= 10
         )

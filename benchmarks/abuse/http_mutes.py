@@ -34,13 +34,13 @@ def main(clients: int = CLIENTS, patience: float = PATIENCE) -> int:
         for _ in range(20):
             assert target.get("/hubbub.js")[0] == 200
         before, files = target.memory(), target.files()
-        crowd = []
+        clients_open = []
         for number in range(clients):
             one = Socket(target.port, receive_buffer=4096)
             one.send(FILE * 200)
             if number % 2:
                 one.socket.shutdown(socket.SHUT_WR)
-            crowd.append(one)
+            clients_open.append(one)
         peak, began = before, time.monotonic()
         while (held := connected(target, files)) and time.monotonic() - began < patience:
             peak = max(peak, target.memory())
@@ -48,7 +48,7 @@ def main(clients: int = CLIENTS, patience: float = PATIENCE) -> int:
         seconds = time.monotonic() - began
         time.sleep(REST)
         after, log = target.memory(), target.log()
-        for one in crowd:
+        for one in clients_open:
             with contextlib.suppress(OSError):
                 one.cut()
         time.sleep(1)

@@ -72,15 +72,15 @@ def warm_up(server: ServerProcess) -> None:
 
 def attack(server: ServerProcess, request: bytes, connections: int, requests: int, hold: float) -> int:
     """Send requests over many connections, and close them; return how many bytes were sent."""
-    crowd, sent = [], 0
+    still_open, sent = [], 0
     for _ in range(connections):
         one = Socket(server.port)
         one.socket.setblocking(False)
-        crowd.append((one, memoryview(request * requests)))
+        still_open.append((one, memoryview(request * requests)))
     end = time.monotonic() + 10
-    while crowd and time.monotonic() < end:
+    while still_open and time.monotonic() < end:
         left = []
-        for one, data in crowd:
+        for one, data in still_open:
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 taken = one.socket.send(data)
                 sent, data = sent + taken, data[taken:]
@@ -90,11 +90,11 @@ def attack(server: ServerProcess, request: bytes, connections: int, requests: in
                 one.cut()
         if hold and not any(data for _, data in left):
             break
-        crowd = left
+        still_open = left
         time.sleep(0.01)
     if hold:
         time.sleep(hold)
-    for one, _ in crowd:
+    for one, _ in still_open:
         one.cut()
     return sent
 

@@ -1,10 +1,10 @@
-"""Kicked users who never answer the close frame: what they still hear of a busy group, and whether they come back.
+"""Kicked users who never answer the close frame: whether they still receive messages, and can reconnect.
 
     python benchmarks/abuse/kicked.py [--victims 100]
 
 Starts a server of its own with a secret. The victims join a group in which one member posts 20 times a second; they are
-kicked over HTTP and go on reading, without a word, until they are cut. Then they are kicked with ``for=60`` and try
-to come back. Prints one line of JSON; fails if anything was heard behind a close frame, or if anybody came back.
+kicked over HTTP and keep reading, sending nothing, until they are cut. Then they are kicked with ``for=60`` and try
+to reconnect. Prints one line of JSON; fails if anything was received after a close frame, or if a user reconnected.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def enter(target: ServerProcess, user: str) -> Socket:
     return one
 
 
-def heard_behind_the_close(victim: Socket) -> tuple[int, float]:
-    """Return how many frames come behind the close frame, and for how many seconds the connection stays."""
+def received_after_the_close(victim: Socket) -> tuple[int, float]:
+    """Return how many frames follow the close frame, and for how many seconds the connection stays open."""
     victim.close_code()
     began, frames = time.monotonic(), 0
     try:
@@ -62,7 +62,7 @@ def heard_behind_the_close(victim: Socket) -> tuple[int, float]:
 
 
 def main() -> int:
-    """Attack; return 1 if something was heard, or somebody came back."""
+    """Attack; return 1 if a victim received a message after the close frame, or reconnected."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--victims", type=int, default=100)
     victims = parser.parse_args().victims
@@ -79,7 +79,7 @@ def main() -> int:
         talking.start()
         for number in range(victims):
             assert kick(target, f"victim-{number}") == 200
-        ends = [heard_behind_the_close(victim) for victim in sockets]
+        ends = [received_after_the_close(victim) for victim in sockets]
         statuses = {kick(target, f"victim-{number}", "?for=60") for number in range(victims)}
         back = 0
         for number in range(victims):
@@ -90,14 +90,14 @@ def main() -> int:
         stop.set()
         talking.join()
     frames = [heard for heard, _ in ends]
-    wrong = {"heard": sum(frames) > 0, "came back": back > 0, "bans refused": statuses != {200}}
+    wrong = {"heard": sum(frames) > 0, "reconnected": back > 0, "bans refused": statuses != {200}}
     failed = [what for what, is_so in wrong.items() if is_so]
     result = {
         "victims": victims,
-        "heard_behind_the_close": {"sum": sum(frames), "most": max(frames)},
+        "received_after_the_close": {"sum": sum(frames), "most": max(frames)},
         "longest_s": round(max(stayed for _, stayed in ends), 2),
         "statuses_of_bans": sorted(statuses),
-        "came_back": back,
+        "reconnected": back,
         "failed": failed,
     }
     print(json.dumps(result))

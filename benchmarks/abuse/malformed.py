@@ -3,11 +3,11 @@
 - *frames*: valid frames with bytes flipped, cut off, or of reserved kinds; each may end its connection
 - *commands*: JSON with pieces replaced, doubled or missing, and fields of the wrong type
 - *tokens*: JWTs with changed characters, headers and claims, over the WebSocket and over HTTP
-- *queries*: listings with every parameter out of its mind, over the WebSocket and in query strings
+- *queries*: listings with invalid parameters, over the WebSocket and in query strings
 
 The server must answer no command twice, never with INTERNAL and HTTP never with 500; log no traceback; and afterwards
-have as many connections, groups, tasks and open files as before. A bystander in a group hears his own posts, in time,
-and nothing else.
+have as many connections, groups, tasks and open files as before. A bystander in a group receives its own posts, in
+time, and nothing else.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Malformed:
                 self.sent["frames"] += 1
                 with contextlib.suppress(ConnectionError):
                     each.send(self.broken_frame())
-            for each in window[::4]:  # no more comes, even if a frame is incomplete; the others are cut without a word
+            for each in window[::4]:  # a half close, even within a frame; the others are reset
                 with contextlib.suppress(OSError):
                     each.socket.shutdown(socket.SHUT_WR)
                 self.answers[f"close {each.close_code()}"] += 1
@@ -162,7 +162,7 @@ class Malformed:
     # --- tokens ---
 
     def tokens(self, many: int) -> None:
-        """Try to get in with broken tokens: command, header and query string by turns."""
+        """Try to connect with broken tokens, in turn in a command, a header and a query string."""
         with ServerProcess("--rate-limit", "0", "--secret", SECRET, "--identify-timeout", "600") as strict:
             http, one = Socket(strict.port), Socket(strict.port)
             one.upgrade()

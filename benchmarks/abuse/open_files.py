@@ -1,8 +1,8 @@
 """More connections than there may be open files: ``python benchmarks/abuse/open_files.py``.
 
-256 files are allowed. Members talk; then 2,000 connections are opened as fast as can be and held, every other one as a
-WebSocket, the rest without a word. Those that are too many must hear 503 before the system runs out, the members must
-notice nothing, and when the crowd has gone, people get in again.
+The server may have 256 files open. Members post; then 2,000 connections are opened as fast as possible and held. Every
+other one asks for a WebSocket, the rest send nothing. Connections over the limit must get 503 before the server runs
+out of files, the members must not be affected, and once the attack is over new clients must be able to connect.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from support.server_process import ServerProcess
 from support.waiting import until
 
 FILES = 256
-CROWD = 2000
+ATTACKERS = 2000
 MEMBERS = 20
 HOLD = 2.0
-"""Seconds that the crowd waits for its answers."""
+"""Seconds that the attackers wait for an answer."""
 
 
 def main() -> int:
@@ -41,22 +41,22 @@ def main() -> int:
         for thread in threads:
             thread.start()
         lines, began = len(target.log()), time.monotonic()
-        crowd = [Socket(target.port) for _ in range(CROWD)]
-        for each in crowd[::2]:
+        attackers = [Socket(target.port) for _ in range(ATTACKERS)]
+        for each in attackers[::2]:
             with contextlib.suppress(ConnectionError):
                 each.send(HANDSHAKE)
         time.sleep(HOLD)
-        outcomes = Counter(map(outcome, crowd))
+        outcomes = Counter(map(outcome, attackers))
         rate = (len(target.log()) - lines) / (time.monotonic() - began)
-        for each in crowd:
+        for each in attackers:
             each.cut()
-        recovery = until(lambda: gets_in(target))
+        recovery = until(lambda: can_join(target))
         done.set()
         for thread in threads:
             thread.join()
         posts = len(delays) - 1
         facts = {
-            "connections": CROWD,
+            "connections": ATTACKERS,
             "outcomes": outcomes,
             "most open files": highest[0],
             "log lines a second": round(rate, 1),
@@ -66,7 +66,7 @@ def main() -> int:
         }
         checks = {
             "some got in": outcomes["101"] > 50,
-            "the others heard 503": outcomes["503"] >= CROWD - FILES,
+            "the others got 503": outcomes["503"] >= ATTACKERS - FILES,
             "never out of files": highest[0] < FILES,
             "at most 10 log lines a second": rate <= 10,
             "recovery in 2 s": recovery <= 2,
@@ -111,7 +111,7 @@ def outcome(one: Socket) -> str:
         return "reset"
 
 
-def gets_in(target: ServerProcess) -> bool:
+def can_join(target: ServerProcess) -> bool:
     try:
         one = member(target.port, "late", "elsewhere")
     except (AssertionError, OSError):

@@ -1,4 +1,4 @@
-"""A member that reads 10 kB a second, in a group that says less, then much more. It hears everything, or it is cut.
+"""A member that reads 10 kB a second, in a group with less traffic, then much more: it gets everything, or is cut.
 
 python benchmarks/abuse/slow_reader.py
 """
@@ -23,7 +23,7 @@ EVERY = 0.1
 
 
 class SlowReader:
-    """Reads a little every 100 ms, and takes note of what it heard."""
+    """Reads a little every 100 ms, and records what it received."""
 
     def __init__(self, swarm: Swarm) -> None:
         self.rest = b""
@@ -32,7 +32,7 @@ class SlowReader:
         self.client = Client(swarm, "slow", hello("slow", "hall"))
         self.client.connect(swarm.port, receive_buffer=1)
         if not swarm.run(10, lambda: self.client.ready):
-            sys.exit("the slow reader was not let in")
+            sys.exit("the slow reader could not join")
         swarm.ignore(self.client)
         self.ended = 0.0
         swarm.every(EVERY, self._read)
@@ -86,6 +86,6 @@ def run(verdict: Verdict, label: str, rate: float, size: int, seconds: float) ->
 if __name__ == "__main__":
     pin(LOAD_CPU)
     verdict = Verdict("A reader that is slow but alive")
-    run(verdict, "8 kB/s for who reads 10", 8, 800, 20)
-    run(verdict, "200 kB/s for who reads 10", 50, 4000, 40)
+    run(verdict, "8 kB/s to a client that reads 10", 8, 800, 20)
+    run(verdict, "200 kB/s to a client that reads 10", 50, 4000, 40)
     verdict.end()

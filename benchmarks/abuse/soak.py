@@ -30,7 +30,7 @@ WARM_UP = 0.3
 """Part of the cycles after which the memory must not grow any more."""
 
 GROWTH = 1.05
-"""How much it may grow all the same: allocators and hash tables have moods."""
+"""How much it may grow all the same: for allocators and hash tables."""
 
 
 def cycles(target: ServerProcess, many: int, chance: random.Random, counts: Counter[str]) -> None:
@@ -78,7 +78,7 @@ def state(target: ServerProcess) -> dict[str, float]:
 def main(many: int = 50_000, seed: int = 1) -> int:
     chance, counts = random.Random(seed), Counter[str]()
     options = ["--rate-limit", "0", "--max-connections-per-user", "1000", "--ping-interval", "3600"]
-    options += ["--history-age", "1"]  # what is kept for those who come back is bounded, but takes minutes to be full
+    options += ["--history-age", "1"]  # history is bounded, but takes minutes to fill
     with ServerProcess(*options) as target:
         witness = member(target.port, "witness", "apart")
         before, began = state(target), time.monotonic()

@@ -1,10 +1,10 @@
-"""10,000 clients are cut at once and come back as our own clients do: full jitter, base 0.5 s, cap 30 s.
+"""10,000 clients are cut at once and reconnect as our own clients do: full jitter, base 0.5 s, cap 30 s.
 
     python benchmarks/abuse/stampede.py [members] [network] [restart]
 
-``network``: the connections are gone, the server lives. ``restart``: the server is killed, and started again at once.
+``network``: the connections are cut, the server keeps running. ``restart``: the server is killed and started again.
 The clients are in groups of as many members as the first argument says, 20 by default. Each return is announced to the
-others in the group, which costs more than the return itself where groups are large.
+other members, which costs more than the reconnect itself in large groups.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Herd:
         self.now_in: dict[int, Client] = {}
 
     def cut(self, number: int, attempt: int = 0) -> None:
-        """Come back after a while."""
+        """Reconnect after a backoff."""
         delay = self.chance.random() * min(CAP, BASE * 2**attempt)
         self.swarm.later(delay, lambda: self._come(number, attempt))
 
@@ -81,7 +81,7 @@ def run(verdict: Verdict, kind: str, members: int) -> None:
     for number in range(CLIENTS):
         herd.cut(number)
     swarm.run(60, lambda: len(herd.now_in) == CLIENTS)
-    swarm.run(2)  # and they stay
+    swarm.run(2)  # and they stay connected
     there = server.metrics()["hubbub_connections"]
     herd.going_on = False
     server.kill()
@@ -92,7 +92,7 @@ def run(verdict: Verdict, kind: str, members: int) -> None:
     fullest = max(buckets.values())
     mean = len(herd.back) / (max(buckets) + 1)
     verdict.proof(
-        f"{kind}: {CLIENTS} were cut, {len(herd.began)} came ({herd.failed} in vain)", len(herd.began) >= CLIENTS
+        f"{kind}: {CLIENTS} were cut, {len(herd.began)} attempts ({herd.failed} failed)", len(herd.began) >= CLIENTS
     )
     everybody = len(herd.now_in) == CLIENTS == there
     verdict.figure(

@@ -1,6 +1,6 @@
 """What one user can do to others through the store: several real nodes on a real Valkey.
 
-    python benchmarks/abuse/store_attack.py burst     # one user's allowed burst keeps a node busy: who flaps?
+    python benchmarks/abuse/store_attack.py burst     # one user's burst keeps a node busy: are there false notices?
     python benchmarks/abuse/store_attack.py fill      # one user fills a store of 48 MB: who is refused?
 
 Prints one line of JSON, and fails if others noticed anything. `burst` takes the number of connections and of posts of
@@ -74,7 +74,7 @@ async def burst(connections: int = 10, posts: int = 190) -> dict[str, Any]:
                 if time.monotonic() - began > 60:
                     break
             took = time.monotonic() - began
-            await asyncio.sleep(5)  # for as long as a death would take to be noticed
+            await asyncio.sleep(5)  # as long as it takes to notice that a node failed
             notices = [each["code"] for each in heard if each.get("type") == "notice"]
             for task in reading:
                 task.cancel()
@@ -83,7 +83,7 @@ async def burst(connections: int = 10, posts: int = 190) -> dict[str, Any]:
                 "posts": connections * posts,
                 "answered": len(answers),
                 "busy_s": round(took, 2),
-                "flaps": len(notices),
+                "notices": len(notices),
                 "ok": not notices,
             }
         finally:

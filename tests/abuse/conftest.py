@@ -1,4 +1,4 @@
-"""Members who must notice nothing, and attackers whose frames are made by hand."""
+"""Members who must not be affected, and attackers whose frames are made by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def attack() -> AsyncIterator[Callable[..., Awaitable[RawWebSocket]]]:
 
 
 class Bystanders:
-    """A poster and listeners in one group; `check` says whether they noticed anything."""
+    """A poster and listeners in one group; `check` asserts that they were not affected."""
 
     def __init__(self, poster: Peer, listeners: list[Peer], group: str) -> None:
         self.poster = poster
@@ -42,9 +42,9 @@ class Bystanders:
         return recipients
 
     async def check(self) -> None:
-        """All listeners hear every number once, in order."""
+        """Assert that every listener received every number once, in order."""
         for listener in self.listeners:
-            heard = []
+            heard: list[int] = []
             while len(heard) < self.posted:
                 event = await listener.event()
                 if event["type"] == "message":

@@ -1,4 +1,4 @@
-"""Many at once: who do not finish their handshakes, and who all come back."""
+"""Many connections at once: handshakes that are never finished, and clients that all reconnect."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_handshakes_that_do_not_end(start: Start, attack: Make, bystanders
         return answer
 
     drips = [asyncio.create_task(drip(bad)) for bad in dripping]
-    group = await bystanders(server)  # people still get in
+    group = await bystanders(server)  # new clients still connect
     await group.post()
     assert [(await bad.read()).split()[1] for bad in half] == [b"408"] * 50
     assert [await bad.fate() for bad in silent] == [Close.NOT_IDENTIFIED] * 50

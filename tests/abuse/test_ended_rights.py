@@ -1,4 +1,4 @@
-"""Whoever is being closed hears nothing more, however long it takes to answer the close frame."""
+"""A connection that is being closed receives nothing more, however long its client takes to answer the close frame."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def messages(end: FakeLink) -> list[Any]:
 
 
 @pytest.mark.parametrize("code", [code for code in Close if code >= 1001])
-@pytest.mark.parametrize("crowd", [1, SHARED_FROM * 2])
-async def test_nothing_is_delivered_behind_a_close_frame(code: Close, crowd: int) -> None:
+@pytest.mark.parametrize("members", [1, SHARED_FROM * 2])
+async def test_nothing_is_delivered_behind_a_close_frame(code: Close, members: int) -> None:
     where = node()
     leaving = enter(where, "eve", "hall")
-    others = [enter(where, f"ada-{number}", "hall") for number in range(crowd)]
+    others = [enter(where, f"ada-{number}", "hall") for number in range(members)]
     others[0].say(id=3, do="post", to={"group": "hall"}, message="before")
     leaving.session.close(code, leaving.born)
     others[0].say(id=4, do="post", to={"group": "hall"}, message="after")
@@ -61,13 +61,13 @@ async def test_nothing_is_delivered_behind_a_close_frame(code: Close, crowd: int
     assert messages(leaving) == ["before"]
     assert all(messages(other) == ["before", "after", "later"] for other in others)
     replies = {frame["id"]: frame["ok"] for frame in others[0].heard() if "id" in frame}
-    assert replies[4]["recipients"] == crowd
+    assert replies[4]["recipients"] == members
     assert replies[5]["recipients"] == 0
     assert leaving.heard()[-1].get("id") != 6
     leaving.session.lost()
     await turn(where)
     assert [frame["code"] for frame in others[0].heard() if frame.get("type") == "notice"][-1] == "USER_DISCONNECTED"
-    assert await where.backend.count() == (1, crowd)
+    assert await where.backend.count() == (1, members)
 
 
 async def test_a_draining_node_still_says_restart() -> None:
@@ -107,7 +107,7 @@ async def test_kicked_without_answering_the_close(start: Make, attack: Make, pee
 class _Waiting(MemoryBackend):
     """A store that takes its time: what a node asks waits until the test says so."""
 
-    immediate = False  # type: ignore[misc]
+    immediate = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ async def settle(where: Node) -> None:
     await turn(where)
 
 
-async def test_a_kick_finds_who_is_just_being_let_in() -> None:
+async def test_a_kick_finds_a_user_who_is_still_connecting() -> None:
     backend = _Waiting()
     where = node(backend)
     backend.answers.clear()

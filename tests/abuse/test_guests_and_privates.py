@@ -1,4 +1,4 @@
-"""Guests take nobody's name, and who may send nothing private learns nothing of who is there."""
+"""A guest cannot take the id of a user; a client without the right to private messages cannot learn who is online."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_nothing_private_by_any_way(secured: Server, peers: Make, browse: 
     recipients: list[Any] = [{"user_id": "ada"}, {"user_id": "nobody"}, "ada", "nobody", uuid]
     errors = [await eve.fail("post", to=to, message="psst", min_recipients=0) for to in recipients]
     assert {error["code"] for error in errors} == {"FORBIDDEN"}
-    assert len({error["message"] for error in errors}) == 1, "the error tells who is there"
+    assert len({error["message"] for error in errors}) == 1, "the error tells who is online"
     assert (await eve.do("post", to="hall", message="aloud"))["recipients"] == 2
     assert (await ada.event())["message"] == "aloud"
     http = browse(secured, headers=server_bearer(private=False))

@@ -1,4 +1,4 @@
-"""Who may see some groups only learns nothing of the others, and costs the loop little, whatever the token holds."""
+"""A client that may see some groups learns nothing about others; its pages are cheap, whatever its token holds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_cursors_tell_nothing_and_work_at_every_entrance(
     server: Server = await start(secret=SECRET, guests=False)
     for number in range(20):
         await peers(server, token=token(f"u{number}"), group=f"secret-{number:02}" if number % 5 else f"mine-{number}")
-    claims = {"user": "eve", "groups": ["mine-*"]}
+    claims: dict[str, Any] = {"user": "eve", "groups": ["mine-*"]}
     peer: Peer = await peers(server, token=token(**claims))
     http = browse(server, headers=bearer(**claims))
 
@@ -69,7 +69,8 @@ async def test_cursors_tell_nothing_and_work_at_every_entrance(
             every: dict[str, Any] = {"value": " " if order == "group" else 0, "condition": ">"}
             body = {"service": "s", "searchFor": order, "limit": 2, "startKey": start_key, **every}
             answer = await http.post("/skapi/get-ws-group", json=body, headers={"Authorization": token(**claims)})
-        return answer.json()
+        listed: dict[str, Any] = answer.json()
+        return listed
 
     rows, start_key, pages = [], "start", 0
     while start_key != "end":

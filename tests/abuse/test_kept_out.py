@@ -1,4 +1,4 @@
-"""Who is kept out comes in by no entrance of any node, and a ticket opens no door twice."""
+"""A banned user cannot connect through any node or endpoint, and a ticket works once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ticket_of(server: Server, user: str) -> str:
     return ticket
 
 
-async def test_no_entrance_lets_in_who_is_kept_out(nodes: tuple[Server, Server], peers: Make, browse: Any) -> None:
+async def test_no_endpoint_accepts_a_banned_user(nodes: tuple[Server, Server], peers: Make, browse: Any) -> None:
     first, second = nodes
     eve: Peer = await peers(first, token=token("eve"))
     old = ticket_of(first, "eve")

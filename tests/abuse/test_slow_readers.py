@@ -1,4 +1,4 @@
-"""Who does not read is cut, before it costs the others anything; who reads slowly hears everything or is cut."""
+"""A client that does not read is cut before it costs others anything; a slow one receives everything or is cut."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def closes(server: Server) -> int:
 
 def queued(server: Server) -> int:
     """Return the most bytes that wait for any connection."""
-    return max(session.link._transport.get_write_buffer_size() for session in server.node.sessions.values())  # type: ignore[attr-defined]
+    links: list[Any] = [session.link for session in server.node.sessions.values()]
+    return max(int(link._transport.get_write_buffer_size()) for link in links)
 
 
 async def test_who_reads_nothing_is_cut_by_time(

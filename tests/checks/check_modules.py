@@ -142,11 +142,7 @@ class _ByTestFile:
 
 
 def low_coverage(found: list[str]) -> Iterator[str]:
-    """Run the tests of these modules; yield each module that its own tests cover too little, and the exit code if any.
-
-    Raises:
-        SystemExit: A test failed.
-    """
+    """Run the tests of these modules; yield the modules that their own tests cover too little, and if a test failed."""
     os.environ["COVERAGE_CORE"] = "ctrace"  # the quicker core sees each line once only, in whichever test file
     import coverage  # only for this check
     import pytest
@@ -158,7 +154,7 @@ def low_coverage(found: list[str]) -> Iterator[str]:
         code = pytest.main(["-q", "-p", "no:cacheprovider", *files], plugins=[_ByTestFile(measured)])
         measured.stop()
         if code:
-            raise SystemExit("coverage: a test failed")
+            yield "a test failed, so the figures may be too low"
         data = measured.get_data()
         for module in found:
             path = SOURCE / module

@@ -174,3 +174,8 @@ def test_javascript_is_linted() -> None:
         assert "neverDeclared" in run(ROOT / "tests/js/lint.sh").stdout
     finally:
         source.unlink()
+
+
+def test_the_list_of_mutants_is_current() -> None:
+    ran = run(sys.executable, ROOT / "benchmarks/mutants.py", "--check")
+    assert ran.returncode == 0, ran.stderr

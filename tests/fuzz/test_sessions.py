@@ -97,14 +97,14 @@ def command(do: str, fields: dict[str, Any]) -> bytes:
 
 
 def well_formed(do: str, name: str, size: int, unit: str) -> bytes:
-    fields: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "connect": {"guest": name},
         "join": {"group": name, "history": size},
         "post": {"to": {"group": name}, "message": "@", "x": "#"},
         "private": {"to": {"user_id": name}, "message": "@", "x": "#"},
         "keyed": {"to": {"group": name}, "message": "@", "key": name or "k", "x": "#"},
-    }.get(do, {})
-    whole = command("post" if do in {"private", "keyed"} else do, fields)
+    }
+    whole = command("post" if do in {"private", "keyed"} else do, kinds.get(do, {}))
     padding = (unit * (size // len(unit))).encode()
     return whole.replace(b'"@"', b"[" + padding + b"0]" if unit != "#" else b"1").replace(b"#", b"A" * size)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -53,7 +53,7 @@ async def visit(browser: Browser, site: Site, hubbub: Server) -> AsyncIterator[C
             connect: bool = True,
             server: Server = hubbub,
             tab_of: User | None = None,
-            ids: Sequence[str] = (SERVICE, OWNER),
+            ids: tuple[str] | tuple[str, str] = (SERVICE, OWNER),
             **claims: Any,
         ) -> User:
             context = None if tab_of is None else tab_of.page.context

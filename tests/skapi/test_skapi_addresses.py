@@ -154,7 +154,8 @@ async def test_whose_address_the_files_name(headers: dict[str, str], settings: A
 
 @pytest.mark.parametrize("host", ["a'+alert(1)+'", "a/b", "a b", "<script>", "a:99999999", "é"])
 async def test_a_host_that_is_none_gets_into_nothing(host: str) -> None:
-    for headers in ({"Host": host.encode()}, {"X-Forwarded-Host": host.encode()}):
+    for name in ("Host", "X-Forwarded-Host"):
+        headers: Any = {name: host.encode()}
         answer = await fetch("/point_skapi.js", headers, secret=SECRET, forwarded=True)
         assert answer.status_code == 400 or "const server = 'http://127.0.0.1:" in answer.text
 

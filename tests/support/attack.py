@@ -87,7 +87,7 @@ class Figures(NamedTuple):
     @property
     def waited(self) -> float:
         """The bystander's wait at the 99th percentile: of a message or of an answer, whichever is longer."""
-        return max(self.bystander["p99"], self.bystander["probe_p99"])
+        return float(max(self.bystander["p99"], self.bystander["probe_p99"]))
 
     def broken(self, users: int = 1, *, longest_wait: float = LONGEST_WAIT) -> list[str]:
         """Return the promises that an attack by so many users has broken, as sentences; none if all were kept."""

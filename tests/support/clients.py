@@ -46,7 +46,7 @@ class Peer:
         self.welcome: dict[str, Any] = {}
         self._ids = itertools.count(1)
 
-    async def ask(self, do: str, **fields: Any) -> Any:
+    async def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """Send a command and return its whole reply, ``{"id", "ok"}`` or ``{"id", "error"}``."""
         command_id = next(self._ids)
         await self.socket.send(json.dumps({"id": command_id, "do": do, **fields}))
@@ -57,26 +57,29 @@ class Peer:
                 return frame
             self.events.append(frame)
 
-    async def do(self, do: str, **fields: Any) -> Any:
+    async def do(self, do: str, **fields: Any) -> dict[str, Any]:
         """Send a command that succeeds, and return its result, what ``ok`` holds."""
         reply = await self.ask(do, **fields)
         assert "ok" in reply, reply
-        return reply["ok"]
+        result: dict[str, Any] = reply["ok"]
+        return result
 
-    async def fail(self, do: str, **fields: Any) -> Any:
+    async def fail(self, do: str, **fields: Any) -> dict[str, Any]:
         """Send a command that is refused, and return its ``error``."""
         reply = await self.ask(do, **fields)
         assert "error" in reply, reply
-        return reply["error"]
+        error: dict[str, Any] = reply["error"]
+        return error
 
-    async def event(self) -> Any:
+    async def event(self) -> dict[str, Any]:
         """Return the next event."""
         return self.events.popleft() if self.events else await self.frame()
 
-    async def frame(self) -> Any:
+    async def frame(self) -> dict[str, Any]:
         """Return the next frame, whatever it is."""
         async with asyncio.timeout(PATIENCE):
-            return json.loads(await self.socket.recv())
+            frame: dict[str, Any] = json.loads(await self.socket.recv())
+        return frame
 
     async def quiet(self) -> bool:
         """Return whether no event has arrived: the reply to a command sent now is the next frame."""

@@ -62,5 +62,5 @@ async def echoing(**settings: Any) -> AsyncIterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hubbub.server.WebSocketProtocol", EchoProtocol)
         patch.setattr("hubbub.transports.websocket.protocol.Session", EchoSession)
-        async with Server(Settings(port=0, identify_timeout=60, **settings)) as server:  # type: ignore[arg-type]
+        async with Server(Settings(port=0, identify_timeout=60, **settings)) as server:
             yield server

@@ -21,7 +21,7 @@ FRAMES = [row["frame"] for row in json.loads((Path(__file__).parents[1] / "vecto
 WELCOME = {"user_id": "a", "connection_id": "c", "node": "n", "ping": 25, "max_message": 65536, "expires": None}
 LAST = json.dumps({"type": "notice", "message": "last", "sender": "a", "sender_cid": "c", "sender_rid": "g",
                    "code": "USER_LEFT", "user_connections": 0})  # fmt: skip
-"""The event that a client must still hear after all that came before it."""
+"""The event that a client must still receive after all the others."""
 PAGE = {"list": [], "startKey": "end", "endOfList": True}
 HUGE = 17 * 1024 * 1024
 
@@ -105,7 +105,7 @@ def close(code: int) -> Trick:
 async def garbage(connection: ServerConnection, number: int) -> None:
     """Send every wrong frame, replies that nobody asked for, twice or with wrong ids; then one event that is right."""
     dice = random.Random(7)
-    await asyncio.sleep(0.2)  # the client is in
+    await asyncio.sleep(0.2)  # until the client has connected
     for frame in FRAMES:
         await connection.send(frame)
     for number_ in (1, 2, 2, 3, 0, -1, 10**15, 1.5):
@@ -175,7 +175,7 @@ async def hostile_server() -> AsyncIterator[Hostile]:
     ) as server:
         hostile.url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         yield hostile
-        for connection in hostile.open:  # clients that have gone need no goodbye
+        for connection in hostile.open:  # clients that have left need no close frame
             connection.transport.abort()
 
 

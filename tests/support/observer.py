@@ -1,14 +1,14 @@
-"""A bystander in a process of its own: posts and listens in a group, asks the server something every few ms, measures.
+"""A bystander: a process that posts, listens and sends a command every few milliseconds, and measures the latency.
 
 Started by `support.observer_process.Observer` with a plan as JSON:
 
-    port       the server's
-    group      where it posts and listens; null for no posts
+    port       of the server
+    group      the group in which it posts and listens; null for no posts
     listeners  connections that listen
     rate       posts a second, from two further connections
     size       bytes of each message, all of them different
-    probe      seconds between two questions (a page of one group); 0 for none
-    connect    seconds between two people who come, identify, join a group and go; 0 for none
+    probe      seconds between two probes (a listing of one group); 0 for none
+    connect    seconds between two clients that connect, identify, join a group and leave; 0 for none
 
 It reads ``start`` and ``stop`` from stdin and answers ``stop`` with one line of JSON.
 """
@@ -30,11 +30,11 @@ from support.swarm import Swarm
 from support.swarm_client import Client, hello, now
 
 PROBES = 4
-"""Connections that take turns to ask, so that none is over its rate."""
+"""Connections that take turns to send probes, so that none exceeds its rate limit."""
 
 
 class Bystander:
-    """The connections and what they measured."""
+    """The connections and their measurements."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
@@ -54,7 +54,7 @@ class Bystander:
         return self.swarm.open(names, lambda _: self.group)
 
     def reset(self) -> None:
-        """Forget what was measured."""
+        """Discard the measurements."""
         self.latencies: list[float] = []
         self.answers: list[float] = []
         self.connects: list[float] = []
@@ -66,7 +66,7 @@ class Bystander:
         self.heard = 0
         self.numbers = itertools.count()
 
-    # --- what it hears ---
+    # --- receiving ---
 
     def _listen(self, client: Client) -> Any:
         def take(first: int, payload: bytes) -> None:
@@ -96,10 +96,10 @@ class Bystander:
 
         return take
 
-    # --- what it does ---
+    # --- sending ---
 
     def start(self) -> None:
-        """Begin to post and to ask."""
+        """Start to post and to send probes."""
         self.reset()
         self.stops = []
         if self.group:
@@ -111,7 +111,7 @@ class Bystander:
             self.stops.append(self.swarm.every(self.plan["connect"], self._come))
 
     def _come(self) -> None:
-        name = f"newcomer-{os.getpid()}-{next(self.numbers)}"
+        name = f"visitor-{os.getpid()}-{next(self.numbers)}"
         client = Client(self.swarm, name, hello(name, f"room of {name}"))
         client.on_ready = self._came
         client.on_end = self._gone
@@ -140,7 +140,7 @@ class Bystander:
         self.probes[number % PROBES].send(command("groups", number, limit=1))
 
     def stop(self) -> dict[str, Any]:
-        """Stop, wait for what is still on its way, and return the figures."""
+        """Stop, wait for messages and replies that are under way, and return the figures."""
         for stop in self.stops:
             stop()
         expected = self.posts * len(self.listeners)
@@ -170,7 +170,7 @@ class Bystander:
 def main() -> None:
     pin(LOAD_CPU)
     with contextlib.suppress(OSError, AttributeError):  # only root may
-        # It does little, and shares its core with the attackers: what they do must not delay its stopwatch.
+        # It shares its core with the attackers, which must not delay its measurements.
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(2))
     bystander = Bystander(json.loads(sys.argv[1]))
     print(json.dumps("ready"), flush=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """A process of its own that posts and listens like anybody, and measures; see `observer.py`."""
+    """A process that posts and listens as an ordinary client and measures; see `observer.py`."""
 
     def __init__(self, port: int, **plan: Any) -> None:
         self._process = subprocess.Popen(
@@ -32,18 +32,18 @@ class Observer:
         self._write("start")
 
     def stop(self) -> dict[str, Any]:
-        """Stop posting, wait for the last messages; return what was measured since `start` (seconds)."""
+        """Stop posting, wait for the last messages, and return the measurements since `start` (in seconds)."""
         self._write("stop")
         return self._read()
 
     @property
     def file(self) -> int:
-        """What becomes readable when the answer to `ask_to_stop` is there."""
+        """The file descriptor that becomes readable when the answer to ``stop`` has arrived."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
     def stop_while(self, swarm: Swarm) -> dict[str, Any]:
-        """Do what `stop` does, while `swarm` goes on."""
+        """Do the same as `stop` while the clients of `swarm` keep running."""
         done: list[dict[str, Any]] = []
         swarm.watch_file(self.file, select.EPOLLIN, lambda _: done.append(self._read()))
         self._write("stop")

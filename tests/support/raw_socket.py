@@ -69,15 +69,16 @@ class Socket:
         self._buffer = self._buffer[start + size :]
         return opcode, payload
 
-    def event(self) -> Any:
+    def event(self) -> dict[str, Any]:
         """Return the next text frame, read."""
         opcode, payload = self.frame()
         while opcode != 1:
             assert opcode != 8, payload
             opcode, payload = self.frame()
-        return json.loads(payload)
+        event: dict[str, Any] = json.loads(payload)
+        return event
 
-    def ask(self, do: str, **fields: Any) -> Any:
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """Send a command and return its reply; frames that come before it are dropped."""
         self.send(command(do, 0, **fields))
         while (answer := self.event()).get("id") != 0:

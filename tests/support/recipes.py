@@ -23,7 +23,7 @@ class Recipe(NamedTuple):
 
     before: bytes
     unit: bytes
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody needs here
     middle: bytes
     close: bytes
     after: bytes

@@ -17,7 +17,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
 from hubbub.auth.skapi_tokens import make_skapi_tokens
-from support.browser import CHROMIUM
+from support.browser import CHROMIUM as CHROMIUM
 from support.clients import SECRET
 
 HERE = Path(__file__).parents[1] / "skapi"
@@ -124,9 +124,9 @@ class User:
 
     async def ask(self, method: str, *arguments: Any) -> dict[str, Any]:
         """Call a method of the client; return ``{"ok": result}`` or ``{"error": {"code", "message"}}``."""
-        return json.loads(
-            await self.page.evaluate("([name, args]) => call(name, args)", [method, json.dumps(arguments)])
-        )
+        answer = await self.page.evaluate("([name, args]) => call(name, args)", [method, json.dumps(arguments)])
+        decoded: dict[str, Any] = json.loads(answer)
+        return decoded
 
     async def do(self, method: str, *arguments: Any) -> Any:
         """Call a method of the client that succeeds, and return its result."""
@@ -138,12 +138,16 @@ class User:
         """Call a method of the client that fails, and return its error."""
         answer = await self.ask(method, *arguments)
         assert "error" in answer, answer
-        return answer["error"]
+        error: dict[str, Any] = answer["error"]
+        return error
 
     async def next(self) -> dict[str, Any]:
-        """Return what the callback hears next."""
-        late = f"new Promise((_, fail) => setTimeout(() => fail(Error('nothing heard')), {PATIENCE}))"
-        return json.loads(await self.page.evaluate(f"async () => text(await Promise.race([next(), {late}]))"))
+        """Return the next event of the callback."""
+        late = f"new Promise((_, fail) => setTimeout(() => fail(Error('no event came')), {PATIENCE}))"
+        event: dict[str, Any] = json.loads(
+            await self.page.evaluate(f"async () => text(await Promise.race([next(), {late}]))")
+        )
+        return event
 
     async def join(self, group: str | None) -> None:
         """Join a group, and wait until the server has seen it: the client does not wait for that."""

@@ -42,12 +42,12 @@ class Swarm:
     # --- the loop ---
 
     def watch(self, client: Client, events: int) -> None:
-        """Tell `client` of these events."""
+        """Tell `client` about these events of its socket."""
         assert client.socket is not None
         self.watch_file(client.socket.fileno(), events, client.on_event)
 
     def watch_file(self, file: int, events: int, callback: Callable[[int], object]) -> None:
-        """Call back with events of `file`."""
+        """Call back with the events of a file descriptor."""
         if file in self._callbacks:
             self._epoll.modify(file, events)
         else:
@@ -55,12 +55,12 @@ class Swarm:
         self._callbacks[file] = callback
 
     def forget_file(self, file: int) -> None:
-        """Call back no more."""
+        """Stop calling back."""
         if self._callbacks.pop(file, None) is not None:
             self._epoll.unregister(file)
 
     def ignore(self, client: Client) -> None:
-        """Tell `client` of nothing any more."""
+        """Tell `client` about no more events."""
         if client.socket is not None:
             self.forget_file(client.socket.fileno())
 
@@ -69,7 +69,7 @@ class Swarm:
         heapq.heappush(self._timers, (now() + seconds, next(self._numbers), call))
 
     def every(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:
-        """Call again and again, without drifting; return what ends it."""
+        """Call at this interval, without drift; return a function that stops it."""
         running, due = True, now() + seconds
 
         def again() -> None:
@@ -139,7 +139,7 @@ class Swarm:
             sys.exit("clients could not connect")
         lost = [client for client in clients if not client.ready]
         if lost:
-            sys.exit(f"{len(lost)} of {len(clients)} clients were not let in: {lost[0].status} {lost[0].code}")
+            sys.exit(f"{len(lost)} of {len(clients)} clients could not join: {lost[0].status} {lost[0].code}")
         return clients
 
     def settle(self, quiet: float = 1.0) -> None:
@@ -154,7 +154,7 @@ class Swarm:
                 if callback is not None:
                     callback(events)
             if now() - before > 60:
-                sys.exit("it does not become quiet")
+                sys.exit("the clients keep receiving data after 60 s")
 
     def close(self, clients: list[Client]) -> None:
         """Cut them all."""

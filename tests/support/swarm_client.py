@@ -20,12 +20,12 @@ now = time.perf_counter  # CLOCK_MONOTONIC: the same in all processes
 
 
 class Client:
-    """One connection: gets in by itself, then hands what comes to `on_data`.
+    """One connection: connects and sends `hello` by itself, then hands the data that arrives to `on_data`.
 
     Attributes:
         ready: When everything in `hello` was answered, on the clock of `now`; 0 before.
-        ended: When the connection was lost or closed; 0 before.
-        code: The close code that it was told; 1006 if it was cut without one.
+        ended: When the connection was lost or closed; 0 before that.
+        code: The close code that it received; 1006 if there was none.
         status: The status of the answer to the upgrade request.
     """
 
@@ -91,17 +91,17 @@ class Client:
             return 0
 
     def stall(self) -> None:
-        """Never read again; only notice being cut."""
+        """Stop reading; only notice the end of the connection."""
         self.swarm.watch(self, 0)
 
     def cut(self) -> None:
-        """Go without a word (RST, so that no port stays behind in TIME_WAIT)."""
+        """Reset the connection (RST, so that no port stays in TIME_WAIT)."""
         if self.socket is not None and not self.ended:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.end(1006)
 
     def end(self, code: int) -> None:
-        """Take note that the connection is gone."""
+        """Record that the connection has ended."""
         if not self.ended and self.socket is not None:
             self.ended = now()
             self.code = self.code or code
@@ -134,7 +134,7 @@ class Client:
             self.hear(data)
 
     def hear(self, data: bytes) -> None:
-        """Take what the server says one by one: the way in, and for those who want to know each frame."""
+        """Handle data frame by frame: while connecting, and later if `on_frame` is set."""
         data = self._rest + data
         if not self.status:
             head, found, data = data.partition(b"\r\n\r\n")
@@ -150,7 +150,7 @@ class Client:
             (self.on_frame or self.take)(first, payload)
 
     def take(self, first: int, payload: bytes) -> None:
-        """Take one frame."""
+        """Handle one frame."""
         if first == CLOSE:
             self.code = int.from_bytes(payload[:2], "big")
             self.send(frame(payload[:2], CLOSE))
@@ -167,7 +167,7 @@ class Client:
         self.on_data, self.on_frame = None, on_frame
 
     def look(self, data: bytes) -> None:
-        """Take what comes once it is in, at little cost: pings and close frames come alone, the rest is nothing."""
+        """Handle data once connected, cheaply: pings and close frames arrive alone, and the rest is ignored."""
         if data[0] in (PING, CLOSE):
             for first, payload in split(data)[0]:
                 self.take(first, payload)
@@ -179,7 +179,7 @@ class Client:
 
 
 class Digest:
-    """What a member has heard, as a checksum: those who heard the same in the same order have the same one.
+    """A checksum of what a member received; two members that received the same in the same order have the same one.
 
     Pings are answered and left out: each member has its own. (No message here has their two bytes in it.)
     """
@@ -208,6 +208,6 @@ _EMPTY_PING = bytes((PING, 0))
 
 
 def hello(name: str, group: str | None) -> list[bytes]:
-    """Return the commands that identify a guest and take it into a group."""
+    """Return the commands that identify a guest and join a group."""
     commands = [command("connect", 1, guest=name)]
     return commands if group is None else [*commands, command("join", 2, group=group)]

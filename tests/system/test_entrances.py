@@ -78,7 +78,7 @@ async def status(server: Server, data: bytes) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("entrance", HTTP)
-async def test_no_hostile_token_gets_in_with_a_request(
+async def test_no_hostile_token_is_accepted_in_a_request(
     strict: Server, entrance: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -101,7 +101,7 @@ async def test_no_hostile_token_gets_in_with_a_request(
     assert CANARY not in metrics.decode()
 
 
-async def test_no_hostile_token_gets_in_with_a_command(
+async def test_no_hostile_token_is_accepted_in_a_command(
     strict: Server, peers: Peers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import kosoku
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from hubbub.errors import Close
 from hubbub.server import Server
@@ -28,9 +30,9 @@ async def test_the_whole_way(start: Start, tmp_path: Path) -> None:
     with nginx(tmp_path, server.url) as url:
         trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         address = url.replace("http", "ws", 1) + "/v1/connect"
-        options = {"ssl": trust, "proxy": None, "subprotocols": ["hubbub.v1"]}
+        options: dict[str, Any] = {"ssl": trust, "proxy": None, "subprotocols": ["hubbub.v1"]}
         async with (
-            connect(address, origin=url, **options) as first,
+            connect(address, origin=Origin(url), **options) as first,
             connect(f"{address}?token={token('bob')}", **options) as second,
         ):
             ada, bob = Peer(first), Peer(second)
@@ -47,7 +49,7 @@ async def test_the_whole_way(start: Start, tmp_path: Path) -> None:
                 rows = (await http.get("/v1/groups", headers=headers)).json()["list"]
                 assert rows == [{"group": "g", "number_of_users": 2, "number_of_connections": 2}]
             with pytest.raises(InvalidStatus) as caught:
-                await connect(address, origin="https://evil.example", **options)
+                await connect(address, origin=Origin("https://evil.example"), **options)
             assert caught.value.response.status_code == 403
             server.stop()
             assert {await ada.closed(), await bob.closed()} == {Close.GOING_AWAY}

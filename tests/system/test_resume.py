@@ -46,7 +46,7 @@ class Listener:
             if "position" in ok:
                 replayed = ok.get("replayed", 0)
                 begin = ok["position"]["seq"] - replayed
-                if self.position is None or ok.get("gap"):  # a newcomer is owed nothing of what was before
+                if self.position is None or ok.get("gap"):  # a new member gets no earlier messages
                     self.missing += range(len(self.heard) + len(self.missing) + 1, begin + 1)
                 self.position = {"epoch": ok["position"]["epoch"], "seq": begin}
             elif frame.get("type") == "message":
@@ -92,7 +92,8 @@ class ResumeMachine(RuleBasedStateMachine):
         who.end, who.read = FakeLink(f"c{self.connections}", self.node), 0
         who.end.say(id=0, do="connect", guest=who.name)
         since = who.position
-        who.end.say(id=1, do="join", group="g", **({} if since is None else {"since": since}))
+        position: dict[str, Any] = {} if since is None else {"since": since}
+        who.end.say(id=1, do="join", group="g", **position)
         joined = who.end
         self.tick()
         answer = next(frame["ok"] for frame in joined.heard() if frame.get("id") == 1)
@@ -188,9 +189,11 @@ async def test_what_would_not_fit_into_the_queue_is_a_gap() -> None:
 async def test_bad_values_are_refused_by_name() -> None:
     place = node()
     ada = enter(place, "ada")
-    for fields in ({"history": -1}, {"since": {"epoch": "e"}}, {"since": 7}):
+    joins: list[dict[str, Any]] = [{"history": -1}, {"since": {"epoch": "e"}}, {"since": 7}]
+    posts: list[dict[str, Any]] = [{"key": ""}, {"key": "k" * 129}, {"key": 1}, {"min_recipients": -1}]
+    for fields in joins:
         ada.say(id=1, do="join", group="g", **fields)
-    for fields in ({"key": ""}, {"key": "k" * 129}, {"key": 1}, {"min_recipients": -1}):
+    for fields in posts:
         ada.say(id=2, do="post", to={"user_id": "ada"}, message=1, **fields)
     await turn(place)
     errors = [frame["error"] for frame in ada.heard()[1:]]

@@ -48,7 +48,7 @@ async def test_any_name(server: Server, peers: Peers, name: str) -> None:
 
 
 # If the group does not exist, it will be created automatically, otherwise the user will be joined to the existing one.
-async def test_groups_are_made_and_vanish(server: Server, peers: Peers) -> None:
+async def test_groups_are_created_and_removed(server: Server, peers: Peers) -> None:
     ada, bob = await peers(server, guest="ada"), await peers(server, guest="bob")
     assert await names(ada) == []
     await ada.do("join", group="g")
@@ -96,12 +96,12 @@ async def test_any_json(server: Server, peers: Peers, data: Any) -> None:
 
 # The user must be joined to the group to send data to the group.
 async def test_posting_needs_membership(server: Server, peers: Peers) -> None:
-    member, stranger = await peers(server, guest="ada", group="g"), await peers(server, guest="bob", group="other")
+    member, outsider = await peers(server, guest="ada", group="g"), await peers(server, guest="bob", group="other")
     for to, text in [
         ({"group": "g"}, 'You are not in the group "g". To post to it, join it first.'),
         ("g", 'No user "g" is connected, and you are not in a group "g". To post to a group, join it first.'),
     ]:
-        assert await stranger.fail("post", to=to, message=1) == {"code": "INVALID_REQUEST", "message": text}
+        assert await outsider.fail("post", to=to, message=1) == {"code": "INVALID_REQUEST", "message": text}
     assert await member.quiet()
 
 
@@ -167,7 +167,7 @@ async def test_listing_users(server: Server, peers: Peers) -> None:
 # What the page leaves open, and the design settles.
 
 
-async def test_a_second_tab_can_be_told_from_a_newcomer(server: Server, peers: Peers) -> None:
+async def test_a_second_tab_can_be_told_from_a_new_user(server: Server, peers: Peers) -> None:
     ada = await peers(server, guest="ada", group="g")
     tabs = [await peers(server, guest="bob", group="g") for _ in range(2)]
     assert [(await ada.event())["user_connections"] for _ in tabs] == [1, 2]

@@ -1,9 +1,10 @@
-"""Clients in a process of their own, for `delivery`: many of them, or such as can be stopped by a signal.
+"""Clients in a process of their own, for `delivery`: thousands of them, or clients that a signal can stop.
 
-    python benchmarks/delivery_crowd.py URL CLIENTS FIRST GROUPS
+    python benchmarks/delivery_clients.py URL CLIENTS FIRST GROUPS
 
-runs the clients ``u<FIRST>`` and so on, spread over so many groups. It says ``ready``; told on standard input how far
-each group has come, it waits until everybody is there, prints what they were given, as JSON, and ends.
+runs CLIENTS clients, named from ``u<FIRST>`` on, in GROUPS groups. It prints ``ready``; when it reads the last position
+of each group on standard input, it waits until all clients have reached it, prints what they received, as JSON, and
+ends.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from delivery_judge import History, Listener, begin, until
 from hubbub.messages import Position
 
 
-class Crowd:
-    """Such a process, seen from outside.
+class ClientProcess:
+    """The parent's handle of such a process.
 
     Attributes:
-        histories: What its clients were given, once it has ended.
+        histories: What its clients received, once it has ended.
         back: When each of its clients was connected, each time, on the clock that all processes share.
     """
 
@@ -36,20 +37,20 @@ class Crowd:
         self.back: list[list[float]] = []
 
     @classmethod
-    async def start(cls, url: str, clients: int, first: int, groups: int) -> Crowd:
-        """Start one, and wait until its clients are in."""
+    async def start(cls, url: str, clients: int, first: int, groups: int) -> ClientProcess:
+        """Start one, and wait until its clients have joined."""
         arguments = [str(Path(__file__)), url, str(clients), str(first), str(groups)]
         process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdin=PIPE, stdout=PIPE, limit=2**30)
-        crowd = cls(process)
-        assert await crowd._line() == b"ready\n"
-        return crowd
+        clients_there = cls(process)
+        assert await clients_there._line() == b"ready\n"
+        return clients_there
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
 
     async def end(self, positions: dict[str, Position]) -> None:
-        """Let it hear everything up to `positions`, by group, and take over what it has heard."""
+        """Wait until its clients have reached `positions`, by group, and read what they received."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({group: at.seq for group, at in positions.items()}).encode() + b"\n")
         for each in json.loads(await self._line()):
@@ -78,8 +79,8 @@ async def _run(url: str, clients: int, first: int, groups: int) -> None:
 
     try:
         await until(lambda: all(map(is_there, listeners)))
-    except TimeoutError:  # then something is lost, and the judge says so
-        print("somebody has not heard everything", file=sys.stderr)
+    except TimeoutError:  # something is lost, and the verdict will say so
+        print("a client has not received everything", file=sys.stderr)
     heard: list[dict[str, Any]] = [
         {"group": each.group, "heard": each.heard, "gaps": each.gaps, "back": each.back} for each in listeners
     ]
