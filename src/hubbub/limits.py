@@ -82,8 +82,16 @@ def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:
     # Each level takes two bytes, so short messages cannot be too deep.
     if size > 2 * max_depth and too_deep(bytes(message), max_depth):
         raise CommandError(ErrorCode.TOO_LARGE, f'"message" is nested deeper than {max_depth} levels.')
-    if size > PARSED and not _suspicious(bytes(message)):
-        return
+    if size > PARSED:
+        if not _suspicious(bytes(message)):
+            return
+    else:
+        try:
+            _parse(message)
+            if size <= LONGEST_FINITE or not _may_hold_long_integer(bytes(message)):
+                return
+        except ValueError:
+            pass
     if not _all_finite(message):
         raise invalid('"message" contains a number that is out of the range of a double: send it as a string.')
 
@@ -109,11 +117,19 @@ FLAT = 2
 LONGEST_FINITE = 308
 """Most digits of an integer for which every value fits into a double."""
 
+STRIDE = 100
+"""Every so many bytes one is looked at; `LONGEST_FINITE` digits and one more hold three of those."""
+
 
 def _suspicious(raw: bytes) -> bool:
     """Whether a number may be too large: there is a long one, or text that looks like one, perhaps inside a string."""
     shape = raw.translate(_SHAPE)
     return b"0e000" in shape or b"0e+000" in shape or _MANY_DIGITS in shape
+
+
+def _may_hold_long_integer(raw: bytes) -> bool:
+    """Whether there can be more than `LONGEST_FINITE` digits in a row: three samples, `STRIDE` apart, are digits."""
+    return b"000" in raw[::STRIDE].translate(_SHAPE)
 
 
 def _all_finite(message: msgspec.Raw) -> bool:

@@ -189,7 +189,11 @@ class MemoryBackend:
             require_recipients(least, 0 if group is None else len(group.roster.rows))
         if group is None:
             return 0
-        self._keep(group.history, message, key)
+        if key is None and message.sender not in self._kept_bytes.exhausted and message.sender_cid is not None:
+            if growth := group.history.append(message):  # what `_keep` does, without the call
+                self._kept_bytes.charge(message.sender, growth)
+        else:
+            self._keep(group.history, message, key)
         recipients = self._deliver(message.sender_rid, message)
         if key is not None:
             self._post_results.put(scope, recipients)
@@ -249,7 +253,7 @@ class MemoryBackend:
         if message.sender_cid is None:  # from a server program, which has no budget
             history.append(message)
             return
-        if kept.spent(sender) and (key is not None or history.grows(message)):
+        if sender in kept.exhausted and (key is not None or history.grows(message)):
             raise kept.refusal(self._now())
         growth = history.append(message)
         if key is not None:

@@ -170,8 +170,11 @@ class History:
         return len(self._entries) if self._entries else 0
 
     def _trim(self, entries: deque[Message | Private]) -> None:
-        while entries and (len(entries) > self._limit or self._size > self._bytes):
-            self._size -= _weight(entries.popleft())
+        size, limit, most = self._size, self._limit, self._bytes
+        while entries and (len(entries) > limit or size > most):
+            oldest = entries.popleft()
+            size -= len(oldest.message) + CHARACTER * len(oldest.sender) + OVERHEAD  # `_weight`, without the call
+        self._size = size
 
 
 def _weight(event: Message | Private) -> int:

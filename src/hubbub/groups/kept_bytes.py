@@ -27,30 +27,37 @@ class KeptBytes:
         self._period = period
         self._begun = 0.0
         self._charged: dict[str, int] = {}
-
-    def spent(self, user: str) -> bool:
-        """Return whether the user has reached the limit, so that nothing more may be kept because of it."""
-        return self._charged.get(user, 0) >= self.most > 0
+        self.exhausted: set[str] = set()
+        """The users for whom nothing more may be kept."""
 
     def refusal(self, now: float) -> CommandError:
         """Return the error for a user who has reached the limit, at `now`, in seconds."""
         return refusal(self.most, self._begun + self._period - now)
 
     def charge(self, user: str, size: int) -> None:
-        """Note that `size` more bytes are kept because of the user; fewer if it is negative."""
-        charged = self._charged.get(user, 0) + size
+        """Note that `size` more bytes are kept because of the user, or fewer if it is negative."""
+        before = self._charged.get(user, 0)
+        charged = before + size
         if charged > 0:
-            if len(self._charged) >= MOST_ACCOUNTS and user not in self._charged:
-                self._charged.clear()
+            if not before and len(self._charged) >= MOST_ACCOUNTS:
+                self._begin_anew()
             self._charged[user] = charged
-        else:
-            self._charged.pop(user, None)
+        elif before:
+            del self._charged[user]
+        if charged >= self.most > 0:
+            self.exhausted.add(user)
+        elif self.exhausted:
+            self.exhausted.discard(user)
 
     def sweep(self, now: float) -> None:
         """Start all accounts again from zero if the period is over at `now`, in seconds."""
         if now - self._begun >= self._period:
             self._begun = now
-            self._charged.clear()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._charged.clear()
+        self.exhausted.clear()
 
 
 def refusal(most: int, seconds: float) -> CommandError:
