@@ -10,7 +10,7 @@ import pytest
 from hubbub.groups import directory as module
 from hubbub.groups.directory import Directory, parse_query
 from hubbub.messages import GroupRow, Groups, Page
-from support.listings import groups_found, make_directory, page_of
+from support.listings import ALL, BY_SIZE, groups_found, make_directory, page_of
 
 # --- groups -----------------------------------------------------------------------------------------------------------
 
