@@ -49,7 +49,7 @@ def test_what_the_client_reads() -> None:
 
 @pytest.mark.parametrize("user_id", ["alice", "", ADA.upper().replace("2", "A"), ADA + "\n", f"{{{ADA}}}"])
 def test_users_are_uuids(user_id: str) -> None:
-    with pytest.raises(SettingsError, match="UUIDs in lower case only"):
+    with pytest.raises(SettingsError, match="only lower-case UUIDs"):
         make_skapi_tokens(user_id, SECRET, "abcde")
 
 

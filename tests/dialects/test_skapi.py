@@ -92,27 +92,28 @@ def test_there_are_no_replies() -> None:
     assert S.sent(0, 7) is None
 
 
+NOT_JSON = "The frame is not JSON, or a name in it is not valid Unicode."
 BAD = [
-    (b"", "The frame is not JSON, or a name in it is not valid Unicode."),
-    (b"hello", "The frame is not JSON, or a name in it is not valid Unicode."),
+    (b"", NOT_JSON),
+    (b"hello", NOT_JSON),
     (b"[]", "A frame must be object, got array."),
     (b"7", "A frame must be object, got int."),
     (b"{}", '"action" must be one of keepAlive, joinRoom, broadcast, sendMessage, rtc.'),
     (b'{"action":"dance"}', '"action" must be one of keepAlive, joinRoom, broadcast, sendMessage, rtc.'),
     (b'{"action":7}', '"action" must be one of keepAlive, joinRoom, broadcast, sendMessage, rtc.'),
     (b'{"action":"joinRoom","rid":7}', '"rid" must be text or null, got int.'),
-    (b'{"action":"joinRoom","rid":"\\ud800"}', "The frame is not JSON, or a name in it is not valid Unicode."),
+    (b'{"action":"joinRoom","rid":"\\ud800"}', NOT_JSON),
     (b'{"action":"broadcast","content":1}', '"rid" is missing.'),
     (b'{"action":"broadcast","rid":null,"content":1}', '"rid" must be text, got null.'),
     (
         b'{"action":"broadcast","rid":"\\udc00","content":1}',
-        "The frame is not JSON, or a name in it is not valid Unicode.",
+        NOT_JSON,
     ),
     (b'{"action":"broadcast","rid":7,"content":"\\ud800"}', '"rid" must be text, got int.'),
-    (b'{"action":"broadcast","rid":"g","content":NaN}', "The frame is not JSON, or a name in it is not valid Unicode."),
+    (b'{"action":"broadcast","rid":"g","content":NaN}', NOT_JSON),
     (
         b'{"action":"broadcast","rid":"g","content":[1,]}',
-        "The frame is not JSON, or a name in it is not valid Unicode.",
+        NOT_JSON,
     ),
     (b'{"action":"sendMessage","content":1}', '"uid" is missing.'),
     (b'{"action":"rtc","uid":"cid:c"}', '"content" is missing.'),
