@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hubbub.auth.identity import Identity
 from hubbub.transports.http import request_rates
-from hubbub.transports.http.errors import HttpError
 from hubbub.transports.http.request_rates import RequestRates
+from hubbub.transports.refusal import HttpError
 
 ADA, BOB = Identity(user_id="ada"), Identity(user_id="bob")
 
