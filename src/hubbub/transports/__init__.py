@@ -1,1 +1,1 @@
-"""How bytes come and go. Each transport turns them into sessions' frames or node operations, and back."""
+"""Transports: each turns bytes of the network into frames of a session or operations of the node, and back."""

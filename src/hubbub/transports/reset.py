@@ -1,4 +1,4 @@
-"""How a connection is reset, so that nothing of it stays behind."""
+"""Resets a TCP connection, so that the system keeps nothing of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # linger: on, for no time (RST instead of FI
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Cut `transport`, and let the system forget what it has not sent yet: its client may never read it."""
+    """Cut `transport`, and drop what the system has not sent yet, which the client may never read."""
     if not transport.is_closing() or transport.get_write_buffer_size():
         found = transport.get_extra_info("socket")
         if found is not None and found.fileno() >= 0:

@@ -89,7 +89,7 @@ async def test_the_parameters_are_those_that_are_taken(http: httpx.AsyncClient) 
     for path in ("/v1/groups", "/v1/groups/{group}/users"):
         described = {each["name"] for each in operations()["GET", path]["parameters"] if each["in"] == "query"}
         answer = await http.get(path.format(group="g"), params={"nonsense": 1})
-        listed = re.search(r"the parameters are (.*)\.", answer.json()["error"]["message"])
+        listed = re.search(r"Known parameters: (.*)\.", answer.json()["error"]["message"])
         assert listed is not None
         assert described == set(listed[1].split(", "))
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hubbub.auth.identity import Identity
 from hubbub.transports.http import request_rates
-from hubbub.transports.http.errors import HttpError
 from hubbub.transports.http.request_rates import RequestRates
+from hubbub.transports.refusal import HttpError
 
 ADA, BOB = Identity(user_id="ada"), Identity(user_id="bob")
 
@@ -33,7 +33,7 @@ def test_each_user_has_a_burst_and_then_the_rate() -> None:
 def test_the_wait_that_is_named_is_enough() -> None:
     rates = RequestRates(0.25, 1)
     rates.spend(ADA, 0.0)
-    with pytest.raises(HttpError, match="try again in 5 s") as caught:
+    with pytest.raises(HttpError, match="Try again in 5 s") as caught:
         rates.spend(ADA, 0.0)
     assert caught.value.headers == {"Retry-After": "5"}
     assert allowed(rates, ADA, 5.0)

@@ -47,14 +47,20 @@ async def test_preflights(client: httpx.AsyncClient, path: str) -> None:
 
 
 BAD: list[tuple[str, str, Any, ErrorCode, str]] = [
-    ("POST", "get-ws-group", b"", ErrorCode.INVALID_PARAMETER, "The body is not JSON, or a text in it is not Unicode."),
-    ("POST", "get-ws-group", b"\xff", ErrorCode.INVALID_PARAMETER, "The body is not JSON, or a text in it is not"),
+    (
+        "POST",
+        "get-ws-group",
+        b"",
+        ErrorCode.INVALID_PARAMETER,
+        "The body is not JSON, or a string in it is not valid Unicode.",
+    ),
+    ("POST", "get-ws-group", b"\xff", ErrorCode.INVALID_PARAMETER, "The body is not JSON, or a string in it is not"),
     (
         "POST",
         "get-ws-group",
         b'{"startKey":' * 9_000,
         ErrorCode.INVALID_PARAMETER,
-        "The body is not JSON, or a text in it is",
+        "The body is not JSON, or a string in it is",
     ),
     ("POST", "get-ws-group", b"[]", ErrorCode.INVALID_PARAMETER, "A command must be object, got array."),
     ("POST", "get-ws-group", {}, ErrorCode.INVALID_PARAMETER, '"group" is missing.'),
@@ -69,8 +75,8 @@ BAD: list[tuple[str, str, Any, ErrorCode, str]] = [
     ("POST", "get-ws-group", b"x" * 200_000, ErrorCode.TOO_LARGE, "The body"),
     ("POST", "get-users", {"searchFor": "name", "value": "A"}, ErrorCode.INVALID_PARAMETER, '"searchFor" cannot be'),
     ("POST", "get-users", {"searchFor": "user_id"}, ErrorCode.INVALID_PARAMETER, '"value" is missing.'),
-    ("POST", "get-records", {}, ErrorCode.INVALID_REQUEST, 'Hubbub has realtime groups only; it has no "get-records".'),
-    ("DELETE", "a/b", None, ErrorCode.INVALID_REQUEST, 'Hubbub has realtime groups only; it has no "a/b".'),
+    ("POST", "get-records", {}, ErrorCode.INVALID_REQUEST, 'Hubbub does not have the call "get-records".'),
+    ("DELETE", "a/b", None, ErrorCode.INVALID_REQUEST, 'Hubbub does not have the call "a/b".'),
     ("POST", "cognito", {}, ErrorCode.INVALID_REQUEST, ""),
 ]
 

@@ -8,7 +8,14 @@ from typing import cast
 
 import pytest
 
-from hubbub.transports.http.time_limits import HEAD_TIMEOUT, REQUEST_TIMEOUT, RequestTimer, time_limit, too_late
+from hubbub.transports.http.time_limits import (
+    HEAD_TIMEOUT,
+    REQUEST_TIMEOUT,
+    RequestPart,
+    RequestTimer,
+    time_limit,
+    too_late,
+)
 
 
 class Timer:
@@ -82,7 +89,7 @@ def test_after_a_check_the_timer_can_run_again(clock: Clock) -> None:
 
 
 def test_the_errors_say_what_was_late_and_by_how_much() -> None:
-    assert (time_limit(in_head=True), time_limit(in_head=False)) == (HEAD_TIMEOUT, REQUEST_TIMEOUT)
-    assert "head of the request" in too_late(in_head=True).message
-    assert "within 30 seconds" in too_late(in_head=False).message
-    assert too_late(in_head=True).status == 408
+    assert (time_limit(RequestPart.HEAD), time_limit(RequestPart.BODY)) == (HEAD_TIMEOUT, REQUEST_TIMEOUT)
+    assert "head of the request" in too_late(RequestPart.HEAD).message
+    assert "within 30 seconds" in too_late(RequestPart.BODY).message
+    assert too_late(RequestPart.HEAD).status == 408

@@ -71,7 +71,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def watch(client: Client, clock: Clock) -> UnreadAnswers:
     watch = UnreadAnswers(cast(asyncio.Transport, client), cast(asyncio.AbstractEventLoop, clock))
-    assert not watch.watching
     watch.watch()
     assert watch.watching
     return watch

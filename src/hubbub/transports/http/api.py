@@ -1,4 +1,4 @@
-"""The HTTP API: look around with any token, post and disconnect with a server token. Each endpoint asks the node."""
+"""The HTTP API: lists for any token, posts and disconnects for server tokens. The node's services do the work."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.refusal import HttpError
 
 ANYONE = Identity(user_id="")
-"""Who asks without a token, while guests are let in: sees everything, as guests do, and has no rights of a server."""
+"""A caller without a token, where guests are accepted: sees all groups, like a guest, and has no server rights."""
 
 
 class Disconnected(msgspec.Struct):
-    """How many connections were told to go."""
+    """How many connections were closed."""
 
     disconnected: int
 
@@ -30,7 +30,7 @@ class Api:
     """The endpoints under ``/v1``.
 
     Args:
-        node: What they ask.
+        node: Has the services and the settings.
         rates: How many requests each user may make.
     """
 
@@ -39,7 +39,7 @@ class Api:
         self._rates = rates
 
     def routes(self) -> list[Route]:
-        """Return where each endpoint is."""
+        """Return the path of each endpoint."""
         return [
             Route("/v1/connect", self.connect),
             Route("/v1/groups", self.groups),
@@ -51,10 +51,9 @@ class Api:
         ]
 
     async def connect(self, request: Request) -> Response:
-        """Say what this address is for; the WebSocket itself never comes here."""
-        raise HttpError(
-            426, ErrorCode.INVALID_REQUEST, "This is the address of the WebSocket.", {"Upgrade": "websocket"}
-        )
+        """Refuse a request without an upgrade; a WebSocket is never routed here."""
+        text = "This is the address of the WebSocket. Connect with a WebSocket client."
+        raise HttpError(426, ErrorCode.INVALID_REQUEST, text, {"Upgrade": "websocket"})
 
     async def groups(self, request: Request) -> Response:
         """List the groups that the caller may join."""
@@ -86,7 +85,7 @@ class Api:
         return answer(await done)
 
     async def disconnect_user(self, request: Request) -> Response:
-        """Close all connections of a user, and keep the user out for a while, if the query says so."""
+        """Close all connections of a user, and ban the user for a while if the query says so."""
         identity = await self._server(request)
         for_seconds = read_ban(request.scope["query_string"])
         user_id = request.path_params["user_id"]
@@ -101,10 +100,10 @@ class Api:
         check_name("connection_id", connection_id, self._node.settings.max_user_id)
         return answer(Disconnected(await self._node.services.disconnect_connection(identity, connection_id)))
 
-    # --- who asks ---
+    # --- the identity of the caller ---
 
     async def _anyone(self, request: Request) -> Identity:
-        """Return whom the token identifies, or without one anyone, while guests are let in; if the rate allows it."""
+        """Return who the token identifies, or `ANYONE` if guests need none; count the request against the rate."""
         identity = await self._identify(request)
         self._rates.spend(identity, self._node.now())
         return identity
@@ -114,16 +113,16 @@ class Api:
         if header is None:
             if self._node.settings.allow_guests:
                 return ANYONE
-            raise _unauthorized('Send a token in the header "Authorization: Bearer …".')
+            raise _unauthorized('A token is missing. Send it in the header "Authorization: Bearer …".')
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise _unauthorized('The header "Authorization" must be "Bearer" and a token.')
+            raise _unauthorized('The header "Authorization" has another scheme. Send "Bearer" and a token.')
         return await self._node.auth.authenticate(token.strip())
 
     async def _server(self, request: Request) -> Identity:
-        """Return whom the server token identifies, before anything else of the request is read."""
+        """Return who the server token identifies, before anything else of the request is read."""
         if "authorization" not in request.headers:
-            raise _unauthorized('Send a server token in the header "Authorization: Bearer …".')
+            raise _unauthorized('A server token is missing. Send it in the header "Authorization: Bearer …".')
         identity = await self._anyone(request)
         identity.require_server()
         return identity

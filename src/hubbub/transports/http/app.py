@@ -1,4 +1,4 @@
-"""The HTTP side of a server: which address answers what. The parts are ``http_*``, `metrics` and `openapi`."""
+"""The HTTP side of a server: which path is answered by which endpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 def routes(node: Node) -> list[Route]:
-    """Return every address that the server of `node` answers to, the WebSocket's among them."""
+    """Return the routes of all paths that the server of `node` answers, that of the WebSocket included."""
     rates = RequestRates(node.settings.http_rate_limit, node.settings.http_rate_burst)
     return [
         Route("/healthz", healthz),
@@ -51,18 +51,18 @@ def create_app(node: Node) -> ASGIApp:
         middleware=[Middleware(Guard, node=node, templates=templates)],
         exception_handlers={CommandError: on_command_error, HTTPException: on_routing_error},
     )
-    app.router.redirect_slashes = False  # a name may be empty or end with a slash; nothing is guessed
+    app.router.redirect_slashes = False  # a name may be empty or end with a slash
     return app
 
 
 async def healthz(request: Request) -> Response:
-    """Say that the process is alive and its loop turns."""
+    """Report that the process is alive and its event loop runs."""
     return answer({"status": "ok"})
 
 
 def _readyz(node: Node) -> Endpoint:
     async def readyz(request: Request) -> Response:
-        """Say whether new connections are served, and if not, why."""
+        """Report whether new connections are served, and if not, why."""
         parts = {"draining": node.draining, "backend": node.backend.ready, "keys": node.auth.ready}
         return answer({"ready": node.ready, **parts}, 200 if node.ready else 503)
 

@@ -1,7 +1,7 @@
-"""The files in ``web/``: the browser client, and the demo page with what belongs to it.
+"""The files in ``web/``: the browser client, and the demo page with its scripts and styles.
 
-The page needs no inline script or style and talks to its own server only, so its content security policy can say just
-that; ``connect-src 'self'`` covers the WebSocket to the same host and port (CSP level 3, section 6.7.2.8).
+The page has no inline scripts or styles and connects to its own server only, and its content security policy allows no
+more; ``connect-src 'self'`` covers the WebSocket to the same host and port (CSP level 3, section 6.7.2.8).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TYPES = {
 def file_routes(*, demo: bool) -> list[Route]:
     """Return the routes of the client and, if `demo`, of the page.
 
-    Pages of other origins may load the client; before they can connect, the settings have to name them.
+    Pages of all origins may load the client. To connect, their origin must be in the settings.
     """
     client = [
         Route("/hubbub.js", _client_file("hubbub.js")),
@@ -53,7 +53,7 @@ def file_routes(*, demo: bool) -> list[Route]:
     return [*client, Route("/", page), Route("/demo/{file}", demo_file)]
 
 
-# Plain functions: Starlette runs them in a thread, where reading a file keeps nobody waiting.
+# Plain functions: Starlette runs them in a thread, where reading a file does not block the event loop.
 
 
 def _client_file(name: str) -> Callable[[Request], Response]:
@@ -66,10 +66,10 @@ def _client_file(name: str) -> Callable[[Request], Response]:
 
 
 def global_client(request: Request) -> Response:
-    """Return the browser client for a plain ``<script>``, made from the module as the comment at its top says."""
+    """Return the browser client for a plain ``<script>``, built from the module as the comment at its top says."""
     module = (WEB / "client" / "hubbub.js").read_text()
     body, mark, _exports = module.partition("\n// --- exports")
-    assert mark, "hubbub.js has lost the line where its exports begin"
+    assert mark, 'hubbub.js has no line "// --- exports"'
     script = f"(() => {{\n'use strict';\n{body}\nObject.assign(globalThis, {{ Hubbub, HubbubError }});\n}})();\n"
     return _content(request, script.encode(), ".js", PUBLIC)
 
@@ -80,17 +80,21 @@ def page(request: Request) -> Response:
 
 
 def demo_file(request: Request) -> Response:
-    """Return a file of the demo page. Only names that the folder lists are opened, so no path leads out of it."""
+    """Return a file of the demo page. Only names that the directory lists are opened, so no path leads out of it."""
     name = request.path_params["file"]
     for path in (WEB / "demo").iterdir():
         if path.name == name and path.is_file() and path.suffix != ".html":
             return _file(request, path, {"Content-Security-Policy": PAGE_POLICY})
-    raise HttpError(404, ErrorCode.INVALID_REQUEST, "The demo page has no such file.")
+    raise HttpError(
+        404, ErrorCode.INVALID_REQUEST, "The demo page has no such file. Its files are named in the page at /."
+    )
 
 
 def no_demo(request: Request) -> Response:
-    """Say that there is no page, and why."""
-    raise HttpError(404, ErrorCode.INVALID_REQUEST, "The demo page is switched off here (--no-demo).")
+    """Refuse: the demo page is switched off."""
+    raise HttpError(
+        404, ErrorCode.INVALID_REQUEST, "The demo page is switched off. Start the server without --no-demo to serve it."
+    )
 
 
 def _file(request: Request, path: Path, headers: dict[str, str]) -> Response:
@@ -100,7 +104,7 @@ def _file(request: Request, path: Path, headers: dict[str, str]) -> Response:
 def _content(request: Request, content: bytes, suffix: str, headers: dict[str, str]) -> Response:
     """Return a file's content, or 304 if the browser has it already (RFC 9110, section 13.1.2)."""
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"Cache-Control": "no-cache", "ETag": etag, **headers}  # kept, but asked for each time
+    headers = {"Cache-Control": "no-cache", "ETag": etag, **headers}  # browsers keep it and revalidate it each time
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag in known or "*" in known:
         return Response(status_code=304, headers=headers)

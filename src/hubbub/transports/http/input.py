@@ -1,7 +1,7 @@
-"""What comes in over HTTP: names in paths, parameters in query strings, messages in bodies; checked as they are read.
+"""HTTP input: names in paths, parameters in query strings, messages in bodies. All are checked when they are read.
 
-Everything is refused that would have to be guessed: parameters that do not exist (a typo must not list everything) or
-occur twice, escapes that are no UTF-8, bodies that are no JSON. Texts name the field and the limit, never its content.
+The server guesses nothing. It refuses unknown parameters (a typo must not list everything), duplicate parameters,
+escapes that are not UTF-8 and bodies that are not JSON. Error texts name the field and the limit, never the content.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ T = TypeVar("T")
 class NameConvertor(Convertor[str]):
     """One segment of a path as a name: ``/v1/groups/{group:name}/users``. Any characters, ``%2F`` and ``%00`` included.
 
-    It needs the path as it was sent, which `hubbub.transports.http.guard` sees to: in a decoded one a slash inside a
-    name could not be told from one between segments. An empty segment matches, so that its refusal can say so.
+    It needs the undecoded path, which `hubbub.transports.http.guard` provides: in a decoded path, a slash inside a name
+    looks like one between segments. An empty segment matches, so that the error can say that the name is empty.
     """
 
     regex = "[^/]*"
@@ -43,7 +43,7 @@ class NameConvertor(Convertor[str]):
         return decode(value.encode("ascii"), "path")
 
     def to_string(self, value: str) -> str:
-        """Not needed: no addresses are made here."""
+        """Not needed: the server builds no URLs from routes."""
         raise NotImplementedError
 
 
@@ -54,21 +54,21 @@ def decode(escaped: bytes, where: str) -> str:
     """Undo percent-encoding (RFC 3986, section 2.1), strictly.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER``, an escape is incomplete or what comes out is not UTF-8.
+        CommandError: ``INVALID_PARAMETER``, an escape is incomplete or the decoded bytes are not UTF-8.
     """
     if _BROKEN_ESCAPE.search(escaped):
-        raise invalid(f'The {where} has a "%" that is not followed by two hexadecimal digits.')
+        raise invalid(f'The {where} has a "%" that is not followed by two hexadecimal digits. Write "%25" for a "%".')
     try:
         return unquote_to_bytes(escaped).decode()
     except UnicodeDecodeError:
-        raise invalid(f"The {where} is not UTF-8 once its escapes are decoded.") from None
+        raise invalid(f"The {where} is not UTF-8 after percent-decoding. Encode it as UTF-8 first.") from None
 
 
 # --- parameters in query strings --------------------------------------------------------------------------------------
 
 
 def read_groups(query: bytes) -> Groups:
-    """Return what a query string asks of the list of groups. Raises `CommandError` ``INVALID_PARAMETER``."""
+    """Return the query for a list of groups. Raises `CommandError` ``INVALID_PARAMETER``."""
     given = _read(query, _GROUPS)
     if given.get("searchFor") == "number_of_users":
         for name in ("value", "range"):
@@ -78,18 +78,18 @@ def read_groups(query: bytes) -> Groups:
 
 
 def read_users(query: bytes, group: str) -> Users:
-    """Return what a query string asks of the users of `group`. Raises `CommandError` ``INVALID_PARAMETER``."""
+    """Return the query for the list of users in `group`. Raises `CommandError` ``INVALID_PARAMETER``."""
     return _convert({**_read(query, _USERS), "group": group}, Users)
 
 
 def read_ban(query: bytes) -> int | None:
-    """Return for how many seconds a user is to be kept out, or None. Raises `CommandError` ``INVALID_PARAMETER``."""
+    """Return for how many seconds a user is banned, or None. Raises `CommandError` ``INVALID_PARAMETER``."""
     seconds: int | None = _read(query, _BAN).get("for")
     return seconds
 
 
 def read_nothing(query: bytes) -> None:
-    """Refuse every parameter, where there are none. Raises `CommandError` ``INVALID_PARAMETER``."""
+    """Refuse all parameters, at a path that has none. Raises `CommandError` ``INVALID_PARAMETER``."""
     _read(query, {})
 
 
@@ -99,12 +99,14 @@ def _read(query: bytes, known: Mapping[str, Callable[[str, str], Any]]) -> dict[
         escaped_name, _, escaped_value = pair.replace(b"+", b" ").partition(b"=")
         name = decode(escaped_name, "query string")
         if name == "token":
-            raise invalid('A token belongs in the header "Authorization: Bearer …", not in the URL, which gets logged.')
+            raise invalid(
+                'Send the token in the header "Authorization: Bearer …", not in the URL, which ends up in logs.'
+            )
         if name not in known:
-            offer = f"the parameters are {', '.join(known)}" if known else "there are none here"
-            raise invalid(f'"{name[:50]}" is not a parameter; {offer}.')
+            offer = f"Known parameters: {', '.join(known)}" if known else "This path has no parameters"
+            raise invalid(f'"{name[:50]}" is not a parameter. {offer}.')
         if name in found:
-            raise invalid(f'"{name}" is given twice.')
+            raise invalid(f'The parameter "{name}" is given twice. Send it once.')
         found[name] = known[name](name, decode(escaped_value, f'parameter "{name}"'))
     return found
 
@@ -138,7 +140,7 @@ _CURSOR: Any = dict[str, Any] | Literal["start", "end"]
 def _cursor(name: str, text: str) -> Any:
     if text in {"start", "end"}:
         return text
-    return _json(name, text, _CURSOR, 'the object that the page before ended with, as JSON, "start" or "end"')
+    return _json(name, text, _CURSOR, 'the "startKey" of the previous page as JSON, or "start" or "end"')
 
 
 _PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}
@@ -158,7 +160,7 @@ def _convert(given: dict[str, Any], type_: type[T]) -> T:
 
 
 class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What is posted: ``{"message": <any JSON>}``, with the options of `hubbub.messages.Post`."""
+    """The body of a post: ``{"message": <any JSON>}``, with the options of `hubbub.messages.Post`."""
 
     message: msgspec.Raw
     key: str | None = None
@@ -169,14 +171,14 @@ _decode_body = msgspec.json.Decoder(MessageBody).decode
 
 
 async def read_message(request: Request, limit: int) -> MessageBody:
-    """Return the message in the body of a request, and how to post it.
+    """Return the message in the body of a request, with its options.
 
     Args:
         request: A request whose body has not been read.
-        limit: Most bytes of the body; not more than that is ever held in memory.
+        limit: Most bytes of the body; more is never held in memory.
 
     Raises:
-        CommandError: ``TOO_LARGE``, ``INVALID_PARAMETER``; `HttpError` with 415 for what does not claim to be JSON.
+        CommandError: ``TOO_LARGE``, ``INVALID_PARAMETER``; `HttpError` with 415 if the content type is not JSON.
     """
     _check_type(request)
     return _parse(await read_body(request, limit))
@@ -189,13 +191,20 @@ def _check_type(request: Request) -> None:
         text = 'The body must be JSON in UTF-8: send "Content-Type: application/json", or none.'
         raise HttpError(415, ErrorCode.INVALID_REQUEST, text, {"Accept": "application/json"})
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HttpError(415, ErrorCode.INVALID_REQUEST, "The body must not be compressed.", {"Accept-Encoding": ""})
+        raise HttpError(
+            415,
+            ErrorCode.INVALID_REQUEST,
+            'The body is compressed. Send it without "Content-Encoding".',
+            {"Accept-Encoding": ""},
+        )
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the body of a request; never more than `limit` bytes are held. Raises `CommandError` ``TOO_LARGE``."""
-    too_large = CommandError(ErrorCode.TOO_LARGE, f"The body is larger than {limit} bytes.")
-    if int(request.headers.get("content-length", "0")) > limit:  # digits only: the parser has seen to it
+    too_large = CommandError(
+        ErrorCode.TOO_LARGE, f"The body is larger than {limit} bytes, which is the limit. Send less."
+    )
+    if int(request.headers.get("content-length", "0")) > limit:  # digits only: the parser has checked it
         raise too_large
     body = bytearray()
     try:
@@ -203,30 +212,30 @@ async def read_body(request: Request, limit: int) -> bytes:
             body += piece
             if len(body) > limit:
                 raise too_large
-    except ClientDisconnect:  # nobody will read this
-        raise CommandError(ErrorCode.INVALID_REQUEST, "The body ended early.") from None
+    except ClientDisconnect:  # so the client will not read this answer
+        raise CommandError(ErrorCode.INVALID_REQUEST, "The connection ended before the body was complete.") from None
     return bytes(body)
 
 
 def _parse(body: bytes) -> MessageBody:
     try:
-        body.decode()  # the message is passed on as it is, so every byte of it counts
+        body.decode()  # checks all of it: the message is passed on as it was written
         found = _decode_body(body)
         found.message = found.message.copy()  # a view of the body would keep all of it in memory
         return found
     except UnicodeDecodeError:
-        raise invalid("The body is not UTF-8.") from None
+        raise invalid("The body is not UTF-8. Encode it as UTF-8.") from None
     except msgspec.ValidationError as error:
         problem = explain(str(error))
         if "unknown field" in problem:
-            problem = 'The body may have the fields "message", "key" and "min_recipients" only.'
+            problem = 'The body has an unknown field. Only "message", "key" and "min_recipients" are allowed.'
         elif problem.startswith("A command"):
-            problem = 'The body must be an object with the field "message".'
+            problem = 'The body must be a JSON object with the field "message".'
         raise invalid(problem) from None
     except RecursionError:
-        raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep.') from None
+        raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep. Flatten it.') from None
     except msgspec.DecodeError as error:
         problem = str(error).removeprefix("JSON is malformed: ")
         if _SURROGATE.search(body) and any(word in problem for word in ("surrogate", "hex escape", "truncated")):
-            problem = "half of a surrogate pair is no Unicode text"
+            problem = "half of a surrogate pair is not valid Unicode"
         raise invalid(f"The body is not JSON: {problem}.") from None

@@ -1,6 +1,6 @@
-"""Prometheus metrics. The node counts in plain integers; they are read and named here, when somebody scrapes.
+"""Prometheus metrics. The node counts in plain integers; this module reads and names them when a scraper asks.
 
-Nothing in a label comes from outside: no group, user or address, so the number of series is bounded.
+No label contains client input (no group, user or address), so the number of series is bounded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hubbub.node import Node
 
 
 def metrics_endpoint(node: Node) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint that shows the metrics of `node` and of the process, from a registry of its own."""
+    """Return the endpoint for the metrics of `node` and of the process. It has a registry of its own."""
     registry = CollectorRegistry()
     registry.register(_NodeCollector(node))
     ProcessCollector(registry=registry)
@@ -42,11 +42,11 @@ class _NodeCollector(Collector):
         self._version = version("hubbub")
 
     def describe(self) -> list[Metric]:
-        """Nothing beforehand: what there is can be collected at any time."""
+        """Return nothing: the registry need not collect in advance to learn the names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Return every metric with its present value."""
+        """Return every metric with its current value."""
         yield from self._state()
         yield from self._totals()
         yield from self._by_label()
@@ -54,17 +54,23 @@ class _NodeCollector(Collector):
 
     def _state(self) -> Iterator[Metric]:
         node, fanout = self._node, self._node.fanout
-        info = GaugeMetricFamily("hubbub_info", "Always 1; the labels say what runs.", labels=["version", "node"])
+        info = GaugeMetricFamily(
+            "hubbub_info", "Always 1; the labels name the version and the node.", labels=["version", "node"]
+        )
         info.add_metric([self._version, node.node_id], 1)
         yield info
         yield GaugeMetricFamily("hubbub_ready", "Whether new connections are served: 1 or 0.", node.ready)
         tasks = len(asyncio.all_tasks())
-        yield GaugeMetricFamily("hubbub_tasks", "Tasks of the event loop, the one that answers this included.", tasks)
+        yield GaugeMetricFamily(
+            "hubbub_tasks", "Tasks of the event loop, including the one that answers this request.", tasks
+        )
         yield GaugeMetricFamily("hubbub_backend_ready", "Whether the backend answers: 1 or 0.", node.backend.ready)
         yield GaugeMetricFamily("hubbub_connections", "WebSocket connections, identified or not.", len(node.sessions))
         waiting = node.admission.waiting
-        yield GaugeMetricFamily("hubbub_waiting_connections", "Connections that wait to be let in.", waiting)
-        yield GaugeMetricFamily("hubbub_admission_rate", "Connections a second let in of a line.", node.admission.rate)
+        yield GaugeMetricFamily("hubbub_waiting_connections", "Connections that wait for admission.", waiting)
+        yield GaugeMetricFamily(
+            "hubbub_admission_rate", "Connections admitted per second while others wait.", node.admission.rate
+        )
         yield GaugeMetricFamily(
             "hubbub_identified_connections", "Connections that are identified.", len(fanout.connections)
         )
@@ -75,9 +81,9 @@ class _NodeCollector(Collector):
         counters = self._node.counters
         for name, text, value in [
             ("messages_published", "Messages posted to groups.", counters.posts + counters.published),
-            ("messages_delivered", "Connections that messages to groups were handed to.", counters.delivered),
-            ("privates_delivered", "Connections that private messages were handed to.", counters.privates),
-            ("notices", "Notices of who came and went that groups have heard.", self._node.backend.notices),
+            ("messages_delivered", "Connections that messages to groups were delivered to.", counters.delivered),
+            ("privates_delivered", "Connections that private messages were delivered to.", counters.privates),
+            ("notices", "Join and leave notices sent to groups.", self._node.backend.notices),
             ("queue_cuts", "Connections closed because they read too slowly.", counters.queue_cuts),
         ]:
             yield CounterMetricFamily(f"hubbub_{name}", text, value)
@@ -111,5 +117,5 @@ class _NodeCollector(Collector):
         for bound, count in zip([*map(str, LAG_BOUNDS), "+Inf"], counters.lag, strict=True):
             total += count
             buckets.append((bound, float(total)))
-        text = "How late the event loop came to what it does four times a second."
+        text = "How late the event loop ran a timer that fires four times a second."
         return HistogramMetricFamily("hubbub_loop_lag_seconds", text, buckets=buckets, sum_value=counters.lag_sum)

@@ -1,7 +1,7 @@
-"""The description of the HTTP API, OpenAPI 3.1. Schemas and limits come from the structs and settings that are used.
+"""The OpenAPI 3.1 document of the HTTP API. Schemas and limits come from the structs and settings that the API uses.
 
-What cannot be derived is said here: which path takes what, and answers how. The tests compare it with the routes, and
-the answers of a running server with the schemas.
+This file adds what cannot be derived: the parameters and answers of each path. The tests compare it with the routes,
+and the answers of a running server with the schemas.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _POST = ("400", "401", "403", "413", "415", "429", "500", "503")
 
 
 def openapi(settings: Settings) -> Json:
-    """Return the whole document as what becomes a JSON object."""
+    """Return the whole document, ready to be encoded as JSON."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Hubbub",
             "version": version("hubbub"),
-            "summary": "Realtime groups: look around, post, disconnect.",
+            "summary": "Realtime groups: list, post, disconnect.",
             "description": (
-                "The HTTP side of a Hubbub server. Unknown paths answer 404, other methods 405 with `Allow`, heads "
-                "larger than 32 KiB 431, requests that do not arrive in time 408; all with the body `Error`. "
-                "Percent-encode names in paths, slashes included."
+                "The HTTP side of a Hubbub server. Unknown paths are answered with 404, other methods with 405 and "
+                "`Allow`, heads larger than 32 KiB with 431, and requests that are not complete in time with 408; all "
+                "with the body `Error`. Percent-encode names in paths, slashes included."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -57,8 +57,8 @@ def openapi(settings: Settings) -> Json:
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
                     "description": (
-                        "The tokens of the WebSocket. Posting and disconnecting need the claim `role: server`. "
-                        "Looking around needs none while guests are let in."
+                        "The same tokens as on the WebSocket. Posting and disconnecting need the claim `role: server`. "
+                        "On a server that accepts guests, lists need no token."
                     ),
                 }
             },
@@ -88,7 +88,7 @@ def _paths(settings: Settings) -> Json:
                 **operation("listUsers", "List the connections in a group", "A page of users.", "UserPage", _READ),
                 "parameters": [
                     group,
-                    query_parameter("user_id", text_schema(), "Only this user's."),
+                    query_parameter("user_id", text_schema(), "Only the connections of this user."),
                     *paging(Users, settings),
                 ],
                 **guests,
@@ -96,27 +96,51 @@ def _paths(settings: Settings) -> Json:
         },
         "/v1/groups/{group}/messages": {
             "post": {
-                **operation("postToGroup", "Post to a group as the server", "Handed over.", "Success", _POST),
+                **operation(
+                    "postToGroup",
+                    "Post to a group as the server",
+                    "Delivered to the connections that are there now.",
+                    "Success",
+                    _POST,
+                ),
                 "parameters": [group],
                 "requestBody": message_body(settings),
             }
         },
         "/v1/users/{user_id}/messages": {
             "post": {
-                **operation("postToUser", "Post to a user as the server", "Handed over.", "Success", _POST),
+                **operation(
+                    "postToUser",
+                    "Post to a user as the server",
+                    "Delivered to the connections that are there now.",
+                    "Success",
+                    _POST,
+                ),
                 "parameters": [user],
                 "requestBody": message_body(settings),
             }
         },
         "/v1/users/{user_id}": {
             "delete": {
-                **operation("disconnectUser", "Close a user's connections", "Told to go.", "Disconnected", _BAN),
+                **operation(
+                    "disconnectUser",
+                    "Close a user's connections",
+                    "How many connections were closed.",
+                    "Disconnected",
+                    _BAN,
+                ),
                 "parameters": [user, ban_parameter()],
             }
         },
         "/v1/connections/{connection_id}": {
             "delete": {
-                **operation("disconnectConnection", "Close a connection", "Told to go.", "Disconnected", _READ),
+                **operation(
+                    "disconnectConnection",
+                    "Close a connection",
+                    "How many connections were closed.",
+                    "Disconnected",
+                    _READ,
+                ),
                 "parameters": [connection],
             }
         },
@@ -127,7 +151,7 @@ def _paths(settings: Settings) -> Json:
         "/": {"get": open_operation("page", "The demo page", "The page.", "text/html", "404")},
         "/demo/{file}": {
             "get": {
-                **open_operation("pageFile", "What the demo page needs", "The file.", "*/*", "404"),
+                **open_operation("pageFile", "A file of the demo page", "The file.", "*/*", "404"),
                 "parameters": [name_parameter("file", "The file's name.", None)],
             }
         },
@@ -155,10 +179,12 @@ def _websocket() -> Json:
         "operationId": "connect",
         "summary": "Open a WebSocket",
         "description": (
-            "Subprotocol `hubbub.v1`, one JSON object per text frame. The token comes in the first command; "
-            "or as `Authorization: Bearer`, or as `?token=` for tools that can do neither."
+            "Subprotocol `hubbub.v1`, one JSON object per text frame. Send the token in the first command, as "
+            "`Authorization: Bearer`, or as `?token=` with tools that can do neither."
         ),
-        "parameters": [query_parameter("token", text_schema(), "A token, for tools that cannot send it otherwise.")],
+        "parameters": [
+            query_parameter("token", text_schema(), "A token, for tools that cannot send it in another way.")
+        ],
         "responses": {
             "101": {"description": "The WebSocket is open."},
             **{status: problem(status) for status in statuses},

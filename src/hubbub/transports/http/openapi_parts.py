@@ -1,4 +1,4 @@
-"""The pieces of the OpenAPI document: operations, parameters, bodies, schemas; from the structs where possible."""
+"""The pieces of the OpenAPI document: operations, parameters, bodies and schemas, from the structs where possible."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hubbub.transports.refusal import Error
 Json = dict[str, Any]
 
 _PROBLEMS = {
-    "400": "A parameter, name or body is missing, unknown, or out of its limits; the text names it and the limit.",
-    "401": "No token, or not a valid one.",
-    "403": "The token does not allow this. While guests are let in: the Host is not a loopback address.",
+    "400": "A parameter, name or body is missing, unknown, or out of its limits; the message names it and the limit.",
+    "401": "The token is missing or invalid.",
+    "403": "The token does not allow this; or the server accepts guests and the Host is not a loopback address.",
     "404": "There is nothing here.",
-    "409": "Too many users are kept out already; nobody was disconnected.",
+    "409": "Too many users are banned already; no connection was closed.",
     "413": "The body, or the message in it, is too large or nested too deep.",
     "415": "The body is not JSON.",
-    "429": "Too many requests of this user; `Retry-After` says for how many seconds to wait.",
-    "426": "Open it as a WebSocket.",
+    "429": "Too many requests of this user. Wait for the seconds in `Retry-After`.",
+    "426": "Not a WebSocket. Connect with a WebSocket client.",
     "500": "The server failed; its log has the details.",
-    "503": "The server stops, or what it depends on does not answer; try again.",
+    "503": "The server is full or stopping, or its backend does not answer. Try again after `Retry-After`.",
 }
 
 
@@ -65,18 +65,18 @@ def groups_parameters(settings: Settings) -> list[Json]:
     value = "Text when searching by `group`; a number when by `number_of_users`."
     condition = "How `value` compares; `=` if left out. By `group`, `>=` means: starts with."
     return [
-        query_parameter("searchFor", of["searchFor"], "What is searched and the order of the list."),
+        query_parameter("searchFor", of["searchFor"], "What is searched, and the order of the list."),
         query_parameter("value", text_schema(), f"What to compare with. {value}"),
         query_parameter("condition", of["condition"], condition),
         query_parameter(
-            "range", text_schema(), f"Where the range ends that begins at `value`; excludes `condition`. {value}"
+            "range", text_schema(), f"The end of a range that begins at `value`; not together with `condition`. {value}"
         ),
         *paging(Groups, settings),
     ]
 
 
 def paging(command: type[msgspec.Struct], settings: Settings) -> list[Json]:
-    """Return the parameters that every list has."""
+    """Return the parameters of every list."""
     limit = {"type": "integer", "minimum": 1, "maximum": settings.max_page, "default": min(50, settings.max_page)}
     cursor = {"anyOf": [{"type": "object"}, {"enum": ["start", "end"]}]}
     return [
@@ -85,14 +85,14 @@ def paging(command: type[msgspec.Struct], settings: Settings) -> list[Json]:
         {
             "name": "startKey",
             "in": "query",
-            "description": "Where to continue: what the page before ended with, as JSON.",
+            "description": "Where to continue: the `startKey` of the previous page, as JSON.",
             "content": {"application/json": {"schema": cursor}},
         },
     ]
 
 
 def _fields(command: type[msgspec.Struct]) -> Json:
-    """Return the schemas of a command's fields; null, which only says that a field is left out, is left out."""
+    """Return the schemas of a command's fields, without null, which only means that a field is left out."""
     _, components = msgspec.json.schema_components([command])
     fields: Json = components[command.__name__]["properties"]
     for name, schema in fields.items():
@@ -103,15 +103,15 @@ def _fields(command: type[msgspec.Struct]) -> Json:
 
 
 def query_parameter(name: str, schema: Json, text: str) -> Json:
-    """Return a parameter of the query string, which can be left out."""
+    """Return an optional parameter of the query string."""
     return {"name": name, "in": "query", "description": text, "schema": schema}
 
 
 def ban_parameter() -> Json:
-    """Return the parameter that keeps a user out."""
+    """Return the parameter that bans a user."""
     text = (
-        "Keep the user out of every node for so many seconds, whatever token or name comes; 0 ends that. If left out, "
-        "nothing about it changes."
+        "Ban the user on every node for this many seconds, whatever token or name is used; 0 ends the ban. If left "
+        "out, a ban stays as it is."
     )
     return query_parameter("for", {"type": "integer", "minimum": 0, "maximum": MAX_BAN}, text)
 
@@ -163,9 +163,13 @@ def schemas() -> Json:
                     "type": "string",
                     "minLength": 1,
                     "maxLength": MAX_KEY,
-                    "description": "Sent again, done once.",
+                    "description": "A post that is repeated with the same key is delivered once.",
                 },
-                "min_recipients": {"type": "integer", "minimum": 0, "description": "Refuse it if fewer would hear it."},
+                "min_recipients": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "Refuse the post if it would reach fewer connections.",
+                },
             },
             "required": ["message"],
             "additionalProperties": False,
@@ -177,8 +181,11 @@ def schemas() -> Json:
 
 
 def _page_of(row: str) -> Json:
-    """Return the schema of a `Page` with rows of one kind, so that generated clients know which."""
-    cursor = {"anyOf": [{"type": "object"}, {"const": "end"}], "description": "Continues the list as `startKey`."}
+    """Return the schema of a `Page` with rows of one kind, so that generated clients know the kind."""
+    cursor = {
+        "anyOf": [{"type": "object"}, {"const": "end"}],
+        "description": "Pass it as `startKey` to continue the list.",
+    }
     schemas: tuple[Json, ...] = ({"type": "array", "items": reference(row)}, cursor, {"type": "boolean"})
     return _object(dict(zip(Page.__struct_encode_fields__, schemas, strict=True)))
 

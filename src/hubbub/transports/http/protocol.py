@@ -8,7 +8,6 @@ is answered with the JSON body that all errors have, and the connection is close
 from __future__ import annotations
 
 import asyncio
-from enum import Enum, auto
 from typing import Any
 
 import httptools
@@ -19,7 +18,7 @@ from hubbub.errors import CommandError
 from hubbub.transports.http.body_flow import BodyFlow
 from hubbub.transports.http.head_checks import HEAD_TOO_LARGE, INVALID_HTTP, MAX_HEAD, problem_with_head
 from hubbub.transports.http.held_bytes import HeldBytes, HttpMemory, MemoryShare
-from hubbub.transports.http.time_limits import RequestTimer, time_limit, too_late
+from hubbub.transports.http.time_limits import RequestPart, RequestTimer, time_limit, too_late
 from hubbub.transports.http.unread_answers import UnreadAnswers
 from hubbub.transports.refusal import refusal, server_full
 
@@ -28,15 +27,6 @@ REFUSAL_TIMEOUT = 1.0
 
 SPARE_CONNECTIONS = 32
 """Connections over the limit that may send a request before they are refused: most clients read no answer earlier."""
-
-
-class _Part(Enum):
-    """The part of a request that is expected next."""
-
-    HEAD = auto()
-    BODY = auto()
-    NOTHING = auto()  # the request is complete; another may follow
-    FRAMES = auto()  # the connection has become a WebSocket, which another protocol handles
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -64,7 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._over_limit = False
         self.access_log = False  # it would show query strings, which may hold tokens
-        self._part = _Part.HEAD
+        self._part = RequestPart.HEAD
         self._head_bytes = 0
         self._timer = RequestTimer(self.loop)
         self._problem = INVALID_HTTP
@@ -106,7 +96,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always lets the transport close
         """Answer the pending request, if it is complete, and close; cut the client if it does not read the answer."""
-        if self._running is not None and self._part is _Part.NOTHING:
+        if self._running is not None and self._part is RequestPart.NOTHING:
             self._running.keep_alive = False
             return True
         self._unread.watch()
@@ -139,8 +129,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note the time at which the request began, unless `_feed` has done so."""
         super().on_message_begin()
-        if self._part is not _Part.HEAD:  # the next of several requests in one piece
-            self._part = _Part.HEAD
+        if self._part is not RequestPart.HEAD:  # the next of several requests in one piece
+            self._part = RequestPart.HEAD
             self._timer.begin()
 
     def on_headers_complete(self) -> None:
@@ -151,11 +141,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._problem = problem
             raise ValueError("head refused")  # ends the parsing; answered in send_400_response
         super().on_headers_complete()
-        self._part = _Part.BODY
+        self._part = RequestPart.BODY
 
     def on_message_complete(self) -> None:
         """Stop the timer: the request is complete."""
-        self._part, self._head_bytes = _Part.NOTHING, 0
+        self._part, self._head_bytes = RequestPart.NOTHING, 0
         self._timer.stop()
         super().on_message_complete()
 
@@ -183,7 +173,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol."""
-        self._part = _Part.FRAMES
+        self._part = RequestPart.FRAMES
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -202,8 +192,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _parse(self) -> None:
         """Parse what is held, until a request has to be answered first or the app has to take its body first."""
         while len(self._held) and not self._must_wait():
-            self._feed(self._held.take(body=self._part is _Part.BODY))
-        if self._part is _Part.FRAMES or self.transport.is_closing():
+            self._feed(self._held.take(body=self._part is RequestPart.BODY))
+        if self._part is RequestPart.FRAMES or self.transport.is_closing():
             self._held.clear()
             self._count()
             return
@@ -216,15 +206,15 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.resume_reading()
 
     def _must_wait(self) -> bool:
-        if self._part is _Part.FRAMES or self.transport.is_closing() or self.flow.read_paused:
+        if self._part is RequestPart.FRAMES or self.transport.is_closing() or self.flow.read_paused:
             return True
-        return self._running is not None and self._part is not _Part.BODY
+        return self._running is not None and self._part is not RequestPart.BODY
 
     def _feed(self, data: bytes) -> None:
-        if self._part is _Part.NOTHING:
-            self._part = _Part.HEAD  # even if these are only empty lines, which the parser skips silently
+        if self._part is RequestPart.NOTHING:
+            self._part = RequestPart.HEAD  # even if these are only empty lines, which the parser skips silently
             self._timer.begin()
-        if self._part is _Part.HEAD:
+        if self._part is RequestPart.HEAD:
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -236,9 +226,9 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.transport.is_closing():
             return
-        if self._part is _Part.HEAD and self._head_bytes > MAX_HEAD:
+        if self._part is RequestPart.HEAD and self._head_bytes > MAX_HEAD:
             self._refuse(HEAD_TOO_LARGE)
-        elif self._part is not _Part.NOTHING:
+        elif self._part is not RequestPart.NOTHING:
             self._watch_time()
 
     def _upgrade(self, frames: bytes) -> None:
@@ -261,7 +251,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer the request that is being handled, if there is one, and close; drop what was sent behind it."""
         self._held.clear()
         self.transport.pause_reading()
-        if self._running is None or self._part is _Part.BODY:
+        if self._running is None or self._part is RequestPart.BODY:
             self._refuse_full()
         else:
             self._running.keep_alive = False
@@ -271,18 +261,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _watch_time(self) -> None:
         """Limit the time until the rest of the request has been received."""
-        self._timer.watch(time_limit(in_head=self._part is _Part.HEAD), self._check_time)
+        self._timer.watch(time_limit(self._part), self._check_time)
 
     def _check_time(self) -> None:
         """Refuse the request if its time is up."""
-        in_head = self._part is _Part.HEAD
-        if in_head and self.cycle is not None and not self.cycle.response_complete:
+        if self._part is RequestPart.HEAD and self.cycle is not None and not self.cycle.response_complete:
             self._timer.begin()  # the request before is not answered yet, so this one has time
-        expired = self._timer.expired(time_limit(in_head=in_head))
+        expired = self._timer.expired(time_limit(self._part))
         if self.transport.is_closing():
             return
         if expired:
-            self._refuse(too_late(in_head=in_head))
+            self._refuse(too_late(self._part))
         else:
             self._watch_time()
 
@@ -304,7 +293,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._unread.watch()
 
     def _answered(self) -> bool:
-        before = self._part is _Part.HEAD  # then `cycle` is that of the request before, if there was one
+        before = self._part is RequestPart.HEAD  # then `cycle` is that of the request before, if there was one
         return self.cycle is not None and (
             not self.cycle.response_complete if before else bool(self.pipeline) or self.cycle.response_started
         )

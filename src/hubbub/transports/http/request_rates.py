@@ -1,7 +1,7 @@
-"""How many HTTP requests each user may make: one rate for each user, over all connections. Pure: time is passed in.
+"""How many HTTP requests each user may make, over all connections together. Pure: time is passed in.
 
-A WebSocket has a rate of its own, but HTTP requests of one user come over as many connections as it likes, so they are
-counted by user id. All callers without a token, who exist only while guests are let in, share one rate.
+A WebSocket has a rate of its own. HTTP requests of one user can come over any number of connections, so they are
+counted by user id. All callers without a token, which only a server that accepts guests answers, share one rate.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hubbub.errors import ErrorCode
 from hubbub.transports.refusal import HttpError
 
 MOST_USERS = 10_000
-"""Users that are remembered; about 1 kB each at most. Beyond, whoever asked least recently begins anew."""
+"""Most users that are remembered, at about 1 kB each. Beyond that, the one that asked least recently is forgotten."""
 
 LONGEST_RETRY = 3600
 """Most seconds of a ``Retry-After``."""
@@ -28,7 +28,7 @@ class RequestRates:
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
         self._burst = float(burst)
-        self._levels: dict[str, tuple[float, float]] = {}  # level and when it was true; least recently used first
+        self._levels: dict[str, tuple[float, float]] = {}  # level and its time; least recently used first
 
     def __len__(self) -> int:
         """Return how many users are remembered."""
@@ -37,11 +37,11 @@ class RequestRates:
     def spend(self, identity: Identity, now: float) -> None:
         """Count a request of `identity` at `now`, seconds.
 
-        Programs with a server token are not limited: they ask for all users of their service, and only the operator can
-        make such tokens.
+        Programs with a server token are not limited: they ask on behalf of all users of their service, and only the
+        operator can make such tokens.
 
         Raises:
-            HttpError: 429 ``RATE_LIMITED``; its ``Retry-After`` says after how many seconds the next one is answered.
+            HttpError: 429 ``RATE_LIMITED``; its ``Retry-After`` says after how many seconds a request is allowed again.
         """
         if not self._rate or identity.server:
             return
@@ -54,7 +54,7 @@ class RequestRates:
         if not allowed:
             wait = min(LONGEST_RETRY, int((1 - level) / self._rate) + 1)
             text = (
-                f"Too many requests: {self._rate:g} a second are allowed to one user, all connections together; "
-                f"try again in {wait} s."
+                f"Too many requests: one user may make {self._rate:g} per second, over all connections together. "
+                f"Try again in {wait} s."
             )
             raise HttpError(429, ErrorCode.RATE_LIMITED, text, {"Retry-After": str(wait)})

@@ -1,7 +1,7 @@
-"""The HTTP calls of ``skapi-js``: finding the server, listing groups and users, names. Errors in its own shape.
+"""The HTTP calls of ``skapi-js``: discovery, lists of groups and users, names of users. Errors have the client's shape.
 
-The client reads ``{"code", "message"}`` from an answer of 400 or more, and can read nothing at all that does not allow
-its page's origin. So everything here does, also what is refused and what went wrong: see `_readers`.
+The client reads ``{"code", "message"}`` from an answer of 400 or more. It can read only answers that allow the origin
+of its page, so all answers do, errors and failures included: see `_cors_headers`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ CORS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
-_METHODS = ["GET", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"]  # what is not offered is refused in a readable answer
+_METHODS = [
+    "GET",
+    "POST",
+    "OPTIONS",
+    "PUT",
+    "DELETE",
+    "PATCH",
+]  # unknown calls are refused in an answer that the page may read
 
 log = logging.getLogger("hubbub.http")
 
@@ -49,7 +56,7 @@ T = TypeVar("T")
 
 
 class _Query(msgspec.Struct, rename={"search_for": "searchFor", "start_key": "startKey"}):
-    """The body of ``get-ws-group``, which asks for groups or, if it names one, for the users in it."""
+    """The body of ``get-ws-group``: a query for groups or, if it names one, for the users in it."""
 
     service: str = ""
     group: str | None = None
@@ -64,7 +71,7 @@ class _Query(msgspec.Struct, rename={"search_for": "searchFor", "start_key": "st
 
 
 class _WhoIs(msgspec.Struct, rename={"search_for": "searchFor"}):
-    """The body of ``get-users``, as far as it is answered: one user by id."""
+    """The body of ``get-users``. Only queries for one user by id are supported."""
 
     search_for: Literal["user_id"]
     value: str
@@ -72,7 +79,7 @@ class _WhoIs(msgspec.Struct, rename={"search_for": "searchFor"}):
 
 
 def skapi_routes(node: Node, rates: RequestRates) -> list[Route]:
-    """Return every address of the client's HTTP calls."""
+    """Return the routes of the client's HTTP calls."""
     calls = SkapiCalls(node, rates)
     files = r"/{region}/{kind}-{version}.json"
     table: dict[str, Call] = {
@@ -85,7 +92,7 @@ def skapi_routes(node: Node, rates: RequestRates) -> list[Route]:
         "/skapi/cognito": calls.cognito,
         "/skapi/{call:path}": calls.anything_else,
     }
-    # Not in the OpenAPI document: they are what one client asks for, not an interface to write against.
+    # Not in the OpenAPI document: only this client uses them, and other programs should not.
     return [
         Route(path, _readable(node.settings, call), methods=_METHODS, include_in_schema=False)
         for path, call in table.items()
@@ -93,10 +100,10 @@ def skapi_routes(node: Node, rates: RequestRates) -> list[Route]:
 
 
 class SkapiCalls:
-    """The calls. Each returns what is to be encoded, or a response of its own.
+    """The calls. Each returns a value to encode as JSON, or a response.
 
     Args:
-        node: What they ask.
+        node: Has the services and the settings.
         rates: How many requests each user may make.
     """
 
@@ -105,19 +112,19 @@ class SkapiCalls:
         self._rates = rates
 
     async def point(self, request: Request) -> Response:
-        """Return the script that points a page here."""
+        """Return the script that points a page at this server."""
         script = pointer(server_url(request, self._node.settings))
         return Response(script, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
     async def find(self, request: Request) -> dict[str, str]:
-        """Say where everything is. The region does not matter."""
+        """Return the addresses of all calls. The region does not matter."""
         kind, version = request.path_params["kind"], request.path_params["version"]
         if kind not in {"admin", "record"} or version not in {"v1", "v2"}:
-            raise _NotHereError("There is no such file.")
+            raise _NotHereError("There is no such file. Only the versions 1 and 2 of admin and record exist.")
         return discovery(kind, server_url(request, self._node.settings))
 
     async def service(self, request: Request) -> dict[str, Any]:
-        """Describe the service. Any object will do; a ``group`` of 3 keeps the client's advertisements away."""
+        """Describe the service. The client accepts any object; with a ``group`` of 3 it shows no advertisements."""
         return {
             "ip": request.client.host if request.client else "",
             "user_agent": request.headers.get("user-agent", ""),
@@ -140,12 +147,12 @@ class SkapiCalls:
         if query.group is not None:
             return _answer(await self._node.services.users(identity, _users(query)), query.service)
         asked = (query.search_for, query.value, query.condition, query.range)
-        if all(field is None for field in asked):  # version 1.2.2 asks so for the users of no group
-            raise invalid('"group" is missing.')
+        if all(field is None for field in asked):  # version 1.2.2 sends this for the users of no group
+            raise invalid('"group" is missing. Name a group, or search for groups.')
         return _answer(await self._node.services.groups(identity, _groups(query)), query.service)
 
     async def get_users(self, request: Request) -> dict[str, Any]:
-        """Return what the token of a user who is connected now says of the name; an empty list for others."""
+        """Return the name from the token of a user who is connected to this node; an empty list for other users."""
         await self._identify(request)
         who = await self._read(request, _WhoIs)
         found = self._node.who_is(who.value)
@@ -153,18 +160,20 @@ class SkapiCalls:
         return {"list": users, "startKey": "end", "endOfList": True}
 
     async def cognito(self, request: Request) -> Response:
-        """Answer for Amazon Cognito: there are no passwords here. The client shows what follows ``#code:``."""
-        # Not a NotAuthorizedException, for which it has a text of its own; and no second colon, where 1.2.2 cuts.
-        text = "#INVALID_REQUEST: Hubbub has no passwords; give the page tokens, and call loginWithToken() with them."
+        """Answer in place of Amazon Cognito: Hubbub has no passwords. The client shows the text after ``#code:``."""
+        # For a NotAuthorizedException it would show a text of its own; version 1.2.2 cuts the text at a second colon.
+        text = "#INVALID_REQUEST: Hubbub has no passwords. Give the page a token and call loginWithToken() with it."
         body = json.dumps({"__type": "UserLambdaValidationException", "message": text})
         return Response(body, 400, media_type="application/x-amz-json-1.1")
 
     async def anything_else(self, request: Request) -> None:
-        """Refuse what Skapi has and Hubbub has not."""
-        raise _NotHereError(f'Hubbub has realtime groups only; it has no "{request.path_params["call"][:100]}".')
+        """Refuse a call that Skapi has and Hubbub does not have."""
+        raise _NotHereError(
+            f'Hubbub does not have the call "{request.path_params["call"][:100]}". It offers realtime groups only.'
+        )
 
     async def _identify(self, request: Request) -> Identity:
-        """Return whom the idToken identifies, which comes bare in ``Authorization``."""
+        """Return who the idToken identifies. The client sends it in ``Authorization``, without a scheme."""
         token = request.headers.get("authorization", "")
         if not token:
             raise CommandError(ErrorCode.UNAUTHORIZED, "User login is required.")
@@ -175,12 +184,12 @@ class SkapiCalls:
     async def _read(self, request: Request, type_: type[T]) -> T:
         body = await read_body(request, self._node.settings.max_command)
         try:
-            # Python reads numbers like 1e290 a hundred times as quickly as msgspec does, and a cursor may hold many.
+            # Python parses numbers like 1e290 a hundred times faster than msgspec, and a cursor may hold many.
             return msgspec.json.Decoder(type_, float_hook=float).decode(body)
         except msgspec.ValidationError as error:
             raise invalid(explain(str(error))) from None
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise invalid("The body is not JSON, or a text in it is not Unicode.") from None
+            raise invalid("The body is not JSON, or a string in it is not valid Unicode.") from None
 
 
 class _NotHereError(CommandError):
@@ -191,13 +200,13 @@ class _NotHereError(CommandError):
 def _groups(query: _Query) -> Groups:
     """Translate a search for groups. The client always sends a value and a condition, or a value and a range."""
     order, value, condition = query.search_for or "group", query.value, query.condition
-    if value is None:  # version 1.2.2 leaves out what it means; later ones say so
+    if value is None:  # version 1.2.2 leaves out the default that later versions send
         value = " " if order == "group" else 0
         condition = condition or ">"
-    # A range that counts as false in JavaScript comes together with a condition, which then was meant.
+    # If the range is false in JavaScript, the client sends a condition as well, and means that.
     last = query.range if condition is None and not isinstance(query.range, bool) else None
     if order == "group" and value == " " and condition in {">", "gt"}:
-        value = condition = None  # how the client says "all", even those whose names sort below a space
+        value = condition = None  # the client's query for all groups, also those whose names sort below a space
     return Groups(
         search_for=order,
         value=value,
@@ -220,7 +229,7 @@ def _users(query: _Query) -> Users:
 
 
 def _answer(page: Page, service: str) -> dict[str, Any]:
-    """Translate a page. The client cuts names and user ids out from behind the first ``#``."""
+    """Translate a page. The client takes names and user ids from behind the first ``#``."""
     rows: list[dict[str, Any]] = []
     for row in page.list:
         if isinstance(row, GroupRow):
@@ -231,10 +240,10 @@ def _answer(page: Page, service: str) -> dict[str, Any]:
 
 
 def _readable(settings: Settings, call: Call) -> Callable[[Request], Awaitable[Response]]:
-    """Make an endpoint of a call: answer preflights, and let the pages that may read whatever comes out."""
+    """Make an endpoint of a call: answer preflights, encode results and errors, and add the CORS headers."""
 
     async def endpoint(request: Request) -> Response:
-        headers = _readers(settings, request.headers.get("origin"))
+        headers = _cors_headers(settings, request.headers.get("origin"))
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
         try:
@@ -254,16 +263,16 @@ def _readable(settings: Settings, call: Call) -> Callable[[Request], Awaitable[R
     return endpoint
 
 
-def _readers(settings: Settings, origin: str | None) -> dict[str, str]:
+def _cors_headers(settings: Settings, origin: str | None) -> dict[str, str]:
     """Return the headers that say which pages may read an answer.
 
-    All may, since no cookie gives any rights. But while guests are let in, the server is one on somebody's own machine,
-    and any page that they visit could learn that it runs there and what it says. So then only pages on this machine
-    may, and those of the origins in the settings.
+    All pages may, since no cookie gives any rights. But a server that accepts guests usually runs on somebody's own
+    machine, and any page that they visit could learn that it runs there and read its answers. So then only pages on
+    this machine may, and those of the origins in the settings.
     """
     if not settings.allow_guests or "*" in settings.origins:
         return CORS
-    host = "" if origin is None else origin.partition("://")[2]  # none in "null", the origin of sandboxed frames
+    host = "" if origin is None else origin.partition("://")[2]  # empty for "null", the origin of sandboxed frames
     if origin is not None and (origin in settings.origins or (host and is_local(host))):
         return {**CORS, "Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     return {"Vary": "Origin"}

@@ -15,8 +15,8 @@ from hubbub.transports.hosts import host_name
 POINTER = Path(__file__).parents[2] / "web" / "point_skapi.js"
 
 USERPOOL = {"userpool_id": "hubbub_skapi", "userpool_client": "hubbub"}
-"""An Amazon Cognito user pool that does not exist: without these keys the client has no session at all. The second one is
-also part of the names under which the client keeps its tokens in the browser."""
+"""An Amazon Cognito user pool that does not exist: without these keys the client has no session at all. The second one
+is also part of the names under which the client keeps its tokens in the browser."""
 
 # Every base ends with a slash: the client appends the name of the call. Calls that Hubbub does not offer are listed as
 # well, so that they are answered with an error that says so.

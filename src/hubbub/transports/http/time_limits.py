@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum, auto
 
 from hubbub.errors import ErrorCode
 from hubbub.transports.refusal import HttpError
@@ -15,16 +16,24 @@ REQUEST_TIMEOUT = 30.0
 """Seconds that a whole request, head and body, may take; then 408."""
 
 
-def time_limit(*, in_head: bool) -> float:
-    """Return how many seconds a request may take that is not complete, in its head or behind it."""
-    return HEAD_TIMEOUT if in_head else REQUEST_TIMEOUT
+class RequestPart(Enum):
+    """The part of a request that a connection sends next."""
+
+    HEAD = auto()
+    BODY = auto()
+    NOTHING = auto()  # the request is complete; another may follow
+    FRAMES = auto()  # the connection has become a WebSocket, which another protocol handles
 
 
-def too_late(*, in_head: bool) -> HttpError:
-    """Return the error for a request that took longer than its `time_limit`."""
-    what = "The head of the request" if in_head else "The request"
-    limit = time_limit(in_head=in_head)
-    text = f"{what} was not complete within {limit:g} seconds. Connect again and send it faster."
+def time_limit(part: RequestPart) -> float:
+    """Return how many seconds after its beginning a request may be in this part."""
+    return HEAD_TIMEOUT if part is RequestPart.HEAD else REQUEST_TIMEOUT
+
+
+def too_late(part: RequestPart) -> HttpError:
+    """Return the error for a request that has exceeded its `time_limit`."""
+    what = "The head of the request" if part is RequestPart.HEAD else "The request"
+    text = f"{what} was not complete within {time_limit(part):g} seconds. Connect again and send it faster."
     return HttpError(408, ErrorCode.INVALID_REQUEST, text)
 
 

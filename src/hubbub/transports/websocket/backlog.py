@@ -1,8 +1,8 @@
-"""What a connection that reads more slowly than it is written to has still to read: bounded in bytes and in time. Pure.
+"""The bytes that a slow connection has still to read, bounded in number and in time. Pure.
 
-Up to `RELAXED` bytes nobody looks. Above that every write is checked before it is queued, so that the bound holds to
-the byte, and the queue has to get shorter now and then: who reads nothing at all is found long before the bytes are
-many.
+Up to `RELAXED` bytes nothing is checked. Above that every write is checked before it is queued, so that the limit holds
+to the byte, and the client must read something now and then: one that reads nothing at all is found long before the
+limit is reached.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from typing import Protocol
 
 RELAXED = 65_536
-"""Bytes that may wait for a connection without being looked at."""
+"""Bytes that may wait for a connection without any checks."""
 
 STALLED_AFTER = 5.0
-"""Seconds without a byte taken after which a connection with a backlog counts as stalled."""
+"""Seconds after which a connection with a backlog that has read not one byte counts as stalled."""
 
 LOOK = 0.5
-"""Seconds between two looks at a backlog."""
+"""Seconds between two checks of a backlog."""
 
 
 class Queue(Protocol):
-    """Where the bytes wait."""
+    """The buffer in which the bytes wait."""
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait."""
@@ -28,10 +28,10 @@ class Queue(Protocol):
 
 
 class Backlog:
-    """The backlog of one connection, from the moment at which there was one.
+    """The backlog of one connection.
 
     Args:
-        queue: Where the bytes wait.
+        queue: The buffer in which the bytes wait.
         most: How many bytes may wait.
         now: Seconds.
     """
@@ -47,7 +47,7 @@ class Backlog:
 
     @property
     def overfull(self) -> bool:
-        """Whether more bytes wait than may."""
+        """Whether more bytes wait than are allowed."""
         return self._queue.get_write_buffer_size() > self._most
 
     def admit(self, size: int) -> bool:
@@ -58,7 +58,7 @@ class Backlog:
         return True
 
     def stalled(self, now: float) -> bool:
-        """Return whether nothing has been taken for `STALLED_AFTER` seconds."""
+        """Return whether the client has read nothing for `STALLED_AFTER` seconds."""
         taken = self._written - self._queue.get_write_buffer_size()
         if taken > self._taken:
             self._taken, self._moved = taken, now

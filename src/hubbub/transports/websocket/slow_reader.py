@@ -1,4 +1,4 @@
-"""A connection that reads more slowly than it is written to: watched, and closed before it costs others anything."""
+"""Watches a connection that reads too slowly, and closes it before it uses too much memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hubbub.transports.websocket.backlog import LOOK, Backlog
 
 
 class SlowReader:
-    """The watch over one connection, from when something begins to wait for it until it has caught up or is given up.
+    """The watch over one connection, until the client has caught up or is closed.
 
     Args:
-        transport: Where the bytes wait.
-        session: Whose they are; the fan-out writes to it through this watch for as long as it lasts.
-        node: Gives the limit, the time and the fan-out.
+        transport: The bytes wait in its buffer.
+        session: The session of the connection. While the watch lasts, the fan-out writes to it through the watch.
+        node: Has the limit, the clock and the fan-out.
     """
 
     __slots__ = ("_backlog", "_node", "_over", "_session", "_transport")
@@ -34,7 +34,7 @@ class SlowReader:
             node.loop.call_later(LOOK, self._look)
 
     def end(self) -> None:
-        """Stop watching: it has caught up, or it is gone."""
+        """Stop watching: the client has caught up, or the connection is lost."""
         if not self._over:
             self._over = True
             self._node.fanout.rewire(self._session, self._transport.write)
@@ -53,10 +53,10 @@ class SlowReader:
                 self._node.loop.call_later(LOOK, self._look)
 
     def _give_up(self) -> None:
-        """Let what waits be the last that it hears, and close; nothing may follow where something was left out."""
+        """Write nothing more, and close: no message may follow where one was left out."""
         self._over = True
         self._node.fanout.rewire(self._session, _drop)
-        self._node.loop.call_soon(self._cut)  # not at once: we may be within the fan-out's flush
+        self._node.loop.call_soon(self._cut)  # not at once: the fan-out may be calling us
 
     def _cut(self) -> None:
         session = self._session
