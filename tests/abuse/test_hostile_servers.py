@@ -156,7 +156,7 @@ async def test_a_frame_that_swells_is_not_decoded() -> None:
 async def test_events_that_nobody_reads_take_bounded_memory() -> None:
     async with hostile_server() as hostile:
         client = await listening(f"{hostile.url}/flood")
-        feed = client._feed
+        feed = client._queue
         assert feed is not None
         async with asyncio.timeout(PATIENCE):
             while not feed._lost:
@@ -189,8 +189,8 @@ async def test_calls_to_a_server_that_does_not_read_fail_in_time_and_leave_nothi
         posts = [asyncio.create_task(client.post_realtime("x" * 1_000_000, "g")) for _ in range(50)]
         await asyncio.wait(posts, timeout=PATIENCE)
         assert all(isinstance(post.exception(), CommandError) for post in posts)
-        assert client._keeper is not None
-        connection = client._keeper._connection
+        assert client._connection is not None
+        connection = client._connection._connection
         assert connection is not None
         assert (len(connection._outbox), len(connection._sent)) == (0, 0)
         await client.close_realtime()
