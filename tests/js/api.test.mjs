@@ -15,7 +15,7 @@ const guest = (name, group) => Listener.connected(server, { guest: name }).then(
 });
 const code = (expected, message) => ({ name: 'HubbubError', code: expected, ...(message && { message }) });
 
-test('connecting says who we are', async () => {
+test('connecting returns the welcome', async () => {
   const client = new Listener(server, { guest: 'alice' });
   assert.equal(client.state, 'closed');
   const connecting = client.connect();
@@ -25,10 +25,10 @@ test('connecting says who we are', async () => {
   assert.equal(client.user_id, 'alice');
   assert.equal(client.connection_id, welcome.connection_id);
   assert.equal(client.state, 'connected');
-  assert.deepEqual(await client.hear('success'), { type: 'success', message: 'Connected to WebSocket server.' });
+  assert.deepEqual(await client.nextEvent('success'), { type: 'success', message: 'Connected to WebSocket server.' });
   await client.closeRealtime();
   assert.equal(client.state, 'closed');
-  assert.deepEqual(await client.hear('close'), { type: 'close', code: 1000, message: 'WebSocket connection closed.' });
+  assert.deepEqual(await client.nextEvent('close'), { type: 'close', code: 1000, message: 'WebSocket connection closed.' });
 });
 
 test('connecting twice keeps the one connection', async () => {
@@ -69,7 +69,7 @@ test("the spec page's examples, word for word", async () => {
   assert.deepEqual(lines[1], { type: 'success', message: 'Message sent.', recipients: 1 });
   assert.deepEqual(lines[2].filter(({ group }) => group === 'HelloWorld'), [row]);
   assert.deepEqual(lines.slice(3), [[row], [], [user], [user]]);
-  assert.deepEqual((await skapi.hear('message')).message, { msg: 'Hello World!' });
+  assert.deepEqual((await skapi.nextEvent('message')).message, { msg: 'Hello World!' });
 });
 
 test('leaving, changing groups', async () => {
@@ -91,7 +91,7 @@ test('every kind of JSON arrives as it was sent', async () => {
   for (const kind of kinds) {
     const { recipients } = await alice.postRealtime(kind, 'json');
     assert.equal(recipients, 2);
-    const event = await bob.hear('message');
+    const event = await bob.nextEvent('message');
     assert.deepEqual(event, {
       type: 'message', message: kind, sender: 'alice', sender_cid: alice.connection_id, sender_rid: 'json', code: null, seq: event.seq,
     });
@@ -101,7 +101,7 @@ test('every kind of JSON arrives as it was sent', async () => {
 test('messages arrive in the order of the calls', async () => {
   const [alice, bob] = [await guest('alice', 'order'), await guest('bob', 'order')];
   await Promise.all(Array.from({ length: 200 }, (_, number) => alice.postRealtime(number, 'order')));
-  for (let number = 0; number < 200; number += 1) assert.equal((await bob.hear('message')).message, number);
+  for (let number = 0; number < 200; number += 1) assert.equal((await bob.nextEvent('message')).message, number);
 });
 
 test('private messages reach every connection of the user, and nobody else', async () => {
@@ -110,27 +110,27 @@ test('private messages reach every connection of the user, and nobody else', asy
   assert.equal(sent.recipients, 2);
   for (const each of [bob, second]) {
     const event = { type: 'private', message: { psst: 1 }, sender: 'alice', sender_cid: alice.connection_id, sender_rid: null, code: null, seq: 1 };
-    assert.deepEqual(await each.hear('private'), event);
+    assert.deepEqual(await each.nextEvent('private'), event);
   }
   await alice.postRealtime('by name', 'bob');
-  assert.equal((await second.hear('private')).message, 'by name');
-  await alice.getRealtimeGroups(); // whatever alice was to hear before is here now
-  assert.ok(!alice.heard.some(({ type }) => type === 'private'));
+  assert.equal((await second.nextEvent('private')).message, 'by name');
+  await alice.getRealtimeGroups(); // everything that was sent to alice before has arrived now
+  assert.ok(!alice.events.some(({ type }) => type === 'private'));
 });
 
-test('notices tell a second connection from a newcomer', async () => {
+test('notices distinguish a second connection from a new user', async () => {
   const alice = await guest('alice', 'notices');
   const expected = (client, code, text, user_connections) =>
     ({ type: 'notice', message: `User "bob" ${text} the message group.`, sender: 'bob', sender_cid: client, sender_rid: 'notices', code, user_connections });
   const bob = await guest('bob', 'notices');
   const { connection_id: first } = bob;
-  assert.deepEqual(await alice.hear('notice'), expected(first, 'USER_JOINED', 'has joined', 1));
+  assert.deepEqual(await alice.nextEvent('notice'), expected(first, 'USER_JOINED', 'has joined', 1));
   const second = await guest('bob', 'notices');
-  assert.deepEqual(await alice.hear('notice'), expected(second.connection_id, 'USER_JOINED', 'has joined', 2));
+  assert.deepEqual(await alice.nextEvent('notice'), expected(second.connection_id, 'USER_JOINED', 'has joined', 2));
   await second.joinRealtime({ group: null });
-  assert.deepEqual(await alice.hear('notice'), expected(second.connection_id, 'USER_LEFT', 'has left', 1));
+  assert.deepEqual(await alice.nextEvent('notice'), expected(second.connection_id, 'USER_LEFT', 'has left', 1));
   await bob.closeRealtime();
-  assert.deepEqual(await alice.hear('notice'), expected(first, 'USER_DISCONNECTED', 'has been disconnected and left', 0));
+  assert.deepEqual(await alice.nextEvent('notice'), expected(first, 'USER_DISCONNECTED', 'has been disconnected and left', 0));
 });
 
 test('250 groups, page by page', async () => {
@@ -185,7 +185,7 @@ test("the server's errors come as HubbubError, and the connection goes on", asyn
   await client.joinRealtime({ group: 'fine' });
 });
 
-test('what is too large is refused here, before it would cost the connection', async () => {
+test('a message that is too large is rejected before it would end the connection', async () => {
   const client = await guest('alice', 'large');
   const { connection_id } = client;
   await client.postRealtime('x'.repeat(65_534), 'large'); // 65,536 bytes with the quotes
@@ -195,7 +195,7 @@ test('what is too large is refused here, before it would cost the connection', a
   assert.equal(client.connection_id, connection_id);
 });
 
-test('without connectRealtime there is nothing to wait for', async () => {
+test('before connectRealtime calls fail', async () => {
   const client = new Listener(server, { guest: 'alice' });
   for (const call of ['joinRealtime', 'postRealtime', 'getRealtimeGroups', 'getRealtimeUsers']) {
     const args = call === 'postRealtime' ? ['x', 'g'] : [{ group: 'g' }].filter(() => call !== 'getRealtimeGroups');
@@ -204,7 +204,7 @@ test('without connectRealtime there is nothing to wait for', async () => {
   await client.closeRealtime(); // harmless
 });
 
-test('calls made before the connection is there wait for it, in order', async () => {
+test('calls made while connecting wait, in order', async () => {
   const client = new Listener(server, { guest: 'early' });
   const connecting = client.connect();
   const calls = [client.joinRealtime('early'), client.postRealtime(1, 'early'), client.getRealtimeUsers()];
@@ -215,7 +215,7 @@ test('calls made before the connection is there wait for it, in order', async ()
   assert.equal(users.list[0].user_id, 'early');
 });
 
-test('a promise settles on the answer, not before, and not for ever', async () => {
+test('a promise settles on the reply, not before it, or after the timeout', async () => {
   let answer;
   const peer = await scripted((command, socket) => {
     if (command.do === 'connect') return WELCOME;
@@ -233,7 +233,7 @@ test('a promise settles on the answer, not before, and not for ever', async () =
   assert.equal(client.group, null);
 });
 
-test('no more than 1000 calls wait', async () => {
+test('at most 1000 calls wait', async () => {
   const peer = await scripted((command) => (command.do === 'connect' ? WELCOME : undefined));
   const client = await Listener.connected(peer, { guest: 'alice' });
   const waiting = Promise.allSettled(Array.from({ length: 1000 }, () => client.postRealtime('x', 'g')));
@@ -259,7 +259,7 @@ test('a callback that throws, or whose promise fails, changes nothing', async (t
   assert.deepEqual([...new Set(reported)], ['thrown', 'rejected']);
 });
 
-test('wrong options are refused at once', () => {
+test('invalid options are rejected at once', () => {
   for (const options of [{}, { guest: 'a', token: 'b' }, { guest: 'a', timeout: 0 }, { guest: 'a', timeout: 'soon' }]) {
     assert.throws(() => new Listener(server, options), code('INVALID_PARAMETER'));
   }

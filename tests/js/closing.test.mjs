@@ -24,16 +24,16 @@ test('closing while connecting, while waiting, and connecting again at once', as
   await closed;
   await back;
   assert.equal(client.state, 'connected');
-  assert.equal(client.group, null); // a new beginning: nothing is rejoined
+  assert.equal(client.group, null); // no group is rejoined
   await assert.rejects(client.getRealtimeUsers(), { code: 'INVALID_REQUEST' });
 
   await server.kill();
-  await client.hear('reconnect');
+  await client.nextEvent('reconnect');
   await soon(client.closeRealtime(), 'closing while waiting');
-  assert.equal((await client.hear('close')).code, 1000);
+  assert.equal((await client.nextEvent('close')).code, 1000);
 });
 
-test('after closeRealtime() nothing is heard, even while the old connection is still closing beside a new one', async () => {
+test('after closeRealtime() no event arrives, even while the old connection is still closing beside a new one', async () => {
   let asked;
   const identifying = new Promise((resolve) => (asked = resolve));
   const peer = await scripted((command, socket, connection) => {
@@ -44,7 +44,7 @@ test('after closeRealtime() nothing is heard, even while the old connection is s
   const first = assert.rejects(client.connect(), unavailable(/closeRealtime/));
   await identifying;
   const [old] = peer.sockets;
-  old.pause(); // the old connection's closing handshake waits
+  old.pause(); // so that the closing handshake of the old connection waits
   const closing = client.closeRealtime();
   const again = client.connect();
   old.send(JSON.stringify({ id: 1, ok: { ...WELCOME, user_id: 'late' } }));
@@ -54,11 +54,11 @@ test('after closeRealtime() nothing is heard, even while the old connection is s
   await Promise.all([first, closing]);
   await client.getRealtimeGroups();
   assert.equal(client.state, 'connected');
-  assert.deepEqual(client.heard.map(({ type }) => type), ['close', 'success']);
+  assert.deepEqual(client.events.map(({ type }) => type), ['close', 'success']);
 });
 
 for (const [type, closeCode] of [['reconnect', 1012], ['error', 4003]]) {
-  test(`a callback may close and connect anew when it hears "${type}"`, async () => {
+  test(`a callback may close and connect again when it gets "${type}"`, async () => {
     const peer = await scripted((command) => ({ connect: WELCOME, groups: PAGE })[command.do]);
     const client = new Listener(peer, { guest: 'alice' });
     let again;

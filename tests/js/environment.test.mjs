@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { Listener, Server, WELCOME, scripted, soon } from './support.mjs';
 
-test('a connection that went silent is probed: an error is a sign of life, nothing is not', async () => {
+test('a silent connection is probed: an error reply keeps it, no reply ends it', async () => {
   const probes = [];
   const peer = await scripted((command, socket, connection) => {
     if (command.do === 'connect') return { ...WELCOME, ping: 0.05 };
@@ -16,16 +16,16 @@ test('a connection that went silent is probed: an error is a sign of life, nothi
     return connection === 1 && probes.length < 3 ? Object.assign(new Error('no group'), { code: 'INVALID_REQUEST' }) : undefined;
   });
   const client = await Listener.connected(peer, { guest: 'alice', timeout: 200 });
-  const { reason } = await client.hear('reconnect');
+  const { reason } = await client.nextEvent('reconnect');
   assert.equal(reason, 'the server does not answer');
   assert.deepEqual(probes.slice(0, 3), [1, 1, 1]);
-  await client.hear('success');
+  await client.nextEvent('success');
   assert.equal(peer.connections, 2);
 });
 
-test('the network is back: the wait is cut short', async (t) => {
-  const listeners = new EventTarget(); // as in browsers, which Node is not
-  t.mock.method(Math, 'random', () => 1); // the longest waits
+test('when the network is back, the client reconnects at once', async (t) => {
+  const listeners = new EventTarget(); // as in browsers; Node has none
+  t.mock.method(Math, 'random', () => 1); // the longest delays
   globalThis.addEventListener = listeners.addEventListener.bind(listeners);
   globalThis.removeEventListener = listeners.removeEventListener.bind(listeners);
   t.after(() => {
@@ -38,14 +38,14 @@ test('the network is back: the wait is cut short', async (t) => {
   const connecting = client.connect();
   const delays = [];
   for (let attempt = 0; attempt < 10; attempt += 1) {
-    delays.push((await client.hear('reconnect')).delay);
+    delays.push((await client.nextEvent('reconnect')).delay);
     listeners.dispatchEvent(new Event('online'));
   }
   assert.deepEqual(delays, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 30000]);
   await soon(connecting, 'connecting after "online"');
 });
 
-test('where there is no WebSocket, the package "ws" is found', async (t) => {
+test('without a global WebSocket, the package "ws" is used', async (t) => {
   const folder = mkdtempSync(fileURLToPath(new URL('node_modules/.client-', import.meta.url)));
   t.after(() => rmSync(folder, { recursive: true }));
   const copy = join(folder, 'hubbub.mjs');

@@ -1,4 +1,4 @@
-// The parts that need no server: names of form fields, what JSON cannot carry, addresses, tokens' ends, paging.
+// The parts that need no server: names of form fields, values that are not JSON, addresses, token renewal, paging.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -15,14 +15,14 @@ const NAMES = [
   ['indexes out of order leave null', [['a[2]', 'z'], ['a[0]', 'x']], { a: ['x', null, 'z'] }],
   ['objects in an array', [['a[0][b]', 1], ['a[0][c]', 2], ['a[1][b]', 3]], { a: [{ b: 1, c: 2 }, { b: 3 }] }],
   ['empty brackets append', [['a[]', 'x'], ['a[]', 'y']], { a: ['x', 'y'] }],
-  ['one with empty brackets is an array, too', [['a[]', 'x']], { a: ['x'] }],
+  ['one name with empty brackets is an array as well', [['a[]', 'x']], { a: ['x'] }],
   ['quotes around a key', [['a["b c"]', 1], ["a['d']", 2]], { a: { 'b c': 1, d: 2 } }],
   ['quotes make a digit a key', [['a["0"]', 1]], { a: { 0: 1 } }],
-  ['the same name twice, and thrice', [['a', 1], ['a', 2], ['a', 3]], { a: [1, 2, 3] }],
+  ['a repeated name', [['a', 1], ['a', 2], ['a', 3]], { a: [1, 2, 3] }],
   ['digits as a whole name', [['0', 'x']], { 0: 'x' }],
-  ['names of built-in things are names', [['constructor', 1], ['toString[x]', 2], ['hasOwnProperty', 3]], { constructor: 1, toString: { x: 2 }, hasOwnProperty: 3 }],
-  ['constructor of nothing else', [['constructor[prototype][polluted]', 1]], { constructor: { prototype: { polluted: 1 } } }],
-  ['inside an array, length is no index', [['a[0]', 1], ['a[1]', 2]], { a: [1, 2] }],
+  ['names of built-in properties are ordinary names', [['constructor', 1], ['toString[x]', 2], ['hasOwnProperty', 3]], { constructor: 1, toString: { x: 2 }, hasOwnProperty: 3 }],
+  ['a path through constructor', [['constructor[prototype][polluted]', 1]], { constructor: { prototype: { polluted: 1 } } }],
+  ['indexes in order', [['a[0]', 1], ['a[1]', 2]], { a: [1, 2] }],
 ];
 for (const [name, pairs, expected] of NAMES) {
   test(`field names: ${name}`, () => {
@@ -41,7 +41,7 @@ const BAD_NAMES = [
   [[['a[999999999]', 1]], /0 to 999/],
 ];
 for (const [pairs, message] of BAD_NAMES) {
-  test(`field names refused: ${pairs.at(-1)[0]}`, () => {
+  test(`field names rejected: ${pairs.at(-1)[0]}`, () => {
     assert.throws(() => collect(pairs), invalid(message));
     assert.equal({}.polluted, undefined);
   });
@@ -59,7 +59,7 @@ const NOT_JSON = [
   ['a symbol', { s: Symbol('s') }, /"s" is a symbol/],
   ['a BigInt', { n: 1n }, /"n" is a bigint/],
   ['a Map', { m: new Map([[1, 2]]) }, /"m" is a Map/],
-  ['a promise that nobody awaited', Promise.resolve(1), /"message" is a Promise/],
+  ['a promise', Promise.resolve(1), /"message" is a Promise/],
   ['a file', { photo: new Blob(['x']) }, /"photo" is a Blob/],
   ['a cycle', cycle, /not JSON.*circular/],
 ];
@@ -67,22 +67,22 @@ for (const [name, message, pattern] of NOT_JSON) {
   test(`not JSON: ${name}`, () => assert.throws(() => encode(commands.post(message, 'g')), invalid(pattern)));
 }
 test('not JSON: nested too deep', () => assert.throws(() => encode(commands.post(deep, 'g')), { code: 'TOO_LARGE' }));
-test('undefined is null, and inside an object nothing, as in JSON.stringify; dates are text', () => {
+test('undefined is null, and left out of objects, as in JSON.stringify; dates are text', () => {
   const sent = (message) => JSON.parse(encode(commands.post(message, 'g'))).message;
   assert.equal(sent(undefined), null);
   assert.deepEqual(sent({ a: undefined, b: [undefined], c: new Date(0) }), { b: [null], c: '1970-01-01T00:00:00.000Z' });
 });
 
 const BAD_CALLS = [
-  ['a group that is no text', () => commands.join({ group: 7 }), /"group" must be a string, or null/],
+  ['a group that is not a string', () => commands.join({ group: 7 }), /"group" must be a string, or null/],
   ['no recipient', () => commands.post('x', ''), /"recipient"/],
   ['a recipient of the wrong type', () => commands.post('x', 7), /"recipient"/],
   ['a recipient without a name', () => commands.post('x', {}), /"recipient"/],
   ['a parameter misspelt', () => commands.groups({ searchfor: 'group' }), /"searchfor" is unknown; "params" takes searchFor, value, condition, range/],
   ['a fetch option misspelt', () => commands.users({ group: 'g' }, { startkey: 1 }), /"startkey" is unknown; "fetchOptions" takes/],
-  ['parameters that are no object', () => commands.groups('Hello'), /"params" must be an object/],
+  ['parameters that are not an object', () => commands.groups('Hello'), /"params" must be an object/],
 ];
-for (const [name, call, pattern] of BAD_CALLS) test(`refused: ${name}`, () => assert.throws(call, invalid(pattern)));
+for (const [name, call, pattern] of BAD_CALLS) test(`rejected: ${name}`, () => assert.throws(call, invalid(pattern)));
 
 const URLS = [
   ['http://localhost:8000', 'ws://localhost:8000/v1/connect'],
@@ -93,7 +93,7 @@ const URLS = [
 ];
 for (const [given, expected] of URLS) test(`address: ${given}`, () => assert.equal(socketUrl(given), expected));
 for (const bad of ['ftp://example.com', 'example', undefined]) {
-  test(`address refused: ${bad}`, () => assert.throws(() => socketUrl(bad), invalid(/URL|start with http/)));
+  test(`address rejected: ${bad}`, () => assert.throws(() => socketUrl(bad), invalid(/URL|start with http/)));
 }
 
 const REFRESH = [
@@ -101,8 +101,8 @@ const REFRESH = [
   ['ten minutes: a minute before the end', 600, 540],
   ['100 seconds: after four fifths', 100, 80],
   ['two seconds', 2, 1.6],
-  ['one second: too late, the close will tell', 1, null],
-  ['ended, or this clock is wrong', -100, null],
+  ['one second: too late, the close code decides', 1, null],
+  ['expired, or this clock is wrong', -100, null],
   ['ten years: no longer than a timer can wait', 315_360_000, 2_000_000],
 ];
 for (const [name, left, expected] of REFRESH) {
@@ -127,7 +127,7 @@ const page = (from, to, of) => ({
   endOfList: to === of,
 });
 
-test('paging: fetchMore goes on where the last page stopped, and stops asking at the end', async () => {
+test('paging: fetchMore continues after the last page, and asks for nothing after the end', async () => {
   const asked = [];
   const ask = async (command) => {
     asked.push(command.startKey);
@@ -144,14 +144,14 @@ test('paging: fetchMore goes on where the last page stopped, and stops asking at
   assert.deepEqual(asked, [undefined, { at: 2 }, { at: 4 }]);
 });
 
-test('paging: a page that failed is asked for again', async () => {
+test('paging: a page that failed is fetched again', async () => {
   const query = new QueryCache().open('q', true);
   await query.nextPage({}, async () => page(0, 2, 5));
   await assert.rejects(query.nextPage({}, () => Promise.reject(new Error('lost'))), /lost/);
   assert.deepEqual(query.startKeys, ['{"at":2}']);
 });
 
-test('paging: queries are told apart, restarted, and the least used forgotten', () => {
+test('paging: queries are kept apart, restarted, and the least recently used is dropped', () => {
   const pages = new QueryCache();
   const first = pages.open('first', true);
   assert.equal(pages.open('first', true), first);

@@ -1,4 +1,4 @@
-// Connections that end: killed and restarted servers, close codes, silence; what becomes of the calls.
+// Connections that end: killed and restarted servers, close codes, refusals; waiting calls are sent again.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -10,55 +10,55 @@ const LEFT = { type: 'success', message: 'Left realtime message group.' };
 const JOINED = { type: 'success', message: 'Joined realtime message group: "g".' };
 const PAGE = { list: [], startKey: 'end', endOfList: true };
 
-test('the server is killed and comes back: reconnected, in the group again, and calls made meanwhile arrive', async () => {
+test('after the server was killed and restarted: reconnected, rejoined, and calls made meanwhile are sent', async () => {
   const server = await Server.start();
   const [alice, bob] = await Promise.all(['alice', 'bob'].map((guest) => Listener.connected(server, { guest })));
   await Promise.all([alice.joinRealtime('kept'), bob.joinRealtime('kept')]);
   const { connection_id } = alice;
 
   await server.kill();
-  const lost = await alice.hear('reconnect');
+  const lost = await alice.nextEvent('reconnect');
   assert.equal(lost.message, 'Reconnecting to WebSocket server...');
   assert.equal(lost.code, 1006);
   assert.ok(lost.delay >= 0 && lost.delay <= 500);
   assert.equal(alice.state, 'reconnecting');
   assert.equal(alice.connection_id, null);
-  await alice.hear('reconnect'); // the first retry fails: nobody listens
+  await alice.nextEvent('reconnect'); // the first retry fails: nobody listens
 
-  const meanwhile = alice.postRealtime('said while away', 'kept');
+  const meanwhile = alice.postRealtime('posted while offline', 'kept');
   await server.start();
-  await bob.hear('success');
-  await alice.hear('success');
+  await bob.nextEvent('success');
+  await alice.nextEvent('success');
   assert.equal(alice.group, 'kept');
   assert.notEqual(alice.connection_id, connection_id);
   assert.ok((await meanwhile).recipients >= 1);
   await bob.postRealtime('here again', 'kept');
-  for (let message; message !== 'here again'; ) ({ message } = await alice.hear('message'));
+  for (let message; message !== 'here again'; ) ({ message } = await alice.nextEvent('message'));
 });
 
-test('a server that stops politely is waited for as well', async () => {
+test('a server that was stopped with SIGTERM is reconnected to as well', async () => {
   const server = await Server.start();
   const client = await Listener.connected(server, { guest: 'alice' });
   await client.joinRealtime('g');
   await server.stop();
-  assert.equal((await client.hear('reconnect')).code, 1001);
+  assert.equal((await client.nextEvent('reconnect')).code, 1001);
   await server.start();
-  await client.hear('success');
+  await client.nextEvent('success');
   assert.deepEqual((await client.getRealtimeUsers()).list.map(({ user_id }) => user_id), ['alice']);
 });
 
-test('a server that is not there yet is waited for', async () => {
+test('a server that is not running yet is waited for', async () => {
   const server = await Server.start();
   await server.kill();
   const client = new Listener(server, { guest: 'early' });
   const connecting = client.connect();
-  await client.hear('reconnect');
+  await client.nextEvent('reconnect');
   assert.equal(client.state, 'connecting');
   await server.start();
   assert.equal((await connecting).user_id, 'early');
 });
 
-test('what was sent and not answered is sent again, a post with the same key', async () => {
+test('calls without a reply are sent again, a post with the same key', async () => {
   const peer = await scripted((command, socket, connection) => {
     if (command.do === 'connect') return WELCOME;
     if (connection === 2) return { join: JOINED, groups: PAGE, post: { type: 'success', message: 'Message sent.', recipients: 1 } }[command.do];
@@ -87,11 +87,11 @@ test('the group is rejoined before anything else is sent; after leaving nothing 
   await client.joinRealtime(null);
   peer.sockets[1].terminate();
   await client.getRealtimeGroups();
-  const said = peer.commands.map((command) => command.do);
-  assert.deepEqual(said, ['connect', 'join', 'connect', 'join', 'groups', 'leave', 'connect', 'groups']);
+  const sent = peer.commands.map((command) => command.do);
+  assert.deepEqual(sent, ['connect', 'join', 'connect', 'join', 'groups', 'leave', 'connect', 'groups']);
 });
 
-test('a group that is not allowed any more is given up, with an error to the callback', async () => {
+test('a group that is not allowed any more is forgotten, with an error event', async () => {
   const peer = await scripted((command, socket, connection) => {
     if (command.do === 'join' && connection === 2) return Object.assign(new Error('not this group'), { code: 'FORBIDDEN' });
     return { connect: WELCOME, join: JOINED }[command.do];
@@ -99,17 +99,17 @@ test('a group that is not allowed any more is given up, with an error to the cal
   const client = await Listener.connected(peer, { guest: 'alice' });
   await client.joinRealtime('g');
   peer.sockets[0].terminate();
-  assert.deepEqual(await client.hear('error'), { type: 'error', code: 'FORBIDDEN', message: 'not this group' });
-  await client.hear('success');
+  assert.deepEqual(await client.nextEvent('error'), { type: 'error', code: 'FORBIDDEN', message: 'not this group' });
+  await client.nextEvent('success');
   assert.equal(client.group, null);
 });
 
 for (const code of [4003, 4004, 1000, 1003, 1009]) {
-  test(`close code ${code} is the end: error, close, and no call waits`, async () => {
+  test(`close code ${code} is final: error, close, and no call waits`, async () => {
     const peer = await scripted((command, socket) => (command.do === 'connect' ? WELCOME : socket.close(code, 'go away')));
     const client = await Listener.connected(peer, { guest: 'alice' });
     await assert.rejects(client.getRealtimeGroups(), unavailable(new RegExp(`closed the connection \\(${code}: go away\\)`)));
-    assert.deepEqual(client.heard.map((event) => [event.type, event.code]), [['error', code], ['close', code]]);
+    assert.deepEqual(client.events.map((event) => [event.type, event.code]), [['error', code], ['close', code]]);
     assert.equal(client.state, 'closed');
     assert.equal(peer.connections, 1);
     await assert.rejects(client.getRealtimeGroups(), { code: 'INVALID_REQUEST' });
@@ -117,30 +117,30 @@ for (const code of [4003, 4004, 1000, 1003, 1009]) {
 }
 
 for (const code of [1012, 4005, 4006, 4999]) {
-  test(`close code ${code}: the client comes back`, async () => {
+  test(`close code ${code}: the client reconnects`, async () => {
     const peer = await scripted((command) => (command.do === 'connect' ? WELCOME : undefined));
     const client = await Listener.connected(peer, { guest: 'alice' });
     peer.sockets[0].close(code, 'later');
-    const { code: heard, reason } = await client.hear('reconnect');
-    assert.deepEqual([heard, reason], [code, 'later']);
-    await client.hear('success');
+    const { code: received, reason } = await client.nextEvent('reconnect');
+    assert.deepEqual([received, reason], [code, 'later']);
+    await client.nextEvent('success');
     assert.equal(peer.connections, 2);
   });
 }
 
-test('a server that restarts says when to come back, and its ticket spares the token function', async () => {
+test('a restart notice sets the delay, and its ticket makes a new token unnecessary', async () => {
   const server = await Server.start('--secret', SECRET);
   let asked = 0;
   const client = await Listener.connected(server, { token: () => ((asked += 1), token('alice')) });
   await client.joinRealtime('g');
   await server.stop();
-  assert.equal((await client.hear('reconnect')).delay, 1050);
+  assert.equal((await client.nextEvent('reconnect')).delay, 1050);
   await server.start();
-  await client.hear('success');
+  await client.nextEvent('success');
   assert.deepEqual([client.user_id, client.group, asked], ['alice', 'g', 1]);
 });
 
-test('a ticket that is not taken is followed by a token', async () => {
+test('after a refused ticket the client sends a token', async () => {
   const peer = await scripted((command, socket) => {
     if (command.do === 'join') {
       socket.send('{"type":"restart","after":0.01,"ticket":"bad"}');
@@ -151,22 +151,22 @@ test('a ticket that is not taken is followed by a token', async () => {
   });
   const client = await Listener.connected(peer, { token: () => token('alice') });
   client.joinRealtime('g').catch(() => {});
-  await client.hear('success');
+  await client.nextEvent('success');
   const kinds = peer.commands.slice(0, 4).map(({ id, do: name, ...rest }) => Object.keys(rest)[0]);
   assert.deepEqual([kinds, peer.connections], [['token', 'group', 'ticket', 'token'], 2]);
 });
 
-test('disconnected by the real server (4003): gone for good, and free to come again', async () => {
+test('disconnected by the real server (4003): final, but connectRealtime() may be called again', async () => {
   const server = await Server.start('--secret', SECRET);
   const client = await Listener.connected(server, { token: token('alice') });
   const deleted = await fetch(`${server.url}/v1/users/alice`, {
     method: 'DELETE', headers: { Authorization: `Bearer ${token('backend', 60, { role: 'server' })}` },
   });
   assert.ok(deleted.ok, `DELETE answered ${deleted.status}`);
-  assert.deepEqual(await client.hear('error'), {
+  assert.deepEqual(await client.nextEvent('error'), {
     type: 'error', code: 4003, message: 'The server closed the connection (4003: disconnected by the server).',
   });
-  assert.equal((await client.hear('close')).code, 4003);
+  assert.equal((await client.nextEvent('close')).code, 4003);
   assert.equal((await client.connect()).user_id, 'alice');
 });
 
@@ -178,15 +178,15 @@ test('too many connections of one user (4004) reject connectRealtime', async () 
   assert.equal(second.state, 'closed');
 });
 
-test('a refusal for now (UNAVAILABLE) is retried, even the first', async () => {
+test('a temporary error (UNAVAILABLE) is retried, even at the first attempt', async () => {
   const peer = await scripted((command, socket, connection) =>
     connection === 1 ? Object.assign(new Error('not now'), { code: 'UNAVAILABLE' }) : WELCOME);
   const client = new Listener(peer, { guest: 'alice' });
   assert.equal((await client.connect()).user_id, 'alice');
-  assert.equal((await client.hear('reconnect')).code, 'UNAVAILABLE');
+  assert.equal((await client.nextEvent('reconnect')).code, 'UNAVAILABLE');
 });
 
-test('a server that accepts and then says nothing is given up and tried again', async () => {
+test('a server that accepts and then sends nothing is reconnected to', async () => {
   const peer = await scripted((command, socket, connection) => (connection === 1 ? undefined : WELCOME));
   const client = new Listener(peer, { guest: 'alice', timeout: 200 });
   await client.connect();

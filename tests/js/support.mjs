@@ -1,4 +1,4 @@
-// What the tests share: real servers as processes, clients that record what they hear, a server that follows a script.
+// Shared by the tests: real servers as processes, clients that record their events, a server that follows a script.
 
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
@@ -12,7 +12,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { Hubbub } from '../../src/hubbub/web/client/hubbub.js';
 
 export const SECRET = 'a secret for tests, of 32 bytes or more';
-export const PATIENCE = 10_000; // what takes longer has failed; nothing ever waits that long when all is well
+export const PATIENCE = 10_000; // milliseconds after which a wait has failed
 
 const COMMAND = process.env.HUBBUB ?? fileURLToPath(new URL('../../.venv/bin/hubbub', import.meta.url));
 const servers = [];
@@ -31,7 +31,7 @@ async function freePort() {
   return port;
 }
 
-/** A real server in a process of its own; `kill` it without a word or `stop` it politely, and `start` it again. */
+/** A real server in a process of its own. `kill` it with SIGKILL or `stop` it with SIGTERM, and `start` it again. */
 export class Server {
   #process = null;
 
@@ -81,9 +81,9 @@ export function token(user, ttl = 3600, claims = {}) {
   return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`;
 }
 
-/** A client that keeps what its callback gets; `hear` waits for the next event that fits. */
+/** A client that records its events; `nextEvent` waits for one of a type. */
 export class Listener extends Hubbub {
-  #heard = [];
+  #events = [];
   #waiting = null;
 
   constructor(server, options) {
@@ -91,37 +91,37 @@ export class Listener extends Hubbub {
     clients.push(this);
   }
 
-  /** Connect, and forget the events of that. */
+  /** Return a connected client, without the events up to then. */
   static async connected(server, options) {
     const client = new Listener(server, options);
     await client.connect();
-    await client.hear('success');
+    await client.nextEvent('success');
     return client;
   }
 
   connect() {
     return this.connectRealtime((event) => {
-      this.#heard.push(event);
+      this.#events.push(event);
       this.#waiting?.();
     });
   }
 
-  /** The next event of this type, others before it are dropped. */
-  async hear(type) {
+  /** The next event of this type. Events before it are dropped. */
+  async nextEvent(type) {
     for (;;) {
-      const found = this.#heard.findIndex((event) => event.type === type);
-      if (found >= 0) return this.#heard.splice(0, found + 1).at(-1);
-      await soon(new Promise((resolve) => (this.#waiting = resolve)), `no "${type}"; heard ${JSON.stringify(this.#heard)}`);
+      const found = this.#events.findIndex((event) => event.type === type);
+      if (found >= 0) return this.#events.splice(0, found + 1).at(-1);
+      await soon(new Promise((resolve) => (this.#waiting = resolve)), `no "${type}"; got ${JSON.stringify(this.#events)}`);
     }
   }
 
-  /** What was heard and not asked for yet. */
-  get heard() {
-    return [...this.#heard];
+  /** The recorded events that `nextEvent` has not returned or dropped. */
+  get events() {
+    return [...this.#events];
   }
 }
 
-/** The same promise, but a failure when it takes too long. */
+/** The same promise, but rejected when it takes too long. */
 export async function soon(promise, what) {
   let timer;
   const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`waited too long: ${what}`)), PATIENCE)));
@@ -129,8 +129,8 @@ export async function soon(promise, what) {
 }
 
 /**
- * A peer that follows a script, for what the real server cannot be made to do on demand. `script(command, socket,
- * connections)` returns what is "ok", an Error to answer with, or undefined to say nothing.
+ * A server that follows a script, for replies that the real server does not give on demand. `script(command, socket,
+ * connections)` returns the result, an Error, or undefined for no reply.
  */
 export async function scripted(script) {
   const peer = new WebSocketServer({ port: 0, host: '127.0.0.1' });

@@ -1,4 +1,4 @@
-// Tokens: strings and functions, refused ones, and fresh ones before and after the old one's end.
+// Tokens: strings and functions, refused ones, and new ones before and after the old one expires.
 
 import assert from 'node:assert/strict';
 import test, { before } from 'node:test';
@@ -20,30 +20,30 @@ test('a token as text, as a function, and as an async function', async () => {
   }
 });
 
-test('a token that is not valid rejects connectRealtime with the reason, and nothing is tried again', async () => {
+test('an invalid token rejects connectRealtime with the reason, without another attempt', async () => {
   for (const given of ['nonsense', () => 'nonsense', token('alice', -60)]) {
     const client = new Listener(server, { token: given });
     await assert.rejects(client.connect(), unauthorized(/./));
-    assert.deepEqual(client.heard.map(({ type, code }) => [type, code]), [['error', 'UNAUTHORIZED'], ['close', 'UNAUTHORIZED']]);
+    assert.deepEqual(client.events.map(({ type, code }) => [type, code]), [['error', 'UNAUTHORIZED'], ['close', 'UNAUTHORIZED']]);
     assert.equal(client.state, 'closed');
   }
 });
 
-test('a token function that fails, or takes too long, says so', async () => {
+test('a token function that fails or takes too long rejects connectRealtime', async () => {
   const fails = new Listener(server, { token: () => Promise.reject(new Error('log in first')) });
   await assert.rejects(fails.connect(), unauthorized(/The token function failed: log in first/));
   const hangs = new Listener(server, { token: () => new Promise(() => {}), timeout: 50 });
   await assert.rejects(hangs.connect(), unauthorized(/No answer within 0.05 s/));
 });
 
-test('a fresh token is asked for before the old one ends, and the connection lives on', async () => {
+test('a new token is fetched before the old one expires, and the connection stays', async () => {
   let asked = 0;
-  const lives = [2, 3600];
+  const lifetimes = [2, 3600];
   const renewed = Promise.withResolvers?.() ?? withResolvers();
   const client = await Listener.connected(server, {
     token: () => {
       if (asked === 1) renewed.resolve();
-      return token('alice', lives[asked++]);
+      return token('alice', lifetimes[asked++]);
     },
   });
   const { connection_id } = client;
@@ -51,10 +51,10 @@ test('a fresh token is asked for before the old one ends, and the connection liv
   await client.joinRealtime('g'); // answered after the new token's reply
   assert.equal(asked, 2);
   assert.equal(client.connection_id, connection_id);
-  assert.deepEqual(client.heard, []);
+  assert.deepEqual(client.events, []);
 });
 
-test('renewed on the live connection: the same command again, the group kept', async () => {
+test('a token is renewed with the command connect on the same connection', async () => {
   let asked = 0;
   let seen;
   const peer = await scripted((command) => {
@@ -69,7 +69,7 @@ test('renewed on the live connection: the same command again, the group kept', a
   assert.equal(peer.connections, 1);
 });
 
-test('when the token has ended (4002) after all, a new one is fetched at once', async () => {
+test('when the token has expired (4002), a new one is fetched at once', async () => {
   const tokens = ['first', 'second'];
   const peer = await scripted((command, socket, connection) => {
     if (command.do === 'connect') return WELCOME;
@@ -77,33 +77,33 @@ test('when the token has ended (4002) after all, a new one is fetched at once', 
   });
   const client = await Listener.connected(peer, { token: () => tokens.shift() });
   await client.getRealtimeGroups(); // asked on the first connection, answered on the second
-  const { code, delay } = await client.hear('reconnect');
+  const { code, delay } = await client.nextEvent('reconnect');
   assert.deepEqual([code, delay], [4002, 0]);
   assert.deepEqual(peer.commands.filter(({ do: name }) => name === 'connect').map((command) => command.token), ['first', 'second']);
 });
 
-test('the real server ends a connection with its token (4002); a static token is then the end', async () => {
+test('the real server closes a connection when its token expires (4002); with a static token that is final', async () => {
   const client = await Listener.connected(server, { token: token('alice', 1.5) });
-  assert.equal((await client.hear('reconnect')).code, 4002);
-  assert.equal((await client.hear('error')).code, 'UNAUTHORIZED');
-  assert.equal((await client.hear('close')).code, 'UNAUTHORIZED');
+  assert.equal((await client.nextEvent('reconnect')).code, 4002);
+  assert.equal((await client.nextEvent('error')).code, 'UNAUTHORIZED');
+  assert.equal((await client.nextEvent('close')).code, 'UNAUTHORIZED');
   assert.equal(client.state, 'closed');
 });
 
-test('a refused token on reconnecting: with a function another one is asked for', async () => {
+test('a token that is refused on reconnecting is replaced if there is a function', async () => {
   let asked = 0;
   const peer = await scripted((command, socket, connection) => (connection === 2 ? refused('UNAUTHORIZED') : WELCOME));
   const client = await Listener.connected(peer, { token: () => String((asked += 1)) });
   peer.sockets[0].terminate();
-  await client.hear('success');
+  await client.nextEvent('success');
   assert.deepEqual(peer.commands.map((command) => command.token), ['1', '2', '3']);
 });
 
-test('a token of another user (FORBIDDEN) is the end, function or not', async () => {
+test('a token of another user (FORBIDDEN) is final, with or without a function', async () => {
   const peer = await scripted((command, socket, connection) => (connection === 2 ? refused('FORBIDDEN') : WELCOME));
   const client = await Listener.connected(peer, { token: () => 'x' });
   peer.sockets[0].terminate();
-  assert.equal((await client.hear('close')).code, 'FORBIDDEN');
+  assert.equal((await client.nextEvent('close')).code, 'FORBIDDEN');
 });
 
 function withResolvers() {
