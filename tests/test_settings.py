@@ -223,4 +223,6 @@ def test_every_setting_has_a_docstring(name: str) -> None:
     after = dict(zip(body.body, body.body[1:], strict=False))
     field = next(n for n in body.body if isinstance(n, ast.AnnAssign) and getattr(n.target, "id", "") == name)
     assert isinstance(after[field], ast.Expr)
-    assert str(after[field].value.value).endswith(".")  # type: ignore[attr-defined]
+    text = str(after[field].value.value)  # type: ignore[attr-defined]
+    assert text.endswith(".")
+    assert "\n" not in text  # a row of a table, and a paragraph of the help

@@ -61,8 +61,7 @@ def bench(
 
     Args:
         url: Address of the server. Default: a local server, started for this run.
-        secret: The server's secret, to make tokens with. Without it the users connect as guests. Other users of this
-            machine can see flags: use a file or the environment.
+        secret: The server's secret, to make tokens with; default: guests. Flags are visible to others: prefer a file.
         secret_file: File that contains the server's secret.
         connections: Connections, each of its own user.
         groups: Groups over which the connections are spread.
