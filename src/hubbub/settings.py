@@ -35,7 +35,7 @@ class Settings:
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
     backend: str = "memory"
-    """Store of groups: "memory" (one node) or "valkey://host:6379" ("rediss://…" with TLS; more servers after commas)."""
+    """Store of groups: "memory" (one node) or "valkey://host:6379" ("rediss://…" for TLS; commas between servers)."""
     workers: int = 1
     """Processes that "hubbub serve" starts on the port. More than one need a backend that they share."""
     secret: str | None = None
@@ -86,7 +86,7 @@ class Settings:
     history_messages: int = 1000
     """Maximum messages of one group that are kept for clients that reconnect; 0 keeps none."""
     history_bytes: int = 524_288
-    """Maximum bytes kept of one group or user (plus 320 per message, 4 per sender's character); at most max_queue / 2."""
+    """Maximum bytes kept of one group or user, plus 320 per message and 4 per sender's character; max_queue / 2 at most."""
     history_age: float = 300.0
     """Seconds for which messages, keys of posts, groups without members and users without connections are kept."""
     history_total: int = 268_435_456
@@ -112,7 +112,7 @@ class Settings:
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one that is silent for two intervals is closed with 4006."""
     restart_grace: float = 5.0
-    """Grace period of a restart: seconds to reconnect before others are told that a connection left; 0 tells at once."""
+    """Grace period of a restart: seconds to reconnect before others are told that a client left; 0 tells at once."""
     drain_spread: float = 2.0
     """Seconds over which connections are told to reconnect elsewhere when the server stops; a few are told at once."""
     shutdown_timeout: float = 5.0
