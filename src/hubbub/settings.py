@@ -86,7 +86,7 @@ class Settings:
     history_messages: int = 1000
     """Maximum messages of one group that are kept for clients that reconnect; 0 keeps none."""
     history_bytes: int = 524_288
-    """Maximum bytes kept of one group or user, plus 320 per message and 4 per sender's character; max_queue / 2 at most."""
+    """Maximum bytes per group or user; a message counts 320 + 4 per sender character extra. At most max_queue / 2."""
     history_age: float = 300.0
     """Seconds for which messages, keys of posts, groups without members and users without connections are kept."""
     history_total: int = 268_435_456
