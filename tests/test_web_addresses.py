@@ -81,7 +81,7 @@ def test_origins_that_no_browser_sends(origin: str) -> None:
 def test_no_origin_and_no_url_is_anything_but_accepted_or_a_settings_error(text: str) -> None:
     for options in ({"origins": (text,)}, {"jwks_url": text}, {"origins": (f"https://{text}",)}):
         try:
-            Settings(**options)  # type: ignore[arg-type]
+            Settings(**options)
         except SettingsError:
             continue
 
