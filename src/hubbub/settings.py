@@ -35,8 +35,7 @@ class Settings:
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
     backend: str = "memory"
-    """What nodes share: "memory" for a single node, or "valkey://host:6379" for several ("rediss://…" with TLS; more
-    servers of a cluster, or the replicas, after commas)."""
+    """Store of groups: "memory" (one node) or "valkey://host:6379" ("rediss://…" for TLS; commas between servers)."""
     workers: int = 1
     """Processes that "hubbub serve" starts on the port. More than one need a backend that they share."""
     secret: str | None = None
@@ -87,8 +86,7 @@ class Settings:
     history_messages: int = 1000
     """Maximum messages of one group that are kept for clients that reconnect; 0 keeps none."""
     history_bytes: int = 524_288
-    """Maximum bytes kept of one group or one user, counting 320 more for each message and 4 for each character of its
-    sender; never more than half of max_queue."""
+    """Maximum bytes per group or user; a message counts 320 + 4 per sender character extra. At most max_queue / 2."""
     history_age: float = 300.0
     """Seconds for which messages, keys of posts, groups without members and users without connections are kept."""
     history_total: int = 268_435_456
@@ -114,8 +112,7 @@ class Settings:
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one that is silent for two intervals is closed with 4006."""
     restart_grace: float = 5.0
-    """Grace period of a restart: for this many seconds other members are not told that a connection left; if its user
-    is back in time they never are. The legacy client reconnects after 3 seconds. With 0 they are told at once."""
+    """Grace period of a restart: seconds to reconnect before others are told that a client left; 0 tells at once."""
     drain_spread: float = 2.0
     """Seconds over which connections are told to reconnect elsewhere when the server stops; a few are told at once."""
     shutdown_timeout: float = 5.0

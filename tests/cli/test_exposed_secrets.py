@@ -1,4 +1,4 @@
-"""Secrets from files; and what shows them to others: the process list, modes of files, logs and errors."""
+"""What shows secrets to other users: the process list, modes of files, logs and errors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import pytest
 
 from cli.process.test_workers import children
 from hubbub.auth.authenticator import make_token
-from hubbub.errors import SettingsError
-from hubbub.secret import MAX_SECRET_BYTES
-from hubbub.settings import Settings
 from support.clients import SECRET
 from support.command import call, run, serving
 from support.store import Store
@@ -27,37 +24,6 @@ def write(path: Path, text: str, mode: int = 0o600) -> Path:
 
 def arguments(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_secret_comes_from_a_file(end: str, tmp_path: Path) -> None:
-    settings = Settings(secret_file=str(write(tmp_path / "s", SECRET + end)))
-    assert settings.secret == SECRET
-    assert settings.has_keys
-    assert SECRET not in repr(settings)
-
-
-@pytest.mark.parametrize(
-    ("held", "message"),
-    [
-        (b"short", r"/s: secret must be at least 32 bytes, not 5"),
-        (b"", r"/s: secret must be at least 32 bytes, not 0"),
-        (b"\xff" * 40, r"secret_file \S+/s must be UTF-8"),
-        (b"x" * (MAX_SECRET_BYTES + 1), r"secret_file \S+/s has more than 65536 bytes"),
-        (None, r"cannot read secret_file \S+/s: No such file"),
-    ],
-)
-def test_a_file_that_holds_none_is_refused(held: bytes | None, message: str, tmp_path: Path) -> None:
-    if held is not None:
-        (tmp_path / "s").write_bytes(held)
-    with pytest.raises(SettingsError, match=message):
-        Settings(secret_file=str(tmp_path / "s"))
-
-
-def test_two_secrets_exclude_each_other(tmp_path: Path) -> None:
-    path = str(write(tmp_path / "s", SECRET))
-    with pytest.raises(SettingsError, match="secret and secret_file exclude each other"):
-        Settings(secret_file=path, secret=SECRET + "x")
 
 
 def test_tokens_are_made_with_the_file(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ sources = Sources()
 
 app = App(
     name="hubbub",
-    help="""Realtime groups: join a group by name, post JSON to it, see who joins and leaves.
+    help="""Realtime groups: join a group by name, post JSON, see who joins and leaves.
 
 Try it, each line in a terminal of its own:
 

@@ -1,4 +1,4 @@
-"""``hubbub bench``: put load on a server, and report what it did."""
+"""``hubbub bench``: put load on a server and report throughput, latency and errors."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hubbub.auth.authenticator import make_token
 from hubbub.cli.duration import Duration
 from hubbub.cli.exposed_secrets import IN_PROCESS_LIST
-from hubbub.cli.load import run as load
-from hubbub.cli.load.local_server import own_server
+from hubbub.cli.load.local_server import local_server
+from hubbub.cli.load.run import Load, Plan, Progress, Report
 from hubbub.cli.process.loop import run
 from hubbub.cli.process.open_files import allow_open_files
-from hubbub.settings import read_secret
+from hubbub.secret import read_secret
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
@@ -40,41 +41,41 @@ def bench(
     rate: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Put load on a server and report what it did.
+    """Put load on a server and report throughput, latency and errors.
 
-    Connects, spreads the connections over groups, lets some of them post and
-    checks that everybody heard everything once and in order:
+    Connects, spreads the connections over groups, posts from some of them, and
+    checks that every member received every message once and in order:
 
         hubbub bench
         hubbub bench --connections 1000 --groups 1 --posters 10
         hubbub bench --rate 1000 --duration 1m
         hubbub bench --url https://chat.example.com --json
 
-    Without --rate each poster posts again as soon as it has its answer: that
-    shows how much goes through. With --rate the latencies say more. A server
-    that is not ours keeps to its own limits: see its --rate-limit. Server and
-    load share this machine's processors unless --url names another one.
+    Without --rate each poster posts again as soon as it has its reply, which
+    measures throughput; use --rate to measure latency. A server that --url names
+    applies its own limits: see its --rate-limit. Without --url, server and load
+    share this machine's CPU cores.
 
-    The exit code is 1 if something was missing, doubled or refused.
+    The exit code is 1 if a message was missing, duplicated, out of order or
+    refused.
 
     Args:
-        url: The server. Without it: one of our own, for this run.
-        secret: The server's secret, to make tokens with. Without it people come as guests. Others on this machine can
-            see flags: use a file or the environment.
-        secret_file: File that holds the server's secret.
-        connections: Connections, each of a user of its own.
-        groups: Groups over which they are spread.
+        url: Address of the server. Default: a local server, started for this run.
+        secret: The server's secret, to make tokens with; default: guests. Flags are visible to others: prefer a file.
+        secret_file: File that contains the server's secret.
+        connections: Connections, each of its own user.
+        groups: Groups over which the connections are spread.
         posters: Connections that post.
         size: Bytes of a message, as JSON.
         duration: How long to post: 10s, 5m.
-        rate: Posts a second, of all posters together; 0 for as many as go.
+        rate: Posts per second of all posters together; 0 for as many as possible.
         json: Print the report as JSON.
     """
     if secret is not None and secret != os.environ.get("HUBBUB_SECRET"):
         print(f"hubbub: {IN_PROCESS_LIST['secret']}", file=sys.stderr)
     if secret_file is not None:
         secret = read_secret(secret_file, secret)
-    plan = load.Plan(connections=connections, groups=groups, posters=posters, size=size, duration=duration, rate=rate)
+    plan = Plan(connections=connections, groups=groups, posters=posters, size=size, duration=duration, rate=rate)
     allow_open_files(connections + 100)
     with _progress_bar() as progress:
         report = run(_bench(url, secret, plan, progress))
@@ -82,25 +83,25 @@ def bench(
         print(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
         Console().print(_table(report))
-    return 0 if report.sound else 1
+    return 0 if report.passed else 1
 
 
-async def _bench(url: str | None, secret: str | None, plan: load.Plan, progress: load.Progress) -> load.Report:
+async def _bench(url: str | None, secret: str | None, plan: Plan, progress: Progress) -> Report:
     def identify(user: str) -> dict[str, str]:
         return {"guest": user} if url is None or secret is None else {"token": make_token(user, secret)}
 
     if url is not None:
-        return await load.Load(url, plan, identify, progress).run()
-    async with own_server(plan.connections) as server:
-        return await load.Load(server.url, plan, identify, progress, server.cpu).run()
+        return await Load(url, plan, identify, progress).run()
+    async with local_server(plan.connections) as server:
+        return await Load(server.url, plan, identify, progress, server.cpu).run()
 
 
 @contextmanager
-def _progress_bar() -> Iterator[load.Progress]:
-    """Show a bar on the terminal, if stderr is one; one phase after the other in the same place."""
+def _progress_bar() -> Iterator[Progress]:
+    """Show a progress bar for each phase in turn, if stderr is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with rich_progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task: TaskID = bar.add_task("starting", total=None)
         current = ""
 
@@ -114,12 +115,12 @@ def _progress_bar() -> Iterator[load.Progress]:
         yield progress
 
 
-def _table(report: load.Report) -> Table:
+def _table(report: Report) -> Table:
     table = Table(show_header=False, box=None)
     rows = {
-        "connections": f"{report.connections:,}  ({report.connects_per_second:,.0f} a second)",
-        "posts": f"{report.posts:,}  ({report.posts_per_second:,.0f} a second)",
-        "deliveries": f"{report.deliveries:,}  ({report.deliveries_per_second:,.0f} a second)",
+        "connections": f"{report.connections:,}  ({report.connects_per_second:,.0f} per second)",
+        "posts": f"{report.posts:,}  ({report.posts_per_second:,.0f} per second)",
+        "deliveries": f"{report.deliveries:,}  ({report.deliveries_per_second:,.0f} per second)",
         "latency": f"p50 {_ms(report.latency_p50)}, p90 {_ms(report.latency_p90)}, p99 {_ms(report.latency_p99)}",
         "missing": f"{report.missing:,}",
         "out of order": f"{report.out_of_order:,}",
@@ -127,7 +128,7 @@ def _table(report: load.Report) -> Table:
     }
     if report.server_cpu:
         each = report.deliveries / report.server_cpu
-        rows["server CPU"] = f"{report.server_cpu:.2f} s  ({each:,.0f} deliveries for each second of it)"
+        rows["server CPU"] = f"{report.server_cpu:.2f} s  ({each:,.0f} deliveries per CPU second)"
     for name, value in rows.items():
         wrong = (name == "missing" and report.missing) or (name == "out of order" and report.out_of_order)
         table.add_row(name, value, style="red" if wrong or (name == "errors" and report.errors) else "")

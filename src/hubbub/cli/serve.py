@@ -41,16 +41,17 @@ def serve(
 ) -> None:
     """Start a server; Ctrl-C stops it.
 
-    Without options it listens on 127.0.0.1 and accepts guests. To listen on any other address it needs a secret or a
-    JWKS URL:
+    Without options it listens on 127.0.0.1 and accepts guests. To listen on any
+    address but loopback it needs a secret or a JWKS URL:
 
         hubbub serve
         hubbub serve --port 9000 --rate-limit 20
         hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
 
-    Every option can also be set in the environment (--max-message as HUBBUB_MAX_MESSAGE) and in a TOML file
-    (max_message = 65536). Flags take precedence over the environment, the environment over the file.
+    Every option can also be set in the environment (--max-message as
+    HUBBUB_MAX_MESSAGE) and in a TOML file (max_message = 65536). Flags take
+    precedence over the environment, and the environment over the file.
 
     Args:
         config: Settings file. Default: hubbub.toml in the working directory, if it exists.

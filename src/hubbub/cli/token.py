@@ -60,15 +60,13 @@ def token(
         groups: Pattern for the names of groups that the user may join. Can be repeated. Default: all groups.
         no_private: The user may post to the joined group only, and cannot send private messages.
         server: A token for your own server program, which may post to any group or user and disconnect users over HTTP.
-        skapi: Print the three tokens that skapi.loginWithToken() takes, as JSON, for a page that passes SERVICE to
-            "new Skapi(...)". The user's id must be a UUID.
+        skapi: Print the three tokens for skapi.loginWithToken() as JSON; SERVICE as in "new Skapi(...)", USER a UUID.
         name: The user's name as others see it in pages that use skapi-js.
         secret: The server's secret. Other users of this machine can see flags: use a file or the environment.
         secret_file: File that contains the server's secret.
         issuer: "iss" of the token, if the server requires one.
         audience: "aud" of the token, if the server requires one.
-        config: Settings file with secret, secret_file, issuer and audience. Default: hubbub.toml in the working
-            directory, if it exists.
+        config: Settings file with secret, issuer and audience. Default: hubbub.toml in this directory, if it exists.
     """
     if not user or not is_unicode(user):
         raise SettingsError("USER must be a user id: at least one character, in UTF-8")

@@ -1,7 +1,7 @@
-"""One connection of a load run: a small WebSocket client (RFC 6455) that counts and checks what it hears.
+"""One connection of a load run: a small WebSocket client (RFC 6455) that counts and checks what it receives.
 
-It is quick rather than careful: it trusts the server's frames to be well formed, and masks its own with the key zero,
-which leaves them as they are. For programs there is `hubbub.client`.
+It is fast rather than careful: it trusts the server's frames to be well formed, and masks its own with the key zero,
+which leaves them unchanged. Programs should use `hubbub.client`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import msgspec
 
 from hubbub.errors import HubbubError
 
-ASKED, POSTED = 0, 1
-"""The ids of commands: one that somebody waits for, and a post."""
-PATIENCE = 10.0
-"""Seconds that an answer may take."""
+REQUEST_ID, POST_ID = 0, 1
+"""The ids of commands: a request whose reply is awaited, and a post."""
+TIMEOUT = 10.0
+"""Seconds that a reply may take."""
 
 _TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
 _NO_MASK = bytes(4)
 
 
 class LoadError(HubbubError):
-    """A connection of a load run could not be opened, was lost, or got an error for an answer."""
+    """A connection of a load run could not be opened, was lost, or received an error."""
 
 
 class Problem(msgspec.Struct):
@@ -38,13 +38,13 @@ class Problem(msgspec.Struct):
 
 
 class Stamp(msgspec.Struct, gc=False):
-    """What a post of a load run carries: when it was sent, by `perf_counter`. The rest is padding."""
+    """The message of a post: when it was sent, by `perf_counter`. The rest of the message is padding."""
 
     t: float
 
 
-class Heard(msgspec.Struct, gc=False):
-    """Any frame from the server, as far as a load run cares."""
+class ServerFrame(msgspec.Struct, gc=False):
+    """The fields that a load run needs of any frame from the server."""
 
     id: int | None = None
     error: Problem | None = None
@@ -53,33 +53,33 @@ class Heard(msgspec.Struct, gc=False):
     message: Stamp | str | None = None
 
 
-_decode = msgspec.json.Decoder(Heard).decode
+_decode = msgspec.json.Decoder(ServerFrame).decode
 
 
 @dataclass
 class Tally:
-    """What all connections of a load run counted together."""
+    """The counts of all connections of a load run together."""
 
     posts: Counter[str] = field(default_factory=Counter)
     """Posts that the server accepted, by group."""
     deliveries: int = 0
-    """Messages heard."""
+    """Messages received."""
     out_of_order: int = 0
-    """Messages whose ``seq`` does not follow the one before: something is missing, doubled or in the wrong place."""
+    """Messages whose ``seq`` is not the next one: a message is missing, duplicated or out of order."""
     latencies: Counter[int] = field(default_factory=Counter)
-    """Microseconds from sending a post to hearing it, and how often."""
+    """Microseconds from sending a post to receiving it, and how often."""
     errors: Counter[str] = field(default_factory=Counter)
-    """What went wrong, and how often."""
+    """Error texts, and how often each occurred."""
 
 
 class LoadClient(asyncio.Protocol):
     """One connection. Made by `asyncio.loop.create_connection`; then `open`, `join`, `post`.
 
     Args:
-        user_id: Who this is.
-        group: What to join.
+        user_id: The user to connect as.
+        group: The group to join.
         tally: Where to count.
-        on_posted: Called with this client when the reply to a post has come.
+        on_posted: Called with this client when the reply to a post has been received.
     """
 
     def __init__(self, user_id: str, group: str, tally: Tally, on_posted: Callable[[LoadClient], None]) -> None:
@@ -92,57 +92,57 @@ class LoadClient(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._upgraded = False
         self._rest = b""
-        self._reply: asyncio.Future[Heard] | None = None
+        self._reply: asyncio.Future[ServerFrame] | None = None
         self._seq: int | None = None
         self._close_code: int | None = None
 
-    # --- what a load run does with it ---
+    # --- what a load run calls ---
 
     async def open(self, host: str, path: str, identify: dict[str, str]) -> None:
-        """Do the opening handshake and say who this is: ``{"guest": …}`` or ``{"token": …}``. Raises `LoadError`."""
+        """Do the opening handshake and identify as ``{"guest": …}`` or ``{"token": …}``. Raises `LoadError`."""
         request = (
             f"GET {path}/v1/connect HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Protocol: hubbub.v1\r\n\r\n"
         )
-        await self._answer_to(request.encode())
-        await self._ask(do="connect", **identify)
+        await self._reply_to(request.encode())
+        await self._request(do="connect", **identify)
 
     async def join(self) -> None:
-        """Enter the group. Raises `LoadError`."""
-        await self._ask(do="join", group=self.group)
+        """Join the group. Raises `LoadError`."""
+        await self._request(do="join", group=self.group)
 
     async def catch_up(self) -> None:
-        """Wait until everything that the server has sent by now has been heard. Raises `LoadError`."""
-        await self._ask(do="groups", limit=1)
+        """Wait until everything that the server has sent so far has been received. Raises `LoadError`."""
+        await self._request(do="groups", limit=1)
 
     def post(self, padding: bytes) -> None:
-        """Send a message of now to the group, without waiting."""
+        """Post a message with the current time to the group, without waiting."""
         message = b'{"t":%.7f,"p":"%b"}' % (perf_counter(), padding)
-        command = b'{"id":%d,"do":"post","to":"%b","message":%b}' % (POSTED, self.group.encode(), message)
+        command = b'{"id":%d,"do":"post","to":"%b","message":%b}' % (POST_ID, self.group.encode(), message)
         self._write(_frame(_TEXT, command))
 
     def close(self) -> None:
-        """Cut the connection."""
+        """Abort the connection."""
         self.closing = True
         if self._transport is not None:
             self._transport.abort()
 
-    async def _ask(self, **command: Any) -> None:
-        heard = await self._answer_to(_frame(_TEXT, msgspec.json.encode({"id": ASKED, **command})))
-        if heard.error is not None:
-            raise LoadError(f"{heard.error.code}: {heard.error.message}")
+    async def _request(self, **command: Any) -> None:
+        frame = await self._reply_to(_frame(_TEXT, msgspec.json.encode({"id": REQUEST_ID, **command})))
+        if frame.error is not None:
+            raise LoadError(f"{frame.error.code}: {frame.error.message}")
 
-    async def _answer_to(self, data: bytes) -> Heard:
+    async def _reply_to(self, data: bytes) -> ServerFrame:
         if self.closing:
-            raise LoadError("the connection is gone")
+            raise LoadError("the connection was lost")
         self._reply = asyncio.get_running_loop().create_future()
         self._write(data)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 return await self._reply
         except TimeoutError:
-            raise LoadError(f"no answer within {PATIENCE:.0f} seconds") from None
+            raise LoadError(f"no reply within {TIMEOUT:.0f} seconds") from None
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -155,7 +155,7 @@ class LoadClient(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Cut out the frames that are whole, and keep the rest for later."""
+        """Handle the complete frames, and keep the rest for later."""
         data = self._rest + data if self._rest else data
         position = 0 if self._upgraded else self._read_response(data)
         now, end = perf_counter(), len(data)
@@ -169,12 +169,12 @@ class LoadClient(asyncio.Protocol):
                 length = int.from_bytes(data[position + 2 : body], "big")
             if body + length > end:
                 break
-            self._hear(data[position], data[body : body + length], now)
+            self._receive(data[position], data[body : body + length], now)
             position = body + length
         self._rest = data[position:]
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Count it, unless it was us who closed; whoever waits is told."""
+        """Fail the request that waits for a reply; otherwise count an error, unless we closed the connection."""
         text = "connection lost" if self._close_code is None else f"connection closed with {self._close_code}"
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(LoadError(text))
@@ -182,52 +182,52 @@ class LoadClient(asyncio.Protocol):
             self._tally.errors[text] += 1
         self.closing = True
 
-    # --- what comes ---
+    # --- incoming frames ---
 
     def _read_response(self, data: bytes) -> int:
-        """Read the answer to the handshake; return how much of `data` it is, 0 if it is not whole."""
+        """Read the response to the handshake; return its length in `data`, 0 if it is incomplete."""
         end = data.find(b"\r\n\r\n") + 4
         if end < 4 or self._reply is None:
             return 0
         status = data.partition(b"\r\n")[0].decode("latin-1").removeprefix("HTTP/1.1 ")
         self._upgraded = status.startswith("101 ")
         if self._upgraded:
-            self._reply.set_result(Heard())
+            self._reply.set_result(ServerFrame())
         else:
             self._reply.set_exception(LoadError(f"the server answered {status}"))
             self.close()
         return end
 
-    def _hear(self, first: int, payload: bytes, now: float) -> None:
+    def _receive(self, first: int, payload: bytes, now: float) -> None:
         if first == _TEXT:
-            heard = _decode(payload)
-            if heard.type == "message":
-                self._hear_message(heard, now)
-            elif heard.id == POSTED:
-                self._hear_posted(heard)
-            elif heard.id == ASKED and self._reply is not None and not self._reply.done():
-                self._reply.set_result(heard)
+            frame = _decode(payload)
+            if frame.type == "message":
+                self._receive_message(frame, now)
+            elif frame.id == POST_ID:
+                self._receive_post_reply(frame)
+            elif frame.id == REQUEST_ID and self._reply is not None and not self._reply.done():
+                self._reply.set_result(frame)
         elif first == _PING:
             self._write(_frame(_PONG, payload))
         elif first == _CLOSE and self._transport is not None:
             self._close_code = int.from_bytes(payload[:2], "big")
             self._transport.close()
 
-    def _hear_message(self, heard: Heard, now: float) -> None:
+    def _receive_message(self, frame: ServerFrame, now: float) -> None:
         tally = self._tally
         tally.deliveries += 1
         self.received += 1
-        if self._seq is not None and heard.seq != self._seq + 1:
+        if self._seq is not None and frame.seq != self._seq + 1:
             tally.out_of_order += 1
-        self._seq = heard.seq
-        if type(heard.message) is Stamp:
-            tally.latencies[int((now - heard.message.t) * 1e6)] += 1
+        self._seq = frame.seq
+        if type(frame.message) is Stamp:
+            tally.latencies[int((now - frame.message.t) * 1e6)] += 1
 
-    def _hear_posted(self, heard: Heard) -> None:
-        if heard.error is None:
+    def _receive_post_reply(self, frame: ServerFrame) -> None:
+        if frame.error is None:
             self._tally.posts[self.group] += 1
         else:
-            self._tally.errors[heard.error.code] += 1
+            self._tally.errors[frame.error.code] += 1
         self._on_posted(self)
 
 

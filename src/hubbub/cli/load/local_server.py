@@ -1,4 +1,4 @@
-"""A server of our own for a load run: ``hubbub serve`` in a process of its own, on a free port."""
+"""A local server for a load run: ``hubbub serve`` in its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from hubbub.errors import HubbubError
 
 
-class OwnServer:
+class LocalServer:
     """A running server. `url` is its address."""
 
     def __init__(self, url: str, pid: int) -> None:
@@ -21,7 +21,7 @@ class OwnServer:
         self._pid = pid
 
     def cpu(self) -> float | None:
-        """Return the CPU seconds that it has used so far; None where the system has no ``/proc`` to ask."""
+        """Return the CPU seconds that the server has used so far; None on systems without ``/proc``."""
         try:
             after_name = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -30,11 +30,11 @@ class OwnServer:
 
 
 @asynccontextmanager
-async def own_server(connections: int) -> AsyncIterator[OwnServer]:
-    """Run a server for `connections` guests, without a rate limit; nothing else is configured.
+async def local_server(connections: int) -> AsyncIterator[LocalServer]:
+    """Run a server for `connections` guests, without a rate limit and otherwise with default settings.
 
     Raises:
-        HubbubError: It did not start; what it said about it is on stderr.
+        HubbubError: The server did not start. It has printed the reason to stderr.
     """
     # fmt: off
     process = await asyncio.create_subprocess_exec(
@@ -48,8 +48,8 @@ async def own_server(connections: int) -> AsyncIterator[OwnServer]:
     try:
         address = re.search(r"http://\S+", (await process.stdout.readline()).decode())
         if address is None:
-            raise HubbubError("the server for the run did not start")
-        yield OwnServer(address[0], process.pid)
+            raise HubbubError("the local server for the run did not start; see its error above")
+        yield LocalServer(address[0], process.pid)
     finally:
         if process.returncode is None:
             process.terminate()

@@ -1,4 +1,4 @@
-"""A load run: connect, fill the groups, post for a while, and check that every member heard every message once."""
+"""A load run: connect, join groups, post for a while, and check that every member received every message once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hubbub.cli.load.client import PATIENCE, LoadClient, LoadError, Tally
+from hubbub.cli.load.client import TIMEOUT, LoadClient, LoadError, Tally
 
-AT_ONCE = 100
-"""Connections that are being opened at the same time."""
+CONCURRENCY = 100
+"""Connections that are opened at the same time."""
 POLLS = 200
-"""How often to look whether the last messages have come, within `PATIENCE`."""
+"""How often to check within `TIMEOUT` whether the last messages have arrived."""
 Progress: TypeAlias = Callable[[str, float, float], None]
 """Called as ``progress(phase, done, total)``."""
 
 
 class Address(NamedTuple):
-    """Where a server is. `path` is what comes before ``/v1/connect``; `netloc` names host and port to the server."""
+    """The parts of a server's address. `path` precedes ``/v1/connect``; `netloc` is sent as ``Host``."""
 
     host: str
     port: int
@@ -34,12 +34,12 @@ class Address(NamedTuple):
 
 
 def parse_address(url: str) -> Address:
-    """Take the address of a server apart. Raises `LoadError` if it is none."""
+    """Split the address of a server into its parts. Raises `LoadError` if it is not a valid one."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise LoadError(f'"{url}" is not an address') from None
+        raise LoadError(f'"{url}" is not an address such as http://127.0.0.1:8000') from None
     tls = parts.scheme in {"https", "wss"}
     if parts.hostname is None or not (tls or parts.scheme in {"http", "ws"}):
         raise LoadError(f'"{url}" is not an address such as http://127.0.0.1:8000')
@@ -50,7 +50,7 @@ def parse_address(url: str) -> Address:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do. `size` is bytes, `duration` seconds, `rate` posts a second of all posters, 0 for as many as go."""
+    """The load. `size` is in bytes, `duration` in seconds, `rate` in posts per second of all posters, 0 unlimited."""
 
     connections: int
     groups: int
@@ -61,7 +61,7 @@ class Plan:
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What came of it. Latencies are seconds, from sending a post to hearing it; 0 if nothing was heard."""
+    """The result. Latencies are seconds, from sending a post to receiving it; 0 if nothing was received."""
 
     connections: int
     connects_per_second: float
@@ -77,11 +77,11 @@ class Report(msgspec.Struct, kw_only=True):
     out_of_order: int
     errors: dict[str, int]
     server_cpu: float | None = None
-    """CPU seconds that the server used while posts were made and heard; None if it is not ours to ask."""
+    """CPU seconds that the server used while messages were posted and received; None if the server is not ours."""
 
     @property
-    def sound(self) -> bool:
-        """Whether nothing was missing, doubled, in the wrong place or refused."""
+    def passed(self) -> bool:
+        """Whether no message was missing, duplicated, out of order or refused."""
         return not (self.missing or self.out_of_order or self.errors)
 
 
@@ -90,10 +90,10 @@ class Load:
 
     Args:
         url: ``http://…`` or ``https://…``.
-        plan: What to do.
-        identify: Returns how the user with this id says who it is: ``{"guest": …}`` or ``{"token": …}``.
-        progress: Is told how far the run is.
-        cpu: Returns the CPU seconds that the server has used so far, or None if that cannot be known.
+        plan: The load.
+        identify: Returns the identity of the user with this id: ``{"guest": …}`` or ``{"token": …}``.
+        progress: Called to report progress.
+        cpu: Returns the CPU seconds that the server has used so far, or None if that is unknown.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Load:
         self._padding = b"x" * max(0, plan.size - len(b'{"t":%.7f,"p":""}' % perf_counter()))
 
     async def run(self) -> Report:
-        """Do it all. Raises `LoadError` if not one connection could be opened."""
+        """Run all phases. Raises `LoadError` if no connection could be opened."""
         try:
             began = perf_counter()
             await self._all("connecting", self._open)
@@ -128,7 +128,7 @@ class Load:
             if not self._clients:
                 raise LoadError(f"no connection could be opened: {', '.join(self._tally.errors)}")
             await self._all("joining", LoadClient.join)
-            # Every newcomer was announced to the others; the answers to these come behind all that.
+            # Each join was announced to the other members; the replies to these requests come after all notices.
             await self._all("joining", LoadClient.catch_up)
             began, cpu = perf_counter(), self._cpu()
             await self._post()
@@ -144,12 +144,12 @@ class Load:
     # --- the phases ---
 
     async def _all(self, phase: str, work: Callable[[LoadClient], Awaitable[None]]) -> None:
-        """Do `work` with every connection, some at a time; those with which it fails are counted and left out."""
-        room, done = asyncio.Semaphore(AT_ONCE), 0
+        """Do `work` with every connection, some concurrently; count and drop those that fail."""
+        limit, done = asyncio.Semaphore(CONCURRENCY), 0
 
         async def one(client: LoadClient) -> None:
             nonlocal done
-            async with room:
+            async with limit:
                 try:
                     await work(client)
                 except (LoadError, OSError) as error:
@@ -188,29 +188,29 @@ class Load:
         return due
 
     def _posted(self, client: LoadClient) -> None:
-        """The reply to a post has come: without a rate, post again."""
+        """Handle the reply to a post: without a rate, post again."""
         if not self._plan.rate and not client.closing and perf_counter() < self._posting_until:
             client.post(self._padding)
 
     async def _settle(self) -> None:
-        """Wait until everything posted has been answered and heard, or something turns out to be missing."""
+        """Wait until all posts have been answered and received, or messages turn out to be missing."""
         members = list(self._clients)
         await self._all("waiting for the last messages", LoadClient.catch_up)
-        for _ in range(POLLS):  # what is posted on one node may take a moment to another
+        for _ in range(POLLS):  # messages may take a moment from one node to another
             if not self._missing():
                 break
-            await asyncio.sleep(PATIENCE / POLLS)
+            await asyncio.sleep(TIMEOUT / POLLS)
         self._clients = members
 
-    # --- the sums ---
+    # --- the result ---
 
     def _missing(self) -> int:
-        """Return how many messages have not been heard; what a lost connection could not hear counts too."""
+        """Return how many messages were not received, including those that lost connections did not receive."""
         return sum(max(0, self._tally.posts[client.group] - client.received) for client in self._clients)
 
     def _report(self, connecting: float, posting: float, hearing: float, cpu: float | None) -> Report:
         tally, posts = self._tally, self._tally.posts.total()
-        doubled = sum(max(0, client.received - tally.posts[client.group]) for client in self._clients)
+        duplicates = sum(max(0, client.received - tally.posts[client.group]) for client in self._clients)
         return Report(
             connections=len(self._clients),
             connects_per_second=len(self._clients) / connecting,
@@ -223,14 +223,14 @@ class Load:
             latency_p90=_percentile(tally, 0.90),
             latency_p99=_percentile(tally, 0.99),
             missing=self._missing(),
-            out_of_order=max(tally.out_of_order, doubled),
+            out_of_order=max(tally.out_of_order, duplicates),
             errors=dict(tally.errors),
             server_cpu=cpu,
         )
 
 
 def _percentile(tally: Tally, share: float) -> float:
-    """Return the seconds within which `share` of the messages were heard (nearest rank)."""
+    """Return the seconds within which `share` of the messages were received (nearest rank)."""
     left = share * tally.latencies.total()
     for micros in sorted(tally.latencies):
         left -= tally.latencies[micros]
@@ -241,7 +241,7 @@ def _percentile(tally: Tally, share: float) -> float:
 
 def _text(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
-        return "there is no such host"
+        return "the host does not exist"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return str(error)
