@@ -39,6 +39,9 @@ MOST_PER_USER = 64 * MIB
 BACK_WITHIN, BACK_AFTER = 0.10, 10.0
 """A server has recovered when it uses at most this share more memory than before; and the seconds it has for that."""
 
+BACK_FLOOR = 6 * MIB
+"""Bytes that a recovered server may use more in any case: it returns freed memory when it has grown by 4 MiB."""
+
 LONGEST_WAIT = 0.050
 """Seconds that a bystander may wait, at the 99th percentile."""
 
@@ -60,7 +63,7 @@ class Figures(NamedTuple):
         before: Memory before the attack, with the bystander connected.
         peak: Most memory during the attack. `Memory.private` is sampled; `Memory.rss` is the kernel's own peak.
         after: Least memory in the seconds after it (`back_after`); the wait ends when the server has recovered.
-        recovered: Seconds until the private memory was within `BACK_WITHIN`; infinity if it was not in time.
+        recovered: Seconds until the private memory was within `BACK_WITHIN` or `BACK_FLOOR`; infinity if it was not in time.
         seconds: How long it was under way.
         cpu: CPU time that the server used during the attack.
         calm: What the bystander measured before; the keys are those of `observer.Bystander.stop`.
@@ -238,7 +241,7 @@ class _Peak:
 def _wait_until_recovered(pid: int, before: Memory, most: float) -> tuple[Memory, float]:
     began = time.monotonic()
     least = memory(pid)
-    while least.private > before.private * (1 + BACK_WITHIN):
+    while least.private > before.private + max(BACK_FLOOR, before.private * BACK_WITHIN):
         if time.monotonic() - began > most:
             return least, float("inf")
         time.sleep(SAMPLE)
