@@ -63,7 +63,7 @@ class Figures(NamedTuple):
         before: Memory before the attack, with the bystander connected.
         peak: Most memory during the attack. `Memory.private` is sampled; `Memory.rss` is the kernel's own peak.
         after: Least memory in the seconds after it (`back_after`); the wait ends when the server has recovered.
-        recovered: Seconds until the private memory was within `BACK_WITHIN` or `BACK_FLOOR`; infinity if it was not in time.
+        recovered: Seconds until the private memory had recovered (`BACK_WITHIN`, `BACK_FLOOR`); infinity if it had not.
         seconds: How long it was under way.
         cpu: CPU time that the server used during the attack.
         calm: What the bystander measured before; the keys are those of `observer.Bystander.stop`.
