@@ -16,21 +16,21 @@ from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    """A server that lets guests in, as ``hubbub serve`` does without options."""
+    """A server that accepts guests, as ``hubbub serve`` does without options."""
     async with Server(Settings(port=0)) as running:
         yield running
 
 
 @pytest.fixture
 async def secured() -> AsyncIterator[Server]:
-    """A server that wants tokens signed with `helpers.SECRET`."""
+    """A server that requires tokens signed with `support.clients.SECRET`."""
     async with Server(Settings(port=0, secret=SECRET)) as running:
         yield running
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
-    """Start further servers: ``await start(max_message=100)``. They are stopped at the end of the test."""
+    """Start further servers: ``await start(max_message=100)``. They stop at the end of the test."""
     async with AsyncExitStack() as stack:
 
         async def start_server(**settings: Any) -> Server:

@@ -1,8 +1,8 @@
-"""Thousands of HTTP requests in one go, without a token: ``python benchmarks/abuse/http_pipelining.py``.
+"""Thousands of pipelined HTTP requests, without a token: ``python benchmarks/abuse/http_pipelining.py``.
 
-72 connections send 14,000 small requests each, read nothing and close. They come in three rounds: closed at once when
-everything is sent, kept open for `HOLD` seconds, and with bodies. The memory of the server may grow by `MOST_GROWTH`
-bytes meanwhile, and `REST` seconds later it must be within 10 % of what it was.
+72 connections send 14,000 small requests each, read nothing and close. There are three rounds: connections closed as
+soon as everything is sent, kept open for `HOLD` seconds, and requests with bodies. Prints the figures of
+`support.attack`, a line for each round.
 """
 
 from __future__ import annotations
@@ -14,21 +14,16 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
+from support.attack import Attack
 from support.raw_socket import Socket
-from support.server_process import LOAD_CPU, SERVER_CPU, ServerProcess, pin
 
 CONNECTIONS = 72
 REQUESTS = 14_000
 HOLD = 5.0
 """Seconds for which the connections of the second round are kept."""
-REST = 10.0
-"""Seconds after the attack within which the memory must be given back."""
-MOST_GROWTH = 64 << 20
-"""Most bytes by which the memory of the server may grow."""
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 BODIES = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 400\r\n\r\n" + b"\r\n\r\n" * 100
-MB = 1 << 20
 
 
 def main(connections: int = CONNECTIONS, requests: int = REQUESTS) -> int:
@@ -38,43 +33,30 @@ def main(connections: int = CONNECTIONS, requests: int = REQUESTS) -> int:
         ("kept open", GET, HOLD),
         ("with bodies", BODIES, 0.0),
     ):
-        with ServerProcess(cpu=SERVER_CPU) as server:
-            warm_up(server)
-            before = server.memory()
-            server.forget_peak()
-            cpu = server.cpu()
-            sent = attack(server, request, connections, requests, hold)
-            settle(server)
-            peak, cpu = server.peak(), server.cpu() - cpu
-            time.sleep(REST)
-            after = server.memory()
-            grown, left = peak - before, after - before
-            good = grown <= MOST_GROWTH and left <= before / 10
-            failed |= not good
-            print(
-                f"{name}: {connections} x {requests} requests, {sent / MB:.1f} MB sent; "
-                f"memory {before / MB:.1f} MB before, {peak / MB:.1f} at the peak (+{grown / MB:.1f}), "
-                f"{after / MB:.1f} {REST:g} s later ({left / before:+.0%}); {cpu:.1f} s of CPU: "
-                f"{'good' if good else 'FAILED'}",
-                flush=True,
-            )
+        with Attack() as attack:
+            warm_up(attack.port)
+            with attack.under_way():
+                send(attack.port, request, connections, requests, hold)
+                settle(attack.port)
+            print(attack.figures.line(f"pipelined requests, {name}"), flush=True)
+            failed |= bool(attack.figures.broken())
     return failed
 
 
-def warm_up(server: ServerProcess) -> None:
-    """Ask once for what is made when it is first needed."""
+def warm_up(port: int) -> None:
+    """Send a few requests, so that what is made once is made before the attack."""
     for _ in range(20):
-        one = Socket(server.port)
+        one = Socket(port)
         one.send(GET)
         one.head()
         one.cut()
 
 
-def attack(server: ServerProcess, request: bytes, connections: int, requests: int, hold: float) -> int:
+def send(port: int, request: bytes, connections: int, requests: int, hold: float) -> int:
     """Send requests over many connections, and close them; return how many bytes were sent."""
     still_open, sent = [], 0
     for _ in range(connections):
-        one = Socket(server.port)
+        one = Socket(port)
         one.socket.setblocking(False)
         still_open.append((one, memoryview(request * requests)))
     end = time.monotonic() + 10
@@ -99,14 +81,13 @@ def attack(server: ServerProcess, request: bytes, connections: int, requests: in
     return sent
 
 
-def settle(server: ServerProcess) -> None:
+def settle(port: int) -> None:
     """Wait until the server answers again."""
-    one = Socket(server.port, timeout=60)
+    one = Socket(port, timeout=60)
     one.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     one.head()
     one.cut()
 
 
 if __name__ == "__main__":
-    pin(LOAD_CPU)
     sys.exit(main(*map(int, sys.argv[1:])))

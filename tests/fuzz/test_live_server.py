@@ -186,8 +186,9 @@ def test_known_attacks_are_bounded(attack: Attack) -> None:
             if (problem := kept_too_much(attack, known))
         ]
     print(attack.figures.line("known attacks, in small"))
-    # In bytes, the promise; in time, what even a busy machine keeps: `make fuzz` asks for the promise.
-    problems += attack.figures.broken(longest_wait=0.05 if SECONDS else 0.25)
+    # The limits of memory are the promised ones. A machine that runs other tests delays the bystander, so the promised
+    # latency is asked of `make fuzz` only; a loop that is blocked by an attack shows here as well.
+    problems += attack.figures.broken(longest_wait=0.05 if SECONDS else 2.0)
     assert not problems, "\n" + "\n".join(problems)
 
 

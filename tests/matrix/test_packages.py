@@ -101,6 +101,6 @@ def test_the_steps_of_the_image_make_a_server(tmp_path: Path) -> None:
         assert healthy(url)
         check = json.loads(re.findall(r"HEALTHCHECK .*CMD (\[.*\])", text)[0])
         run(*check, HUBBUB_PORT=url.rpartition(":")[2])
-    with pytest.raises(AssertionError):  # nobody listens there now
+    with pytest.raises(AssertionError):  # nothing listens there now
         run(*check, HUBBUB_PORT=url.rpartition(":")[2])
     assert not list((image / "bin").glob("pip*"))

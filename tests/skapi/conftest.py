@@ -42,7 +42,7 @@ async def hubbub(site: Site) -> AsyncIterator[Server]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser, site: Site, hubbub: Server) -> AsyncIterator[Callable[..., Awaitable[User]]]:
-    """Let a user come: ``await visit("ada", group="g")``. Logged in, connected, and in the group if one is given."""
+    """Open a page for a user: ``await visit("ada", group="g")``. Logged in, connected, and in the group if given."""
     async with AsyncExitStack() as stack:
 
         async def come(

@@ -1,6 +1,6 @@
-"""One way to measure every attack: a real server with default settings, its memory, its lateness, and a bystander.
+"""Measures attacks, all in the same way: a real server with default settings, its memory, its loop lag, a bystander.
 
-    with Attack("--rate-limit", "50") as attack:      # flags beyond the defaults, if any
+    with Attack("--rate-limit", "50") as attack:      # flags of hubbub serve, if any
         with attack.under_way():
             ...                                       # send to 127.0.0.1:attack.port
     print(attack.figures.line("pipelined requests"))
@@ -37,7 +37,10 @@ MOST_PER_USER = 64 * MIB
 """Bytes by which a server may grow for each attacking user."""
 
 BACK_WITHIN, BACK_AFTER = 0.10, 10.0
-"""Share above its memory from before at which a server counts as recovered, and the seconds it has for that."""
+"""A server has recovered when it uses at most this share more memory than before; and the seconds it has for that."""
+
+BACK_FLOOR = 6 * MIB
+"""Bytes that a recovered server may use more in any case: it returns freed memory when it has grown by 4 MiB."""
 
 LONGEST_WAIT = 0.050
 """Seconds that a bystander may wait, at the 99th percentile."""
@@ -47,26 +50,26 @@ SAMPLE = 0.1
 
 
 class Memory(NamedTuple):
-    """Bytes of a process: resident in all, and resident and not shared with any other process."""
+    """Bytes of a process: all resident memory, and the part that it shares with no other process."""
 
     rss: int
     private: int
 
 
 class Figures(NamedTuple):
-    """What an attack did. Bytes, and seconds.
+    """The measurements of an attack, in bytes and seconds.
 
     Attributes:
         before: Memory before the attack, with the bystander connected.
-        peak: Most memory while it was under way. `Memory.private` is sampled; `Memory.rss` is the kernel's own peak.
+        peak: Most memory during the attack. `Memory.private` is sampled; `Memory.rss` is the kernel's own peak.
         after: Least memory in the seconds after it (`back_after`); the wait ends when the server has recovered.
-        recovered: Seconds until the private memory was within `BACK_WITHIN`; infinity if it was not in time.
+        recovered: Seconds until the private memory had recovered (`BACK_WITHIN`, `BACK_FLOOR`); infinity if it had not.
         seconds: How long it was under way.
-        cpu: Processor time that the server used meanwhile.
+        cpu: CPU time that the server used during the attack.
         calm: What the bystander measured before; the keys are those of `observer.Bystander.stop`.
         bystander: What it measured during the attack.
-        late: Looks at the clock, of four a second, for which the event loop was more than 50 ms late.
-        longest_lag: Upper bound of the latest look; from the histogram ``hubbub_loop_lag_seconds``.
+        late: Checks of the event loop, of four a second, that were more than 50 ms late.
+        longest_lag: Upper bound of the longest delay; from the histogram ``hubbub_loop_lag_seconds``.
         log: Lines that the server logged during the attack.
         tracebacks: How many of them begin a traceback.
     """
@@ -86,11 +89,11 @@ class Figures(NamedTuple):
 
     @property
     def waited(self) -> float:
-        """The bystander's wait at the 99th percentile: of a message or of an answer, whichever is longer."""
+        """The bystander's latency at the 99th percentile, of messages or of replies, whichever is longer."""
         return float(max(self.bystander["p99"], self.bystander["probe_p99"]))
 
     def broken(self, users: int = 1, *, longest_wait: float = LONGEST_WAIT) -> list[str]:
-        """Return the promises that an attack by so many users has broken, as sentences; none if all were kept."""
+        """Return a sentence for each promise that an attack by so many users has broken."""
         grown = self.peak.private - self.before.private
         lost = {name: self.bystander[name] for name in ("missing", "disorder", "unanswered", "lost")}
         promises = {
@@ -139,12 +142,12 @@ class Figures(NamedTuple):
 
 
 class Attack:
-    """A server to attack, and what the attack does to it.
+    """A server to attack, and the measurements.
 
     Args:
         flags: For ``hubbub serve``, beyond the defaults.
         calm: Seconds for which the bystander measures before the attack.
-        back_after: Seconds that the memory has to come back after the attack.
+        back_after: Seconds within which the memory must be released after the attack.
         plan: Changes what the bystander does; see ``tests/support/observer.py``.
 
     Attributes:
@@ -182,7 +185,7 @@ class Attack:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Measure what happens in the block, and how memory comes back after it; sets `figures`."""
+        """Measure during the block, then wait for the memory to be released; sets `figures`."""
         pid, metrics, logged = self.target.pid, self.target.metrics(), len(self.target.log())
         before, cpu = memory(pid), cpu_time(pid)
         peak = _Peak(pid)
@@ -217,7 +220,7 @@ class _Peak:
         self._pid = pid
         self._private = memory(pid).private
         with suppress(OSError):
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the kernel forgets its own peak
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets the kernel's peak
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample)
         self._thread.start()
@@ -238,7 +241,7 @@ class _Peak:
 def _wait_until_recovered(pid: int, before: Memory, most: float) -> tuple[Memory, float]:
     began = time.monotonic()
     least = memory(pid)
-    while least.private > before.private * (1 + BACK_WITHIN):
+    while least.private > before.private + max(BACK_FLOOR, before.private * BACK_WITHIN):
         if time.monotonic() - began > most:
             return least, float("inf")
         time.sleep(SAMPLE)
@@ -247,7 +250,7 @@ def _wait_until_recovered(pid: int, before: Memory, most: float) -> tuple[Memory
 
 
 def _lateness(before: dict[str, float], after: dict[str, float]) -> tuple[int, float]:
-    """Return how many looks were later than 50 ms, and the bound below which the latest one was."""
+    """Return how many checks were more than 50 ms late, and the upper bound of the longest delay."""
     bounds = {
         float(name.split('"')[1]): count - before.get(name, 0)
         for name, count in after.items()

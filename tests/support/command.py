@@ -18,11 +18,11 @@ from support.server_process import HUBBUB as HUBBUB
 from support.server_process import environment as environment
 
 PATIENCE = 10.0
-"""Seconds after which a command that has not ended hangs; all end in less than one."""
+"""Seconds after which a command counts as hanging; all end in less than one."""
 
 
 class Ran(NamedTuple):
-    """What a command left: its exit code and what it wrote."""
+    """The exit code of a command and its output."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Judges what a client's callback heard. It asks no server and knows no code of ours, only posts and events."""
+"""Judges what a client's callback received. It uses neither a server nor our code, only the posts and the events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The far end of a session without a socket: says commands, collects what is written, keeps what it is told."""
+"""A session without a socket: the client sends commands, and what the server writes is collected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that does to connections what networks do: cut them, politely or not, within a frame, or go dark.
+"""A TCP proxy with the faults of networks: connections end cleanly, by reset or within a frame, or go silent.
 
 It counts what it did to connections that were in use, so that a test can tell whether anything was put to the proof.
 """

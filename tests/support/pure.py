@@ -1,4 +1,4 @@
-"""A pytest plugin: ``-p support.pure --only-pure`` runs the pure tests, and holds them to it.
+"""A pytest plugin: ``-p support.pure --only-pure`` runs the pure tests, and fails those that do I/O after all.
 
 Which tests are pure is read from their imports, so no list has to be kept. A test module is pure if nothing that it
 imports, directly or through modules of ours, does I/O, and it asks for no fixture of a conftest.py that does. While
@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parents[1]
 SOURCE = TESTS.parent / "src"
@@ -21,6 +22,9 @@ IMPURE = {
     "asyncio", "concurrent", "http", "httpx", "jsonschema", "multiprocessing", "playwright", "selectors", "signal",
     "socket", "ssl", "starlette", "subprocess", "threading", "urllib", "uvicorn", "uvloop", "websockets",
 }  # fmt: skip
+EXAMPLES = 40
+"""Inputs that a property is tried with."""
+
 FORBIDDEN = {"socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn"}
 """Audit events (PEP 578) that a pure test must not raise."""
 
@@ -103,9 +107,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forbid I/O from now on; an audit hook stays for the life of the process."""
+    """Forbid I/O from now on, until the process ends; let properties have fewer examples than in ``make test``."""
     if config.getoption("--only-pure"):
         sys.addaudithook(_refuse)
+        settings.register_profile("unit", max_examples=EXAMPLES)
+        settings.load_profile("unit")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
