@@ -160,16 +160,32 @@ class Commands:
         )
         if renewed:
             return welcome
-        frames, welcome.gap = self._frames(session, inbox)
-        welcome.inbox, welcome.replayed = inbox.position, len(frames)
+        frames, welcome.replayed, welcome.gap = self._frames(session, inbox)
+        welcome.inbox = inbox.position
         return Replayed(welcome, frames)
 
-    def _frames(self, session: Session, replay: Replay) -> tuple[list[bytes], bool]:
-        """Return what has to be written, and whether there is a gap: all of it must fit into the queue."""
+    def _frames(self, session: Session, replay: Replay) -> tuple[list[bytes], int, bool]:
+        """Return what has to be written, of how many events that is, and whether there is a gap.
+
+        All of it must fit into the connection's queue, beside what has not been read of it yet, and into what may wait
+        for all connections of the user. Otherwise nothing is replayed, and that is a gap.
+        """
+        if not replay.events:
+            return [], 0, replay.gap
+        budget, settings = session.budget, self._settings
+        waiting = sum(map(len, session.outbox))
+        if session in budget.slow:
+            waiting += budget.slow[session].get_write_buffer_size()
+        room = min(
+            settings.max_queue * 3 // 4 - waiting, max(settings.max_queue_user, settings.max_queue) - budget.unread()
+        )
+        if room <= 0:
+            return [], 0, True
         frames = [session.wire.event(event) for event in replay.events]
-        if sum(map(len, frames)) > self._settings.max_queue * 3 // 4:
-            return [], True
-        return frames, replay.gap
+        joined_up = b"".join(frames)  # one object: each frame of its own would take 40 bytes more
+        if len(joined_up) > room:
+            return [], 0, True
+        return [joined_up], len(frames), replay.gap
 
     async def _identify(self, command: Connect) -> tuple[Identity, TicketUse | None]:
         given = (command.token, command.guest, command.ticket)
@@ -269,8 +285,8 @@ class Commands:
             raise
         # From here to the end of the answer nothing may wait: what is delivered next must come behind what is replayed.
         self._stay(session, group)
-        frames, gap = self._frames(session, replay)
-        return Replayed(joined(group, replay.position, len(frames), gap=gap), frames)
+        frames, replayed, gap = self._frames(session, replay)
+        return Replayed(joined(group, replay.position, replayed, gap=gap), frames)
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
         before = session.group

@@ -85,6 +85,9 @@ class Settings:
     """Most connections of one user; a further one is closed with 4004."""
     max_queue: int = 1_048_576
     """Most bytes waiting for one slow connection; then it is closed with 4005."""
+    max_queue_user: int = 33_554_432
+    """Most bytes waiting for all slow connections of one user together, at least max_queue; then one that more is sent
+    to is closed with 4005, and what a join asks to hear again is left out, which its answer says (gap)."""
     history_messages: int = 1000
     """Most messages of one group that are kept for those who come back; 0 keeps none."""
     history_bytes: int = 524_288
@@ -132,6 +135,7 @@ class Settings:
             "max_connections",
             "max_connections_per_user",
             "max_queue",
+            "max_queue_user",
             "rate_burst",
             "http_rate_burst",
             "workers",
