@@ -124,8 +124,8 @@ class Commands:
             raise
         # From here to the reply nothing may wait: later messages must be queued behind the replayed ones.
         self._join_fanout(session, group)
-        frames, gap = replay_frames(session, replay, self._settings.max_queue)
-        return Replayed(joined(group, replay.position, len(frames), gap=gap), frames)
+        frames, replayed, gap = replay_frames(session, replay, self._settings)
+        return Replayed(joined(group, replay.position, replayed, gap=gap), frames)
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
         before = session.group

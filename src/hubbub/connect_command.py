@@ -77,8 +77,8 @@ class ConnectCommand:
         )
         if renewed:
             return welcome
-        frames, welcome.gap = replay_frames(session, inbox, settings.max_queue)
-        welcome.inbox, welcome.replayed = inbox.position, len(frames)
+        frames, welcome.replayed, welcome.gap = replay_frames(session, inbox, settings)
+        welcome.inbox = inbox.position
         return Replayed(welcome, frames)
 
     async def adopt_identity(self, session: Session, command: AdoptIdentity) -> None:
@@ -151,12 +151,25 @@ class ConnectCommand:
             session.close(Close.INTERNAL, self._now())
 
 
-def replay_frames(session: Session, replay: Replay, max_queue: int) -> tuple[list[bytes], bool]:
-    """Return the frames to write behind a reply, and whether there is a gap.
+def replay_frames(session: Session, replay: Replay, settings: Settings) -> tuple[list[bytes], int, bool]:
+    """Return the frames to write, how many events they hold, and whether there is a gap.
 
-    They must fit into the queue for slow readers together, of `max_queue` bytes; otherwise there are none, and a gap.
+    The replay must fit into the connection's queue, beside what the connection has not read yet, and into what may wait
+    for all connections of the user. Otherwise nothing is replayed, which is a gap.
     """
+    if not replay.events:
+        return [], 0, replay.gap
+    budget = session.budget
+    unread = sum(map(len, session.outbox))
+    if session in budget.slow:
+        unread += budget.slow[session].get_write_buffer_size()
+    room = min(
+        settings.max_queue * 3 // 4 - unread, max(settings.max_queue_user, settings.max_queue) - budget.unread()
+    )
+    if room <= 0:
+        return [], 0, True
     frames = [session.wire.event(event) for event in replay.events]
-    if sum(map(len, frames)) > max_queue * 3 // 4:
-        return [], True
-    return frames, replay.gap
+    joined = b"".join(frames)  # one object: each frame of its own would take 40 bytes more
+    if len(joined) > room:
+        return [], 0, True
+    return [joined], len(frames), replay.gap

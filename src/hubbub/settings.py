@@ -83,6 +83,8 @@ class Settings:
     """Maximum connections of one user; a further one is closed with 4004."""
     max_queue: int = 1_048_576
     """Maximum unsent bytes of one slow connection; beyond that it is closed with 4005."""
+    max_queue_user: int = 33_554_432
+    """Maximum unsent bytes of all slow connections of one user; beyond that they are closed, and replays are gaps."""
     history_messages: int = 1000
     """Maximum messages of one group that are kept for clients that reconnect; 0 keeps none."""
     history_bytes: int = 524_288
@@ -203,6 +205,7 @@ _LEAST: dict[str, float] = {
     "max_connections": 1,
     "max_connections_per_user": 1,
     "max_queue": 1,
+    "max_queue_user": 1,
     "history_messages": 0,
     "history_bytes": 0,
     "history_age": 1,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 SLICE = 0.002
 """Seconds of work for one user in one turn of the loop; the last frame may exceed it."""
@@ -35,6 +36,14 @@ UNIDENTIFIED_BYTES = 32 * 1_048_576
 NO_TURN = -1
 
 
+class Unread(Protocol):
+    """Where bytes wait until a client reads them."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait."""
+        ...
+
+
 class TimeBudget:
     """The budget of one user.
 
@@ -42,10 +51,11 @@ class TimeBudget:
         left: Seconds left. At zero or below it is used up, unless `TimeBudgets.allows` refills it.
         bytes: Bytes of commands that are running or queued.
         most_bytes: The limit of `bytes`.
+        slow: The connections that have not read everything, each with its unread bytes.
         user_id: The user.
     """
 
-    __slots__ = ("bytes", "connections", "filled", "left", "most_bytes", "turn", "user_id", "waiting")
+    __slots__ = ("bytes", "connections", "filled", "left", "most_bytes", "slow", "turn", "user_id", "waiting")
 
     def __init__(self, user_id: str, most_bytes: int, now: float) -> None:
         self.user_id = user_id
@@ -56,6 +66,11 @@ class TimeBudget:
         self.turn = NO_TURN
         self.connections = 0
         self.waiting: deque[Callable[[], object]] = deque()
+        self.slow: dict[object, Unread] = {}
+
+    def unread(self) -> int:
+        """Return how many bytes wait for all slow connections of the user together."""
+        return sum(waiting.get_write_buffer_size() for waiting in self.slow.values())
 
 
 class TimeBudgets:

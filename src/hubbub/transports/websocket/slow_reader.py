@@ -19,7 +19,7 @@ class SlowReader:
         node: Has the limit, the clock and the fan-out.
     """
 
-    __slots__ = ("_backlog", "_node", "_over", "_session", "_transport")
+    __slots__ = ("_backlog", "_budget", "_node", "_over", "_session", "_transport")
 
     def __init__(self, transport: Transport, session: Session, node: Node) -> None:
         self._transport = transport
@@ -27,6 +27,8 @@ class SlowReader:
         self._node = node
         self._backlog = Backlog(transport, node.settings.max_queue, node.now())
         self._over = False
+        self._budget = session.budget
+        self._budget.slow[session] = transport
         if self._backlog.overfull:
             self._give_up()
         else:
@@ -35,15 +37,23 @@ class SlowReader:
 
     def end(self) -> None:
         """Stop watching: the client has caught up, or the connection is lost."""
+        self._budget.slow.pop(self._session, None)
         if not self._over:
             self._over = True
             self._node.fanout.rewire(self._session, self._transport.write)
 
     def _write_if_room(self, data: bytes) -> None:
-        if self._over or self._backlog.admit(len(data)):
+        if self._over or (self._user_has_room(len(data)) and self._backlog.admit(len(data))):
             self._transport.write(data)
         else:
             self._give_up()
+
+    def _user_has_room(self, size: int) -> bool:
+        """Return whether `size` more bytes may wait for all connections of the user together."""
+        budget, settings = self._budget, self._node.settings
+        if len(budget.slow) * settings.max_queue <= settings.max_queue_user:  # then max_queue sees to it
+            return True
+        return budget.unread() + size <= max(settings.max_queue, settings.max_queue_user)
 
     def _look(self) -> None:
         if not self._over:
