@@ -1,4 +1,4 @@
-"""A hook of MkDocs: the README is the first page, and links to files outside of docs/ lead to the repository."""
+"""A MkDocs hook: makes the README the first page, and points links to files outside of docs/ to the repository."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ async def heard(node: Listener) -> list[tuple[str, str, str, int]]:
 
 
 async def together(backend: Backend, node: Listener, *rows: UserRow) -> None:
-    """Put all into one group, and forget what was heard of it."""
+    """Put all into one group, and drop the notices about it."""
     for row in rows:
         await backend.join(row, "g")
     await node.notices()
@@ -39,11 +39,13 @@ async def test_who_is_sent_off_and_comes_back_goes_and_comes_unheard(backend: Ba
     await backend.join(AGAIN, "g")
     await backend.join(EVE, "g")
     assert await node.notices() == [("g", "USER_JOINED", "4", 1)]
-    await backend.remove_connection(AGAIN)  # what comes after it is heard again, at once
+    await backend.remove_connection(AGAIN)  # what follows is announced again, at once
     assert await node.notices() == [("g", "USER_DISCONNECTED", "9", 0)]
 
 
-async def test_who_comes_back_before_it_has_gone_is_unheard_too(backend: Backend, node: Listener) -> None:
+async def test_a_client_that_reconnects_before_it_left_is_not_announced_either(
+    backend: Backend, node: Listener
+) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA])
     await backend.connect(AGAIN, 10)
@@ -120,7 +122,7 @@ async def test_a_node_that_ends_takes_those_it_sent_off_along_unheard(
     assert await heard(node) == [("g", "USER_DISCONNECTED", "9", 0)]
 
 
-async def test_numbers_say_who_is_there_now(backend: Backend, node: Listener) -> None:
+async def test_counts_contain_the_current_members(backend: Backend, node: Listener) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA, BOB])
     assert await backend.count() == (1, 4)

@@ -1,4 +1,4 @@
-"""Several servers in one test, on one real valkey-server: what people on different nodes notice of each other."""
+"""Several servers in one test, on one real valkey-server: what clients on different nodes receive from each other."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_group_spans_nodes(two: tuple[Server, Server], peers: Peers) -> 
     assert [row["user_id"] for row in (await ada.do("users"))["list"]] == ["ada", "bob"]
 
 
-async def test_leaving_switching_and_going_away_are_heard_on_the_other_node(
+async def test_leaving_switching_and_disconnecting_are_announced_on_the_other_node(
     two: tuple[Server, Server], peers: Peers
 ) -> None:
     ada, bob = await peers(two[0], guest="ada", group="g"), await peers(two[1], guest="bob", group="g")
@@ -68,7 +68,7 @@ async def test_a_second_connection_on_another_node_is_the_same_user(two: tuple[S
     assert heard(await eve.event()) == ("USER_DISCONNECTED", "ada", 1)
 
 
-async def test_nobody_hears_of_themselves(two: tuple[Server, Server], peers: Peers) -> None:
+async def test_a_member_gets_no_notice_about_itself(two: tuple[Server, Server], peers: Peers) -> None:
     ada = await peers(two[0], guest="ada", group="g")
     await ada.do("join", group="g")
     await ada.do("join", group="h")
@@ -108,7 +108,7 @@ async def test_a_node_that_ends_takes_its_members_along(start: Start, store: Sto
     assert (await ada.do("groups"))["list"] == [{"group": "g", "number_of_users": 1, "number_of_connections": 1}]
 
 
-async def test_an_empty_house_leaves_nothing_behind(start: Start, store: Store, peers: Peers) -> None:
+async def test_nothing_stays_in_the_store_when_all_clients_have_left(start: Start, store: Store, peers: Peers) -> None:
     one = await start(backend=store.url(9), history_age=1)
     ada = await peers(one, guest="ada", group="g")
     await ada.do("post", to="g", message="soon forgotten")
