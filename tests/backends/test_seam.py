@@ -1,7 +1,7 @@
 """Resumes in a race with posts: between replayed and live messages there is no hole and no duplicate.
 
-Whole nodes without sockets, on each backend. Posts, lost connections and resumes come at random moments, also while other
-commands are in flight to the store. What a listener must receive follows from the numbers alone.
+Whole nodes without sockets, on each backend. Posts, lost connections and resumes come at random moments, also while
+other commands are in flight to the store. What a listener must receive follows from the numbers alone.
 """
 
 from __future__ import annotations

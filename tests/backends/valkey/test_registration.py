@@ -36,7 +36,7 @@ async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, NoticeRec
     await backend.close()
 
 
-async def heard(observed: tuple[ValkeyBackend, NoticeRecorder]) -> list[tuple[str, str]]:
+async def notices_of(observed: tuple[ValkeyBackend, NoticeRecorder]) -> list[tuple[str, str]]:
     await observed[0].count()  # all notices have arrived when this returns
     return [(code, connection_id) for code, _, connection_id in observed[1].notices if connection_id != "2"]
 
@@ -76,7 +76,7 @@ async def test_a_connection_lost_while_too_many_commands_wait_is_removed_with_th
         await backend.remove_connection(ADA)
     while await backend.count() != (1, 1):
         await asyncio.sleep(0.01)
-    assert await heard(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1")]
+    assert await notices_of(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1")]
 
 
 async def test_unsent_bytes_are_limited(
@@ -95,7 +95,7 @@ async def test_a_node_that_was_declared_dead_and_loses_its_connection_again_is_s
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
     await backend.abort()
-    while ("USER_DISCONNECTED", "1") not in await heard(observed):
+    while ("USER_DISCONNECTED", "1") not in await notices_of(observed):
         await asyncio.sleep(0.01)
     correct, failures = correction.correct, [CommandError, CommandError]
 
@@ -111,7 +111,7 @@ async def test_a_node_that_was_declared_dead_and_loses_its_connection_again_is_s
     await ready(backend)
     await starting
     assert not failures
-    assert await heard(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1"), ("USER_JOINED", "1")]
+    assert await notices_of(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1"), ("USER_JOINED", "1")]
     await backend.close()
 
 
