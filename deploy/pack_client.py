@@ -1,6 +1,6 @@
 """Make the npm package: ``python deploy/pack_client.py dist`` puts ``hubbub-client-<version>.tgz`` into ``dist``.
 
-The package is what stands in the repository; added are the CommonJS entry, made from the module as the server makes
+The package has the files of the repository, and the CommonJS entry, made from the module as the server makes
 ``/hubbub.global.js``, its types, the licence and a README.
 """
 

@@ -163,9 +163,7 @@ def replay_frames(session: Session, replay: Replay, settings: Settings) -> tuple
     unread = sum(map(len, session.outbox))
     if session in budget.slow:
         unread += budget.slow[session].get_write_buffer_size()
-    room = min(
-        settings.max_queue * 3 // 4 - unread, max(settings.max_queue_user, settings.max_queue) - budget.unread()
-    )
+    room = min(settings.max_queue * 3 // 4 - unread, max(settings.max_queue_user, settings.max_queue) - budget.unread())
     if room <= 0:
         return [], 0, True
     frames = [session.wire.event(event) for event in replay.events]

@@ -6,8 +6,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hubbub.server import Server
 from support.attacker import text
+
+from hubbub.server import Server
 from support.clients import Peer
 
 Start = Callable[..., Awaitable[Server]]

@@ -15,7 +15,7 @@ AGAIN = UserRow("ada", "9")
 """Ada's connection after she has come back."""
 
 
-async def heard(node: Listener) -> list[tuple[str, str, str, int]]:
+async def notices_of(node: Listener) -> list[tuple[str, str, str, int]]:
     """Wait until there is a notice, and return all there are."""
     async with asyncio.timeout(PATIENCE):
         while not node.group_events:
@@ -25,13 +25,15 @@ async def heard(node: Listener) -> list[tuple[str, str, str, int]]:
 
 
 async def together(backend: Backend, node: Listener, *rows: UserRow) -> None:
-    """Put all into one group, and forget what was heard of it."""
+    """Put all into one group, and drop the notices about it."""
     for row in rows:
         await backend.join(row, "g")
     await node.notices()
 
 
-async def test_who_is_sent_off_and_comes_back_goes_and_comes_unheard(backend: Backend, node: Listener) -> None:
+async def test_a_client_that_is_sent_off_and_returns_is_announced_neither_time(
+    backend: Backend, node: Listener
+) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA])
     await backend.remove_connection(ADA)
@@ -39,11 +41,13 @@ async def test_who_is_sent_off_and_comes_back_goes_and_comes_unheard(backend: Ba
     await backend.join(AGAIN, "g")
     await backend.join(EVE, "g")
     assert await node.notices() == [("g", "USER_JOINED", "4", 1)]
-    await backend.remove_connection(AGAIN)  # what comes after it is heard again, at once
+    await backend.remove_connection(AGAIN)  # what follows is announced again, at once
     assert await node.notices() == [("g", "USER_DISCONNECTED", "9", 0)]
 
 
-async def test_who_comes_back_before_it_has_gone_is_unheard_too(backend: Backend, node: Listener) -> None:
+async def test_a_client_that_reconnects_before_it_left_is_not_announced_either(
+    backend: Backend, node: Listener
+) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA])
     await backend.connect(AGAIN, 10)
@@ -58,7 +62,7 @@ async def test_who_stays_away_has_gone(backend: Backend, node: Listener) -> None
     await backend.send_off([ADA])
     await backend.remove_connection(ADA)
     assert await node.notices() == []
-    assert await heard(node) == [("g", "USER_DISCONNECTED", "1", 0)]
+    assert await notices_of(node) == [("g", "USER_DISCONNECTED", "1", 0)]
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "g")
     assert await node.notices() == [("g", "USER_JOINED", "9", 1)]
@@ -71,7 +75,7 @@ async def test_one_return_makes_up_for_one_absence(backend: Backend, node: Liste
     await backend.remove_connection(ADA2)
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "g")
-    (notice,) = await heard(node)
+    (notice,) = await notices_of(node)
     assert (notice[1], notice[3]) == ("USER_DISCONNECTED", 1)
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
@@ -87,7 +91,7 @@ async def test_only_the_group_that_was_left_takes_a_return_for_one(backend: Back
     await backend.connect(AGAIN, 10)
     await backend.join(AGAIN, "other")
     assert await node.notices() == [("other", "USER_JOINED", "9", 1)]
-    assert await heard(node) == [("g", "USER_DISCONNECTED", "1", 0)]
+    assert await notices_of(node) == [("g", "USER_DISCONNECTED", "1", 0)]
 
 
 async def test_who_leaves_by_itself_is_not_absent(backend: Backend, node: Listener) -> None:
@@ -103,7 +107,7 @@ async def test_who_leaves_by_itself_is_not_absent(backend: Backend, node: Listen
     assert await node.notices() == [("g", "USER_JOINED", "9", 1)]
 
 
-async def test_a_node_that_ends_takes_those_it_sent_off_along_unheard(
+async def test_members_sent_off_by_a_node_that_stops_are_not_announced(
     make: Callable[[], Backend], backend: Backend, node: Listener
 ) -> None:
     other = make()
@@ -117,10 +121,10 @@ async def test_a_node_that_ends_takes_those_it_sent_off_along_unheard(
     await other.close()
     assert [row.user_id for row in (await backend.users("g", parse_user_query(Users(), 9))).list] == ["bob"]
     assert await node.notices() == []
-    assert await heard(node) == [("g", "USER_DISCONNECTED", "9", 0)]
+    assert await notices_of(node) == [("g", "USER_DISCONNECTED", "9", 0)]
 
 
-async def test_numbers_say_who_is_there_now(backend: Backend, node: Listener) -> None:
+async def test_counts_contain_the_current_members(backend: Backend, node: Listener) -> None:
     await together(backend, node, ADA, BOB)
     await backend.send_off([ADA, BOB])
     assert await backend.count() == (1, 4)

@@ -116,7 +116,7 @@ async def test_any_name_will_do(backend: Backend, node: Listener, name: str) -> 
     assert sorted((await backend.users(name, parse_user_query(Users(), 1000))).list) == sorted([BOB, user])
 
 
-async def test_what_people_post_arrives_as_it_came(backend: Backend, node: Listener) -> None:
+async def test_json_that_clients_post_arrives_unchanged(backend: Backend, node: Listener) -> None:
     """Half of a surrogate pair, which the legacy dialect lets through, among others."""
     await backend.join(ADA, "g")
     for body in (b'"\\ud800"', b'{"a":\n[1.0, 1e2]}', b"12345678901234567890"):
@@ -129,7 +129,7 @@ async def test_what_people_post_arrives_as_it_came(backend: Backend, node: Liste
         assert [bytes(each) for each in heard[-3:]] == [body] * 3
 
 
-async def test_a_group_that_vanished_goes_on_within_the_window(backend: Backend, node: Listener) -> None:
+async def test_an_empty_group_keeps_its_history_for_the_window(backend: Backend, node: Listener) -> None:
     first = (await backend.join(ADA, "g")).position
     await backend.publish(message("g"))
     await backend.leave(ADA)
@@ -161,7 +161,7 @@ async def test_a_position_that_never_was_is_a_gap(backend: Backend, node: Listen
         await backend.leave(BOB)
 
 
-async def test_newcomers_hear_the_last_messages_if_they_ask(backend: Backend, node: Listener) -> None:
+async def test_a_first_join_gets_the_last_messages_on_request(backend: Backend, node: Listener) -> None:
     start = (await backend.join(ADA, "g")).position
     for text in "abc":
         await backend.publish(message("g", text))
@@ -224,7 +224,7 @@ async def test_private_messages_wait_in_the_inbox(backend: Backend, node: Listen
     assert (await backend.connect(UserRow("cat", "11"), 10, Position("another", 1))).gap
 
 
-async def test_nobody_hears_what_goes_to_an_unknown_group(backend: Backend, node: Listener) -> None:
+async def test_a_message_to_an_unknown_group_is_delivered_to_nobody(backend: Backend, node: Listener) -> None:
     assert await backend.publish(message("nobody is here")) == 0
     await node.settled()
     assert node.group_events == []
@@ -272,7 +272,7 @@ async def test_connected(backend: Backend, node: Listener) -> None:
     assert not await backend.connected("zoe")
 
 
-async def test_every_node_with_a_member_hears_everything(
+async def test_every_node_with_a_member_receives_everything(
     backend: Backend, node: Listener, make: Callable[[], Backend]
 ) -> None:
     other = make()

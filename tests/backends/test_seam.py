@@ -1,7 +1,7 @@
-"""Resumes raced against posts: at the seam between history and live there is no hole and nothing twice.
+"""Resumes in a race with posts: between replayed and live messages there is no hole and no duplicate.
 
-Whole nodes without sockets, on each backend. Nobody waits for anybody: posts, drops and resumes come at random moments,
-also while others are on their way to the store. What a listener is owed follows from the numbers alone.
+Whole nodes without sockets, on each backend. Posts, lost connections and resumes come at random moments, also while
+other commands are in flight to the store. What a listener must receive follows from the numbers alone.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Listener:
             place = self.position if frame["type"] == "message" else self.private
             assert place is not None, "an event came before the answer"
             assert frame["seq"] == place["seq"] + 1
-            assert frame["message"] == frame["seq"]  # who posts is alone, and counts along
+            assert frame["message"] == frame["seq"]  # there is one sender, and it counts
             place["seq"] += 1
             self.heard += 1
 
@@ -107,7 +107,7 @@ async def race(nodes: list[Node], resumes: int, seed: int) -> None:
             who.go()
         for _ in range(chance.randrange(4)):
             await asyncio.sleep(0)
-        if number % 50 == 0:  # sometimes everybody catches up, so that nobody leaves the window
+        if number % 50 == 0:  # sometimes all catch up, so that no position leaves the window
             for each in listeners:
                 if each.end is None:
                     each.come(chance.choice(nodes), number)

@@ -150,7 +150,10 @@ def test_a_wrong_command_line(arguments: list[str], code: int, message: str, emp
     ("arguments", "message"),
     [
         (["groups", "--condition", ">="], 'hubbub: "condition" needs a "value" to compare with.'),
-        (["groups", "--value", "a", "--range", "b", "--condition", "="], 'hubbub: "range" and "condition" cannot be used together'),
+        (
+            ["groups", "--value", "a", "--range", "b", "--condition", "="],
+            'hubbub: "range" and "condition" cannot be used together',
+        ),
         (["users", "x" * 300], 'hubbub: "group" must be '),
     ],
 )

@@ -1,4 +1,4 @@
-"""Absences, held against a plain list of who was sent off."""
+"""Absences, compared with a plain list of the members that were sent off."""
 
 from __future__ import annotations
 

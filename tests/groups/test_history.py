@@ -124,7 +124,7 @@ def test_another_epoch_or_a_number_that_never_was_is_a_gap() -> None:
         assert (found.gap, found.events, found.position) == (True, (), Position(one.epoch, 1))
 
 
-def test_a_gap_is_answered_with_as_much_as_a_newcomer_hears() -> None:
+def test_a_gap_gets_as_many_messages_as_a_first_join() -> None:
     history = Histories(WINDOW, "boot").new(5)
     for _ in range(9):
         history.append(message(1))

@@ -16,7 +16,9 @@ scopes = st.tuples(st.sampled_from("ab"), st.sampled_from(["group:g", "user:g"])
 
 @given(st.lists(st.tuples(scopes, st.integers(0, 8), st.integers(0, 3)), max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_a_key_is_known_for_its_age_and_not_for_ever(posts: list[tuple[tuple[str, str, str], int, int]]) -> None:
+def test_a_key_is_remembered_for_its_age_and_not_much_longer(
+    posts: list[tuple[tuple[str, str, str], int, int]],
+) -> None:
     keys, now = PostResults(AGE, MOST), 0.0
     done: dict[tuple[str, str, str], tuple[float, int]] = {}
     for scope, result, wait in posts:
@@ -49,7 +51,7 @@ def test_as_many_as_fit_are_known_and_the_oldest_go() -> None:
     assert keys.get(("ada", "group:g", "0")) is None
 
 
-def test_a_result_of_nobody_is_a_result() -> None:
+def test_a_result_of_zero_recipients_is_remembered() -> None:
     keys = PostResults(AGE, MOST)
     keys.put(("ada", "group:g", "k"), 0)
     assert keys.get(("ada", "group:g", "k")) == 0

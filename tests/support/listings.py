@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -28,10 +28,21 @@ def page_of(directory: Directory, visible: Callable[[str], bool] | None = None, 
     return directory.page(parse_query(command, 1000), visible)
 
 
+def rows_of(page: Page) -> list[GroupRow]:
+    """Return the rows of a page of groups."""
+    return cast(list[GroupRow], page.list)
+
+
+def names_on(page: Page) -> list[str]:
+    """Return the names of the groups on a page."""
+    return [row.group for row in rows_of(page)]
+
+
 def groups_found(**params: Any) -> list[str]:
+    """Return the names that a query finds among `SIZES`, all on one page."""
     page = page_of(make_directory(SIZES), **params)
     assert (page.start_key, page.end_of_list) == ("end", True)
-    return [row.group for row in page.list]
+    return names_on(page)
 
 
 def all_rows(directory: Directory, visible: Callable[[str], bool] | None = None, /, **params: Any) -> list[GroupRow]:
@@ -42,6 +53,6 @@ def all_rows(directory: Directory, visible: Callable[[str], bool] | None = None,
         page = page_of(directory, visible, **params, startKey=start_key)
         assert page.end_of_list == (page.start_key == "end")
         assert page.start_key != start_key
-        rows += page.list
+        rows += rows_of(page)
         start_key = page.start_key
     return rows

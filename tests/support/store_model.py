@@ -11,7 +11,7 @@ from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError
 from hubbub.groups.directory import parse_query
 from hubbub.groups.roster import parse_user_query
-from hubbub.messages import Event, GroupRow, Groups, Notice, Private, Signaled, UserRow, Users
+from hubbub.messages import Event, Gap, GroupRow, Groups, Notice, Private, Signaled, UserRow, Users
 from support.store import Store
 
 GROUPS = [f"group{n}" for n in range(6)]
@@ -31,7 +31,7 @@ class NoticeRecorder:
     def deliver(self, group: str, event: Event) -> int:
         return 0
 
-    def deliver_to_user(self, user_id: str, event: Private) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
         return 0
 
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:

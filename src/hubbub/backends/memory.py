@@ -146,8 +146,7 @@ class MemoryBackend:
         """Begin an absence for each connection that is in a group."""
         until = self._now() + self._window.absence
         for user in users:
-            group = self._where.get(user.connection_id)
-            if group is not None:
+            if (group := self._where.get(user.connection_id)) is not None:
                 self._sent_off.add(user.connection_id)
                 self._absences.begin(group, user, until)
 
@@ -255,9 +254,7 @@ class MemoryBackend:
             return
         if sender in kept.exhausted and (key is not None or history.grows(message)):
             raise kept.refusal(self._now())
-        growth = history.append(message)
-        if key is not None:
-            growth += KEY
+        growth = history.append(message) + (0 if key is None else KEY)
         if growth:
             kept.charge(sender, growth)
 
@@ -292,9 +289,8 @@ class MemoryBackend:
         return sum(receiver.deliver(group, event) for receiver in self._receivers)
 
     def _announce(self, code: NoticeCode, group: str, user: UserRow, connections: int) -> None:
-        event = notice(code, group, user, connections)
         self.notices += 1
-        self._deliver(group, event)
+        self._deliver(group, notice(code, group, user, connections))
 
     def _sweep_again(self) -> None:
         self.sweep()

@@ -1,1 +1,1 @@
-"""What is true of groups, without I/O: the directory, rosters, histories, and who is expected back."""
+"""Groups without I/O: the directory, rosters, histories, keys of posts, limits on what is kept, and absences."""

@@ -74,7 +74,7 @@ async def test_every_node_lists_the_truth_at_every_moment(world: World) -> None:
                 assert await world.agrees(node)
 
 
-async def test_cuts_and_deaths_are_put_right(world: World) -> None:
+async def test_cuts_and_dead_nodes_are_corrected(world: World) -> None:
     for n in range(1000):
         await world.step_anyhow()
         if n % 50 == 25:
@@ -159,7 +159,7 @@ async def listed(backend: ValkeyBackend) -> list[GroupRow]:
 
 
 @pytest.mark.parametrize("full", [[2], [0, 1, 2]], ids=["the new group's", "all"])
-async def test_who_cannot_enter_the_new_group_stays_in_the_old_one(
+async def test_a_connection_that_cannot_join_the_new_group_stays_in_the_old_one(
     cluster: ClusterStore, backend: ValkeyBackend, full: list[int]
 ) -> None:
     """The second of the two scripts is refused; in one case the way back is refused, too, for a while."""

@@ -1,4 +1,4 @@
-"""A node that stops sends its connections to the others, and nobody notices."""
+"""A node that stops sends its connections to the other nodes, and other members get no notices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Start = Callable[..., Awaitable[Server]]
 Peers = Callable[..., Awaitable[Peer]]
 
 
-async def test_others_hear_nothing_of_who_goes_over_to_another_node(start: Start, store: Store, peers: Peers) -> None:
+async def test_moving_to_another_node_is_not_announced(start: Start, store: Store, peers: Peers) -> None:
     stays = await start(backend=store.url())
     ada = await peers(stays, guest="ada", group="g")
     async with Server(Settings(port=0, backend=store.url())) as stops:
@@ -37,7 +37,7 @@ async def test_others_hear_nothing_of_who_goes_over_to_another_node(start: Start
     assert (await ada.event())["message"] == "here again"  # and nothing before it
 
 
-async def test_a_ticket_of_one_node_is_good_at_another_though_they_have_no_secret_in_common_but_the_stores(
+async def test_a_ticket_of_one_node_is_accepted_by_another_that_shares_only_the_secret_in_the_store(
     start: Start, store: Store, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")

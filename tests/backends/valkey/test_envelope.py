@@ -8,7 +8,7 @@ from hubbub.backends.valkey import envelope
 from hubbub.messages import Message, Private, Signaled
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
-# What people post comes as it was written: with line breaks, and with the half surrogate pairs that browsers escape.
+# JSON that clients post, as they wrote it: with line breaks, and with half surrogate pairs, which browsers escape.
 JSON = st.sampled_from([b"1", b'"\\ud800"', b'{\n "a": "\\udc00\\n"}', b"null"]).map(msgspec.Raw)
 
 

@@ -1,4 +1,4 @@
-"""What can happen to a node and to the store: killed, frozen, restarted, cut off, emptied. All faults are real."""
+"""Faults of a node and of the store: killed, frozen, restarted, cut off, emptied. All faults are real."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROW = {"group": "g", "number_of_users": 2, "number_of_connections": 2}
 
 @pytest.fixture
 async def own_store() -> AsyncIterator[Store]:
-    """A server for one test, which may do with it what it likes."""
+    """A server for one test, which may damage it."""
     with Store() as running:
         yield running
 
@@ -36,7 +36,7 @@ async def two(start: Start, own_store: Store) -> tuple[Server, Server]:
 
 @pytest.fixture
 async def pair(two: tuple[Server, Server], peers: Peers) -> tuple[Peer, Peer]:
-    """Two people in one group, on two nodes."""
+    """Two users in one group, on two nodes."""
     ada, bob = await peers(two[0], guest="ada", group="g"), await peers(two[1], guest="bob", group="g")
     assert (await ada.event())["code"] == "USER_JOINED"
     return ada, bob
@@ -50,7 +50,7 @@ async def healed(*peers: Peer) -> None:
 
 
 async def nothing_has_changed(ada: Peer, bob: Peer, *, forgotten: bool = False) -> None:
-    """Both are members as before, hear each other, and have heard nothing else but what is forgotten."""
+    """Check that both are still members, receive messages, and got nothing else but gaps if the store was emptied."""
     assert (await ada.do("groups"))["list"] == [ROW]
     assert [row["user_id"] for row in (await bob.do("users"))["list"]] == ["ada", "bob"]
     assert (await ada.do("post", to="g", message="still here"))["recipients"] == 2
@@ -63,7 +63,7 @@ async def nothing_has_changed(ada: Peer, bob: Peer, *, forgotten: bool = False) 
         assert (await peer.event())["message"] == "still here"
 
 
-async def test_a_store_that_restarts_empty_is_filled_again_and_nobody_flaps(
+async def test_a_store_that_restarts_empty_is_filled_again_without_notices(
     own_store: Store, pair: tuple[Peer, Peer]
 ) -> None:
     own_store.kill()
@@ -101,7 +101,7 @@ async def test_an_emptied_store_is_noticed(own_store: Store, pair: tuple[Peer, P
     await nothing_has_changed(*pair, forgotten=True)
 
 
-async def test_a_lost_connection_is_opened_again_and_nobody_flaps(own_store: Store, pair: tuple[Peer, Peer]) -> None:
+async def test_a_lost_connection_is_reopened_without_notices(own_store: Store, pair: tuple[Peer, Peer]) -> None:
     for kind in ("pubsub", "normal"):
         await own_store.run("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
         await healed(*pair)
@@ -114,7 +114,7 @@ async def test_forgotten_scripts_are_loaded_again(own_store: Store, pair: tuple[
     await nothing_has_changed(*pair)
 
 
-async def test_who_goes_while_the_store_is_away_is_gone_when_it_is_back(
+async def test_a_connection_lost_while_the_store_is_away_is_removed_when_it_is_back(
     own_store: Store, pair: tuple[Peer, Peer]
 ) -> None:
     ada, bob = pair
@@ -152,7 +152,7 @@ async def dead_backend(store: Store, *rows: UserRow) -> ValkeyBackend:
     return backend
 
 
-async def test_a_dead_node_is_buried_once_and_soon(own_store: Store, pair: tuple[Peer, Peer]) -> None:
+async def test_a_dead_node_expires_once_and_soon(own_store: Store, pair: tuple[Peer, Peer]) -> None:
     await dead_backend(own_store, UserRow("eve", "1"), UserRow("eve", "2"), UserRow("zoe", "3"))
     began = time.monotonic()
     for peer in pair:
@@ -177,7 +177,7 @@ async def test_a_node_that_was_declared_dead_comes_back_with_its_members(
     assert (await pair[0].event())["code"] == "USER_DISCONNECTED"
 
 
-async def test_a_node_that_comes_back_in_time_is_not_missed(own_store: Store, pair: tuple[Peer, Peer]) -> None:
+async def test_a_node_that_is_back_in_time_is_not_announced(own_store: Store, pair: tuple[Peer, Peer]) -> None:
     backend = await dead_backend(own_store, UserRow("eve", "1"))
     await backend.start()
     assert (await pair[0].event())["code"] == "USER_JOINED"

@@ -1,4 +1,4 @@
-"""A node whose loop is busy is late, not dead: others notice nothing. One that never comes back is declared dead."""
+"""A node whose loop is busy is late, not dead, and is not announced. One that stays busy is declared dead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases run out after one second instead of three."""
+    """Leases expire after one second instead of three."""
     monkeypatch.setattr(expiry, "SILENCE", 1.0)
     for module in (expiry, link, heartbeat):
         monkeypatch.setattr(module, "HEARTBEAT", 0.2)
@@ -63,7 +63,7 @@ class BusyNode:
         self._thread.join()
 
     async def busy(self, seconds: float) -> None:
-        """Keep the loop from turning, by computing, for so long."""
+        """Block the loop with computing for so many seconds."""
 
         async def compute() -> None:
             until = time.monotonic() + seconds
@@ -73,7 +73,7 @@ class BusyNode:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(compute(), self._loop))
 
     async def serves(self) -> None:
-        """Wait until it has been to the store again, and back."""
+        """Wait until it has reached the store again."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.backend.count(), self._loop))
 
 
@@ -93,15 +93,15 @@ async def observer(url: str) -> tuple[ValkeyBackend, NoticeRecorder]:
     await backend.start()
     await backend.connect(BOB, 10)
     await backend.join(BOB, "g")
-    await backend.count()  # comes after what was sent before
+    await backend.count()  # all notices have arrived when this returns
     return backend, recorder
 
 
-async def test_others_hear_nothing_of_a_node_that_is_busy_for_longer_than_its_lease(store: Store) -> None:
+async def test_a_node_that_is_busy_for_longer_than_its_lease_is_not_announced(store: Store) -> None:
     await stays_a_member(store.url())
 
 
-async def test_so_it_is_in_a_cluster(cluster: ClusterStore) -> None:
+async def test_a_busy_node_in_a_cluster_is_not_announced_either(cluster: ClusterStore) -> None:
     await stays_a_member(cluster.url())
 
 
@@ -114,7 +114,7 @@ async def stays_a_member(url: str) -> None:
         await node.serves()
         assert await backend.count() == (1, 2)
         assert recorder.notices == []
-        # Nor did the node itself take its lateness for the store's.
+        # The node did not take its own delay for one of the store, and did not reconnect.
         assert [shard.link.opened for shard in node.backend._shards] == opened
         await backend.close()
 
@@ -129,23 +129,23 @@ async def test_a_node_whose_loop_never_turns_again_is_declared_dead(
         await node.busy(2.2)
         assert recorder.notices == [("USER_DISCONNECTED", "g", "1")]
         async with asyncio.timeout(5):
-            while await backend.count() != (1, 2):  # it lives after all
+            while await backend.count() != (1, 2):  # it is alive after all
                 await asyncio.sleep(0.01)
         assert recorder.notices == [("USER_DISCONNECTED", "g", "1"), ("USER_JOINED", "g", "1")]
         await backend.close()
 
 
-async def test_heartbeats_find_their_way_again(store: Store) -> None:
+async def test_heartbeats_reconnect(store: Store) -> None:
     with running(store.url()) as node:
         backend, recorder = await observer(store.url())
         recorder.notices.clear()
-        await store.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # those of the heartbeats
+        await store.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # the connections of the heartbeats
         await node.busy(1.8)
         assert recorder.notices == []
         await backend.close()
 
 
-async def test_heartbeats_are_heard_when_the_store_is_full(store: Store) -> None:
+async def test_heartbeats_work_when_the_store_is_full(store: Store) -> None:
     with running(store.url()) as node:
         backend, recorder = await observer(store.url())
         recorder.notices.clear()

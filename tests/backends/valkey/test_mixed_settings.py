@@ -1,4 +1,4 @@
-"""Nodes whose settings of the history differ, as during a rolling change: whoever resumes hears all, or of a gap."""
+"""Nodes with different history settings, as during a rolling change: a resume gets everything, or a gap."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def told(replay: Replay) -> list[int]:
 
 @pytest.mark.parametrize("kind", ["group", "user"])
 @pytest.mark.parametrize("seed", range(3))
-async def test_who_resumes_hears_everything_or_of_a_gap(store: Store, kind: str, seed: int) -> None:
+async def test_a_client_that_resumes_gets_everything_or_a_gap(store: Store, kind: str, seed: int) -> None:
     chance = random.Random(seed)
     some = await nodes(store, *WINDOWS)
     await some[2].connect(ADA, 10)
@@ -96,8 +96,8 @@ async def test_numbers_that_an_older_version_gave_without_keeping_anything_are_a
     await node.close()
 
 
-async def test_members_who_stay_hear_what_nobody_keeps(store: Store) -> None:
-    """A node cut off from the store asks for what it missed: there, too, it is everything or a gap."""
+async def test_catching_up_over_messages_that_were_not_kept_is_a_gap(store: Store) -> None:
+    """A node that was cut off asks for what it missed; that too is everything, or a gap."""
     keeps, forgets = await nodes(store, "many", "nothing")
     await keeps.connect(ADA, 10)
     start = (await keeps.join(ADA, "g")).position

@@ -31,7 +31,7 @@ async def test_every_node_lists_the_truth_at_every_moment(world: World) -> None:
                 assert await world.agrees(node)
 
 
-async def test_cuts_and_deaths_are_put_right(world: World) -> None:
+async def test_cuts_and_dead_nodes_are_corrected(world: World) -> None:
     for n in range(STEPS):
         await world.step_anyhow()
         if n % 100 == 50:

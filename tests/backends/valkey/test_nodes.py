@@ -1,4 +1,4 @@
-"""Several servers in one test, on one real valkey-server: what people on different nodes notice of each other."""
+"""Several servers in one test, on one real valkey-server: what clients on different nodes receive from each other."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ async def two(start: Start, store: Store) -> tuple[Server, Server]:
     return await start(backend=store.url()), await start(backend=store.url())
 
 
-def heard(event: dict[str, object]) -> tuple[object, ...]:
+def summary_of(event: dict[str, object]) -> tuple[object, ...]:
     return event["code"], event["sender"], event["user_connections"]
 
 
 async def test_a_group_spans_nodes(two: tuple[Server, Server], peers: Peers) -> None:
     ada, bob = await peers(two[0], guest="ada", group="g"), await peers(two[1], guest="bob", group="g")
-    assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
+    assert summary_of(await ada.event()) == ("USER_JOINED", "bob", 1)
     assert (await bob.do("post", to="g", message={"n": 1}))["recipients"] == 2
     for peer in (ada, bob):
         event = await peer.event()
@@ -38,37 +38,37 @@ async def test_a_group_spans_nodes(two: tuple[Server, Server], peers: Peers) -> 
     assert [row["user_id"] for row in (await ada.do("users"))["list"]] == ["ada", "bob"]
 
 
-async def test_leaving_switching_and_going_away_are_heard_on_the_other_node(
+async def test_leaving_switching_and_disconnecting_are_announced_on_the_other_node(
     two: tuple[Server, Server], peers: Peers
 ) -> None:
     ada, bob = await peers(two[0], guest="ada", group="g"), await peers(two[1], guest="bob", group="g")
-    assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
+    assert summary_of(await ada.event()) == ("USER_JOINED", "bob", 1)
     await bob.do("leave")
-    assert heard(await ada.event()) == ("USER_LEFT", "bob", 0)
+    assert summary_of(await ada.event()) == ("USER_LEFT", "bob", 0)
     await bob.do("join", group="g")
-    assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
+    assert summary_of(await ada.event()) == ("USER_JOINED", "bob", 1)
     await bob.do("join", group="other")
-    assert heard(await ada.event()) == ("USER_LEFT", "bob", 0)
+    assert summary_of(await ada.event()) == ("USER_LEFT", "bob", 0)
     await bob.do("join", group="g")
-    assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
+    assert summary_of(await ada.event()) == ("USER_JOINED", "bob", 1)
     await bob.socket.close()
-    assert heard(await ada.event()) == ("USER_DISCONNECTED", "bob", 0)
+    assert summary_of(await ada.event()) == ("USER_DISCONNECTED", "bob", 0)
 
 
 async def test_a_second_connection_on_another_node_is_the_same_user(two: tuple[Server, Server], peers: Peers) -> None:
     eve = await peers(two[0], guest="eve", group="g")
     first, second = await peers(two[0], guest="ada", group="g"), await peers(two[1], guest="ada", group="g")
-    assert [heard(await eve.event()) for _ in range(2)] == [("USER_JOINED", "ada", 1), ("USER_JOINED", "ada", 2)]
+    assert [summary_of(await eve.event()) for _ in range(2)] == [("USER_JOINED", "ada", 1), ("USER_JOINED", "ada", 2)]
     assert (await eve.do("groups"))["list"] == [{"group": "g", "number_of_users": 2, "number_of_connections": 3}]
     assert (await eve.do("post", to="ada", message="hi"))["recipients"] == 2
-    assert heard(await first.event()) == ("USER_JOINED", "ada", 2)
+    assert summary_of(await first.event()) == ("USER_JOINED", "ada", 2)
     for peer in (first, second):
         assert (await peer.event())["type"] == "private"
     await first.socket.close()
-    assert heard(await eve.event()) == ("USER_DISCONNECTED", "ada", 1)
+    assert summary_of(await eve.event()) == ("USER_DISCONNECTED", "ada", 1)
 
 
-async def test_nobody_hears_of_themselves(two: tuple[Server, Server], peers: Peers) -> None:
+async def test_a_member_gets_no_notice_about_itself(two: tuple[Server, Server], peers: Peers) -> None:
     ada = await peers(two[0], guest="ada", group="g")
     await ada.do("join", group="g")
     await ada.do("join", group="h")
@@ -103,12 +103,12 @@ async def test_a_node_that_ends_takes_its_members_along(start: Start, store: Sto
     ada = await peers(one, guest="ada", group="g")
     async with Server(Settings(port=0, backend=store.url(), shutdown_timeout=0, restart_grace=0.2)) as two:
         await peers(two, guest="bob", group="g")
-        assert heard(await ada.event()) == ("USER_JOINED", "bob", 1)
-    assert heard(await ada.event()) == ("USER_DISCONNECTED", "bob", 0)
+        assert summary_of(await ada.event()) == ("USER_JOINED", "bob", 1)
+    assert summary_of(await ada.event()) == ("USER_DISCONNECTED", "bob", 0)
     assert (await ada.do("groups"))["list"] == [{"group": "g", "number_of_users": 1, "number_of_connections": 1}]
 
 
-async def test_an_empty_house_leaves_nothing_behind(start: Start, store: Store, peers: Peers) -> None:
+async def test_nothing_stays_in_the_store_when_all_clients_have_left(start: Start, store: Store, peers: Peers) -> None:
     one = await start(backend=store.url(9), history_age=1)
     ada = await peers(one, guest="ada", group="g")
     await ada.do("post", to="g", message="soon forgotten")

@@ -1,4 +1,4 @@
-"""Nodes as processes of their own, as people run them: killed and ended, with the event loop that they run on."""
+"""Nodes as separate processes, as in production: killed and stopped, with the event loop of `hubbub serve`."""
 
 from __future__ import annotations
 

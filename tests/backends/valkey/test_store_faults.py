@@ -1,4 +1,4 @@
-"""What can happen to the store: nobody is lost, nobody flaps, and it does not take long. All faults are real."""
+"""Faults of the store: no member is lost, no notices are sent, and recovery is fast. All faults are real."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAVED = ("--appendonly", "yes", "--appendfsync", "always")
         pytest.param(store_faults.switch_over, (), True, 5, id="switch over"),
     ],
 )
-async def test_after_a_fault_everybody_is_where_they_were(
+async def test_after_a_fault_all_members_are_where_they_were(
     fault: Fault, options: tuple[str, ...], replica: bool, within: float
 ) -> None:
     async with staged(*options, replica=replica) as stage:
@@ -36,7 +36,7 @@ async def test_after_a_fault_everybody_is_where_they_were(
             receiver for node in world.nodes for receiver in node._receivers if isinstance(receiver, NoticeRecorder)
         ]
         for node in world.nodes:
-            await node.count()  # what was announced has arrived
+            await node.count()  # all notices have arrived
         for each in recorders:
             each.notices.clear()
         before = stage.opened()

@@ -36,18 +36,18 @@ async def test_the_same_numbers_for_other_messages_are_no_continuation(start: St
         while "error" in await ada.ask("groups"):
             await asyncio.sleep(0.01)
 
-        told = await event(ada, "gap")  # who stayed is told
+        told = await event(ada, "gap")  # a connected member gets the gap
         assert (told["sender_rid"], told["position"]) == ("g", (await ada.do("join", group="g"))["position"])
         for number in (2, 3, 4):
             await ada.do("post", to="g", message=f"new {number}")
             assert (await event(ada, "message"))["seq"] == number
 
-        bob = await peers(server, guest="bob")  # who was away is told, though there is a message with each number
+        bob = await peers(server, guest="bob")  # so does a client that resumes, though each number exists
         for seq in (1, 2, 3):
             back = await bob.do("join", group="g", since={"epoch": begin["epoch"], "seq": seq})
             assert (back["gap"], back.get("replayed", 0)) == (True, 0)
         now = back["position"]
         assert now["epoch"] != begin["epoch"]
-        again = await bob.do("join", group="g", since={**now, "seq": 1})  # and what is there can be had
+        again = await bob.do("join", group="g", since={**now, "seq": 1})  # and what the store has is replayed
         assert (again.get("gap", False), again["replayed"]) == (False, 3)
         assert [(await event(bob, "message"))["message"] for _ in range(3)] == ["new 2", "new 3", "new 4"]

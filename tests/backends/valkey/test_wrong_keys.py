@@ -1,4 +1,4 @@
-"""One key in the store has the wrong type: the log names it, all else goes on, and its removal heals what it broke."""
+"""One key in the store has the wrong type: the log names it, all else works, and deleting it repairs the rest."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ USER = ("u:ada", "j:ada", "i:ada")
 ADA, BOB, EVE = UserRow("ada", "1"), UserRow("bob", "2"), UserRow("eve", "3")
 
 
-class Ears(NoticeRecorder):
-    """Keeps messages and gaps as well."""
+class EventRecorder(NoticeRecorder):
+    """Records messages and gaps as well."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[Event] = []
+        self.events: list[Event] = []
 
     def deliver(self, group: str, event: Event) -> int:
-        self.heard.append(event)
+        self.events.append(event)
         return 1
 
     def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
-        self.heard.append(event)
+        self.events.append(event)
         return 1
 
 
 @pytest.fixture
 async def world(store: Store) -> AsyncIterator[World]:
-    """Ada and bob in ``g``, eve in ``fine``, on three nodes; something was said in both."""
+    """Ada and bob in ``g``, eve in ``fine``, on three nodes; both have a message."""
     made = World(store, 1)
     for row, group in ((ADA, "g"), (BOB, "g"), (EVE, "fine")):
         node = await made.node()
@@ -60,7 +60,7 @@ async def post(node: ValkeyBackend, group: str) -> int:
 
 
 async def spoil(store: Store, key: str, node: ValkeyBackend) -> str:
-    """Put something else where `key` is; return its full name."""
+    """Replace `key` by one of another type; return its full name."""
     name = P + key.replace("LIFE", node._shards[0].incarnation)
     await store.run("DEL", name)
     if (SHARD_TYPES.get(key.encode()) or TYPES[key[:1].encode()]) == b"string":
@@ -71,7 +71,7 @@ async def spoil(store: Store, key: str, node: ValkeyBackend) -> str:
 
 
 async def try_everything(world: World) -> None:
-    """Let all do what they can; what meets the key fails."""
+    """Try everything on all nodes; what needs the key fails."""
 
     async def anyhow(work: object) -> None:
         try:
@@ -101,7 +101,7 @@ async def named(caplog: pytest.LogCaptureFixture, name: str) -> None:
 
 
 @pytest.mark.parametrize("key", [*GROUP, *USER, *map(bytes.decode, SHARD_TYPES), "n:LIFE", "b:bob"])
-async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
+async def test_everything_else_works_and_deleting_the_key_repairs_everything(
     world: World, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "hubbub.valkey")
@@ -109,9 +109,9 @@ async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
     name = await spoil(world.store, key, world.nodes[0])
     for _ in range(3):
         await try_everything(world)
-        # Who has nothing to do with it notices nothing: not even what is under way on the same connection fails.
+        # Other groups are not affected: not even commands that are in flight on the same connection fail.
         assert await post(world.nodes[0], "fine") >= 1
-    if key not in ("b:bob", "secret", "run", "window"):  # which nobody asks for now
+    if key not in ("b:bob", "secret", "run", "window"):  # which no command needs now
         await named(caplog, name)
     await world.store.run("DEL", name)
     await world.settled()
@@ -130,7 +130,7 @@ async def test_all_else_goes_on_and_when_the_key_is_gone_all_is_as_it_was(
     assert caplog.text.count(name) <= len(world.nodes)
 
 
-async def test_members_of_the_group_may_go_elsewhere(world: World) -> None:
+async def test_members_of_the_group_may_join_other_groups(world: World) -> None:
     ada = world.nodes[0]
     await spoil(world.store, "g:g", ada)
     with pytest.raises(CommandError, match="wrong type"):
@@ -146,10 +146,10 @@ async def test_members_of_the_group_may_go_elsewhere(world: World) -> None:
     await world.settled()
 
 
-async def test_who_stays_is_told_of_the_gap(world: World) -> None:
+async def test_members_who_stay_get_a_gap(world: World) -> None:
     ada = world.nodes[0]
-    ears = Ears()
-    ada._receivers[:] = [ears]
+    recorder = EventRecorder()
+    ada._receivers[:] = [recorder]
     await spoil(world.store, "g:g", ada)
     with pytest.raises(CommandError, match="wrong type"):
         await post(ada, "g")
@@ -161,15 +161,15 @@ async def test_who_stays_is_told_of_the_gap(world: World) -> None:
             await asyncio.sleep(0.02)
     assert await post(world.nodes[1], "g") == 2
     async with asyncio.timeout(5):
-        while len(ears.heard) < 2:
+        while len(recorder.events) < 2:
             await asyncio.sleep(0.02)
-    gap, message = ears.heard
+    gap, message = recorder.events
     assert isinstance(gap, Gap)
     assert isinstance(message, Message)
     assert (gap.position.seq, message.seq) == (0, 1)
 
 
-async def test_a_node_starts_and_serves_though_a_key_of_a_group_is_wrong(world: World) -> None:
+async def test_a_node_starts_and_serves_though_a_group_has_a_wrong_key(world: World) -> None:
     ada = world.nodes[0]
     for key in ("g:g", "h:fine"):
         await spoil(world.store, key, ada)
@@ -186,7 +186,7 @@ async def test_a_node_starts_and_serves_though_a_key_of_a_group_is_wrong(world: 
     await world.settled()
 
 
-async def test_a_dead_node_is_buried_though_one_of_its_groups_is_wrong(world: World) -> None:
+async def test_a_dead_node_expires_though_one_of_its_groups_has_a_wrong_key(world: World) -> None:
     for number in range(20):
         row = UserRow("zoe", f"z{number}")
         await world.nodes[2].connect(row, 100)
@@ -195,7 +195,7 @@ async def test_a_dead_node_is_buried_though_one_of_its_groups_is_wrong(world: Wo
     await spoil(world.store, "m:zoe7", world.nodes[2])
     dead = world.nodes.pop()
     await dead.abort()
-    world.truth = {row: place for row, place in world.truth.items() if place[0] is not dead}
+    world.truth = {row: where for row, where in world.truth.items() if where[0] is not dead}
     async with asyncio.timeout(10):
         while len(await world.store.run("ZRANGE", P + "names", 0, -1)) > 2:  # type: ignore[arg-type]
             await asyncio.sleep(0.05)

@@ -14,11 +14,11 @@ if ARGV[3] ~= '' then
   end
 end
 redis.call('SET', P .. 'd:' .. user, '', 'PX', ARGV[5])
-local heard, told = {}, 0
+local receivers, told = {}, 0
 for _, node in ipairs(redis.call('HVALS', P .. 'u:' .. user)) do
-  if heard[node] == nil then
-    heard[node] = redis.call('SPUBLISH', P .. 'o:' .. node, 'X' .. ARGV[2])
+  if receivers[node] == nil then
+    receivers[node] = redis.call('SPUBLISH', P .. 'o:' .. node, 'X' .. ARGV[2])
   end
-  if heard[node] > 0 then told = told + 1 end
+  if receivers[node] > 0 then told = told + 1 end
 end
 return told

@@ -4,9 +4,9 @@
 -- incarnation stays in the list, with score 0, until nothing is left: if the node that expires it dies too, the next one
 -- continues.
 local incarnation, key, time = ARGV[1], P .. 'n:' .. ARGV[1], now()
-local heard = tonumber(redis.call('ZSCORE', P .. 'lives', incarnation) or 0)
-if heard > 0 then
-  if ARGV[2] ~= '0' and heard > time - ARGV[2] then return {0, 0} end
+local lease = tonumber(redis.call('ZSCORE', P .. 'lives', incarnation) or 0)
+if lease > 0 then
+  if ARGV[2] ~= '0' and lease > time - ARGV[2] then return {0, 0} end
   redis.call('ZADD', P .. 'lives', 0, incarnation)
   redis.call('ZADD', P .. 'dead', time, incarnation)
   redis.call('ZREMRANGEBYSCORE', P .. 'dead', '-inf', time - 86400000)

@@ -10,12 +10,12 @@ local found = redis.call('HMGET', numbers, 's', 'b', 'k', 't', 'o')
 if not found[1] then return 0 end
 local seq = keep(P .. 'i:' .. ARGV[1], numbers, found, ARGV[2], INBOX, ARGV[5], ARGV[3] ~= '' and KEY or 0)
 if not seq then return refusal(ARGV[5]) end
-local heard, recipients = {}, 0
+local receivers, recipients = {}, 0
 for _, node in ipairs(nodes) do
-  if heard[node] == nil then
-    heard[node] = redis.call('SPUBLISH', P .. 'o:' .. node, 'P' .. seq .. ' ' .. ARGV[2])
+  if receivers[node] == nil then
+    receivers[node] = redis.call('SPUBLISH', P .. 'o:' .. node, 'P' .. seq .. ' ' .. ARGV[2])
   end
-  recipients = recipients + heard[node]
+  recipients = recipients + receivers[node]
 end
 if ARGV[3] ~= '' then redis.call('SET', scope, recipients, 'PX', AGE) end
 return recipients

@@ -1,4 +1,4 @@
-"""How a node and its shard come to agree again, in the awkward moments: full, overloaded, declared dead twice."""
+"""How a shard is corrected in difficult moments: a full store, an overload, a node that was declared dead twice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def started(store: Store) -> tuple[ValkeyBackend, NoticeRecorder]:
 
 @pytest.fixture
 async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, NoticeRecorder]]:
-    """A node with bob in a group, and what he hears."""
+    """A node with bob in a group, and the notices that he gets."""
     backend, recorder = await started(store)
     await backend.connect(BOB, 10)
     await backend.join(BOB, "g")
@@ -36,8 +36,8 @@ async def observed(store: Store) -> AsyncIterator[tuple[ValkeyBackend, NoticeRec
     await backend.close()
 
 
-async def heard(observed: tuple[ValkeyBackend, NoticeRecorder]) -> list[tuple[str, str]]:
-    await observed[0].count()  # comes after what was sent before
+async def notices_of(observed: tuple[ValkeyBackend, NoticeRecorder]) -> list[tuple[str, str]]:
+    await observed[0].count()  # all notices have arrived when this returns
     return [(code, connection_id) for code, _, connection_id in observed[1].notices if connection_id != "2"]
 
 
@@ -46,7 +46,9 @@ async def ready(backend: ValkeyBackend) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyBackend, NoticeRecorder]) -> None:
+async def test_leaving_and_disconnecting_work_on_a_full_store(
+    store: Store, observed: tuple[ValkeyBackend, NoticeRecorder]
+) -> None:
     backend = observed[0]
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
@@ -63,7 +65,7 @@ async def test_a_full_store_lets_people_go(store: Store, observed: tuple[ValkeyB
         await store.run("CONFIG", "SET", "maxmemory", 0)
 
 
-async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
+async def test_a_connection_lost_while_too_many_commands_wait_is_removed_with_the_next_heartbeat(
     observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = observed[0]
@@ -74,10 +76,10 @@ async def test_who_went_while_too_much_waited_is_taken_out_with_the_next_beat(
         await backend.remove_connection(ADA)
     while await backend.count() != (1, 1):
         await asyncio.sleep(0.01)
-    assert await heard(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1")]
+    assert await notices_of(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1")]
 
 
-async def test_bytes_that_wait_are_limited(
+async def test_unsent_bytes_are_limited(
     observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_UNSENT", -1)
@@ -85,7 +87,7 @@ async def test_bytes_that_wait_are_limited(
         await observed[0].leave(BOB)
 
 
-async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announced(
+async def test_a_node_that_was_declared_dead_and_loses_its_connection_again_is_still_announced(
     store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is lost again between the new incarnation and its members: the next attempt must still know."""
@@ -93,7 +95,7 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
     await backend.connect(ADA, 10)
     await backend.join(ADA, "g")
     await backend.abort()
-    while ("USER_DISCONNECTED", "1") not in await heard(observed):
+    while ("USER_DISCONNECTED", "1") not in await notices_of(observed):
         await asyncio.sleep(0.01)
     correct, failures = correction.correct, [CommandError, CommandError]
 
@@ -109,11 +111,11 @@ async def test_a_node_that_was_declared_dead_and_fails_once_more_is_still_announ
     await ready(backend)
     await starting
     assert not failures
-    assert await heard(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1"), ("USER_JOINED", "1")]
+    assert await notices_of(observed) == [("USER_JOINED", "1"), ("USER_DISCONNECTED", "1"), ("USER_JOINED", "1")]
     await backend.close()
 
 
-async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
+async def test_connections_that_are_lost_meanwhile_do_not_delay_the_registration_forever(
     store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = observed[0]
@@ -136,7 +138,7 @@ async def test_people_who_keep_going_do_not_keep_a_node_from_coming_back(
     assert await backend.count() == (1, 1)
 
 
-async def test_nobody_is_left_out_when_many_are_put_right(
+async def test_every_connection_is_restored_when_there_are_several_chunks(
     store: Store, observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "CHUNK", 7)
@@ -153,7 +155,7 @@ async def test_nobody_is_left_out_when_many_are_put_right(
     assert await backend.count() == (51, 51)
 
 
-async def test_a_node_that_ends_while_it_has_many_is_not_called_back(
+async def test_a_node_that_has_resigned_sends_no_heartbeats(
     observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its last heartbeats came to an incarnation that had ended, and made it begin another one."""
