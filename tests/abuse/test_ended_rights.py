@@ -148,7 +148,7 @@ async def test_a_kick_finds_who_is_just_being_let_in() -> None:
     backend.answers.clear()
     end = enter(where, "eve", "hall")
     await settle(where)
-    assert where.disconnect("eve", None) == 1
+    assert where.close_connections("eve", None) == 1
     backend.answers.set()
     await settle(where)
     assert end.closed == [Close.DISCONNECTED]
@@ -168,7 +168,7 @@ async def test_a_kick_while_joining_ends_in_silence() -> None:
     end.say(id=2, do="join", group="hall")
     end.say(id=3, do="post", to={"user_id": "ada"}, message="from the kicked")
     await settle(where)
-    assert where.disconnect("eve", None) == 1
+    assert where.close_connections("eve", None) == 1
     before = len(end.heard())
     backend.answers.set()
     await settle(where)
