@@ -120,7 +120,7 @@ MUTANTS = [
            "'NX', 'PX', ARGV[11]", "'PX', ARGV[11]", BANS),
     Mutant("a kick does not revoke tickets", "backends/valkey/scripts/disconnect.lua",
            "redis.call('SET', P .. 'd:' .. user, '', 'PX', ARGV[5])", "", BANS),
-    Mutant("a ticket widens the rights of a connection", "commands.py",
+    Mutant("a ticket widens the rights of a connection", "connect_command.py",
            "if renewed and command.ticket is not None:", "if False:", KEPT_OUT),
     Mutant("a cursor works for other users", "groups/cursors.py",
            "return [reader.encode(), order.encode()]", "return [order.encode()]", HIDDEN),

@@ -11,7 +11,7 @@ from hubbub.admission import BURST, BUSY, INITIAL_RATE, INTERVAL, MAX_RATE, MIN_
 
 
 class World:
-    """Time, work, and who was let in when. Each newcomer costs `cost` seconds of work."""
+    """Time, work, and which connection was admitted when. Each one costs `cost` seconds of work."""
 
     def __init__(self, cost: float = 0.0) -> None:
         self.cost = cost
@@ -27,9 +27,9 @@ class World:
         self._due = self.time + seconds, call
 
     def come(self, number: int) -> bool:
-        return self.admission.enter(lambda: self._let_in(number))
+        return self.admission.enter(lambda: self._admit(number))
 
-    def _let_in(self, number: int) -> None:
+    def _admit(self, number: int) -> None:
         self.admitted.append(number)
         self.worked += self.cost
 
@@ -91,7 +91,7 @@ def test_work_that_others_cause_counts_as_well() -> None:
     assert world.admission.rate == MIN_RATE
 
 
-def test_a_late_look_does_not_let_in_all_at_once() -> None:
+def test_a_late_measurement_does_not_admit_all_at_once() -> None:
     world = World()
     for number in range(1000):
         world.come(number)

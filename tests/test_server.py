@@ -122,7 +122,7 @@ async def test_a_ticket_that_is_not_valid_leaves_the_connection_as_it_was() -> N
         await peer.socket.close()
 
 
-async def test_the_goodbye_is_spread_over_time_and_readiness_goes_first() -> None:
+async def test_restart_notices_are_spread_over_time_and_readiness_ends_first() -> None:
     """Half a second for the 40 of them, with the step made larger: the listener answers in between."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hubbub.node.DRAIN_RATE", 80.0)

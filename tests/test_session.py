@@ -322,7 +322,7 @@ async def test_with_a_backend_that_waits_the_queue_is_bounded() -> None:
     assert len(end.heard()) == 1 + 1 + MAX_QUEUED + 1
 
 
-async def test_nothing_is_written_to_who_is_gone_even_while_its_command_waits() -> None:
+async def test_nothing_is_written_to_a_lost_connection_even_while_its_command_runs() -> None:
     backend = Slow()
     node = make(backend)
     ada, bob = FakeLink("ada", node), FakeLink("bob", node)

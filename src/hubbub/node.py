@@ -256,11 +256,8 @@ class Node:
         found: list[Session] = []
         if user_id is not None:
             found = [self.sessions[each] for each in self.fanout.users.get(user_id, ())]
-            found += [
-                session
-                for session, who in self.connect_command.connecting.items()
-                if who == user_id and not session.closing
-            ]
+            connecting = self.connect_command.connecting
+            found += [session for session, user in connecting.items() if user == user_id and not session.closing]
         elif connection_id is not None and connection_id in self.fanout.connections:
             found = [self.sessions[connection_id]]
         for session in found:

@@ -595,7 +595,7 @@ def test_bad_guest_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("options", [{"guests": False}, {"secret": SECRET}, {"jwks_url": "https://keys.example"}])
-def test_guests_are_not_let_in(options: dict[str, Any]) -> None:
+def test_guests_are_not_accepted(options: dict[str, Any]) -> None:
     with pytest.raises(CommandError) as caught:
         Authenticator(Settings(**options)).guest("alice")
     assert caught.value.code is ErrorCode.FORBIDDEN

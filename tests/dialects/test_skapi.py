@@ -126,7 +126,7 @@ def test_bad_frames(frame: bytes, text: str) -> None:
     with pytest.raises(BadCommandError) as caught:
         S.decode(frame)
     assert caught.value.message == text
-    assert caught.value.id is not None  # so that its sender hears of it
+    assert caught.value.id is not None  # so that its sender is told
 
 
 @given(st.binary(max_size=40) | st.text('{}[]":,\\ud8acoinRm0123 rtd', max_size=60).map(str.encode))

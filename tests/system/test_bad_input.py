@@ -18,7 +18,7 @@ POST = '{"id":9,"do":"post","to":{"group":"g"},"message":%s}'
 # (what is sent, the reply's id, its code, what its text says)
 REPLIES = [
     ('{"id":9,"do":"dance"}', 9, "INVALID_PARAMETER", '"do" must be one of connect, join'),
-    ('{"id":9}', 9, "INVALID_PARAMETER", '"do" is missing'),
+    ('{"id":9}', 9, "INVALID_PARAMETER", '"do" must be one of'),
     ('{"id":"9","do":"leave"}', None, "INVALID_PARAMETER", '"id" must be int'),
     ('{"id":9,"do":"join"}', 9, "INVALID_PARAMETER", '"group" is missing'),
     ('{"id":9,"do":"join","group":7}', 9, "INVALID_PARAMETER", '"group" must be text'),
@@ -28,13 +28,13 @@ REPLIES = [
     ('{"id":9,"do":"post","message":1}', 9, "INVALID_PARAMETER", '"to" is missing'),
     ('{"id":9,"do":"post","to":"%s","message":1}' % ("x" * 257), 9, "INVALID_PARAMETER", '"to" must be 1 to 256'),
     ('{"id":9,"do":"post","to":{"group":"%s"},"message":1}' % ("x" * 257), 9, "INVALID_PARAMETER", '"group" must be 1'),
-    ('{"id":9,"do":"post","to":"","message":1}', 9, "INVALID_PARAMETER", '"to" must name'),
-    ('{"id":9,"do":"post","to":{},"message":1}', 9, "INVALID_PARAMETER", '"group" or "user_id"'),
+    ('{"id":9,"do":"post","to":"","message":1}', 9, "INVALID_PARAMETER", '"to" must be the name of a group'),
+    ('{"id":9,"do":"post","to":{},"message":1}', 9, "INVALID_PARAMETER", '"group" and "user_id"'),
     (
         '{"id":9,"do":"post","to":{"group":"g","user_id":"u"},"message":1}',
         9,
         "INVALID_PARAMETER",
-        '"group" or "user_id"',
+        '"group" and "user_id"',
     ),
     (
         '{"id":9,"do":"post","to":{"user_id":"%s"},"message":1}' % ("x" * 257),
@@ -65,7 +65,7 @@ REPLIES = [
     ('{"id":9,"do":"groups","startKey":{"user_id":"a","connection_id":"b"}}', 9, "INVALID_PARAMETER", '"startKey"'),
     ('{"id":9,"do":"users","group":"g","startKey":{"group":"a"}}', 9, "INVALID_PARAMETER", '"startKey"'),
     ('{"id":9,"do":"users","group":""}', 9, "INVALID_PARAMETER", '"group" must be 1'),
-    ('{"id":9,"do":"connect"}', 9, "INVALID_PARAMETER", '"token", "guest" or "ticket"'),
+    ('{"id":9,"do":"connect"}', 9, "INVALID_PARAMETER", '"token", "guest" and "ticket"'),
     ('{"id":9,"do":"connect","guest":""}', 9, "INVALID_PARAMETER", '"guest"'),
     ('{"id":9,"do":"connect","token":"x"}', 9, "UNAUTHORIZED", "token"),
     ('{"id":9,"do":"connect","guest":"somebody else"}', 9, "FORBIDDEN", "another user"),

@@ -60,6 +60,6 @@ def test_types() -> None:
 def test_close_codes_are_those_of_the_server() -> None:
     vectors = {row["code"]: row["reconnect"] for row in json.loads((HERE / "vectors/close_codes.json").read_text())}
     for code, rule in CLOSE_RULES.items():
-        assert vectors[code] == rule.come_back, code
+        assert vectors[code] == rule.reconnect, code
     others = vectors.keys() - {int(code) for code in CLOSE_RULES}
     assert all(vectors[code] for code in others)  # clients reconnect after codes that the table does not list

@@ -5,8 +5,8 @@ from __future__ import annotations
 from asyncio import Transport
 
 from hubbub.errors import Close
-from hubbub.node import Node
 from hubbub.session import Session
+from hubbub.transports.base import TransportNode
 from hubbub.transports.websocket.backlog import LOOK, Backlog
 
 
@@ -21,7 +21,7 @@ class SlowReader:
 
     __slots__ = ("_backlog", "_budget", "_node", "_over", "_session", "_transport")
 
-    def __init__(self, transport: Transport, session: Session, node: Node) -> None:
+    def __init__(self, transport: Transport, session: Session, node: TransportNode) -> None:
         self._transport = transport
         self._session = session
         self._node = node
