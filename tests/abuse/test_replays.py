@@ -6,10 +6,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from support.attacker import text
-
 from hubbub.server import Server
 from support.clients import Peer
+from support.raw import text
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
