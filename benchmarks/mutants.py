@@ -66,10 +66,12 @@ MUTANTS = [
     Mutant("a message between the replay and the join is lost", "commands.py",
            "        frames, replayed, gap = replay_frames(session, replay, ",
            "        self._fanout.leave(session)\n        import asyncio\n        await asyncio.sleep(0)\n"
-           "        self._join_fanout(session, group)\n        frames, replayed, gap = replay_frames(session, replay, ", SEAM),
+           "        self._join_fanout(session, group)\n"
+           "        frames, replayed, gap = replay_frames(session, replay, ", SEAM),
     Mutant("a message arrives before the replay", "commands.py",
            "        try:\n            replay = await self._backend.join",
-           "        self._join_fanout(session, group)\n        try:\n            replay = await self._backend.join", SEAM),
+           "        self._join_fanout(session, group)\n        try:\n"
+           "            replay = await self._backend.join", SEAM),
     Mutant("rights are not checked on a rejoin", "commands.py",
            "        session.identity.require_group(group)\n",
            "        if command.since is None:\n            session.identity.require_group(group)\n", RESUME),

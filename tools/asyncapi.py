@@ -160,7 +160,7 @@ def _first_paragraph(struct: type) -> str:
 
 def _close_codes() -> str:
     return "\n".join(
-        f"- {int(code)}: {rule.reason}; {'reconnect' if rule.come_back else 'do not reconnect'}"
+        f"- {int(code)}: {rule.reason}; {'reconnect' if rule.reconnect else 'do not reconnect'}"
         for code, rule in CLOSE_RULES.items()
     )
 

@@ -30,5 +30,5 @@ def test_every_close_code_has_its_text_a_cause_and_a_cure() -> None:
     table = {int(row[0]): row[1:] for row in rows("Close codes")}
     said = {code: (row[0], row[1] == "yes") for code, row in table.items()}
     assert said.pop(1006) == ("(none)", True)
-    assert said == {int(code): (rule.reason, rule.come_back) for code, rule in CLOSE_RULES.items()}
+    assert said == {int(code): (rule.reason, rule.reconnect) for code, rule in CLOSE_RULES.items()}
     assert all(len(row) == 4 and all(row) for row in table.values())

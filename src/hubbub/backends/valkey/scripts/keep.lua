@@ -41,7 +41,7 @@ local function keep(history, numbers, known, entry, most, sender, extra)
   if length > 1 then before = tonumber(known[2]) end
   size = size + before
   local time, mark, old = tonumber(redis.call('TIME')[1]), tonumber(known[4]), 0
-  local due = not mark or time - mark >= AGE / 1000 or time < mark
+  local due = not mark or time - mark > AGE / 1000 or time < mark
   if due and mark then old = tonumber(known[5]) end
   while length > 0 and (length > most or size > BYTES or last - length < old - 1) do
     size = size - #redis.call('LPOP', history) - OVERHEAD
@@ -57,7 +57,7 @@ local function keep(history, numbers, known, entry, most, sender, extra)
   end
   if due or length == 1 then
     redis.call('HSET', numbers, 's', seq, 'b', size, 'k', seq, 't', time, 'o', seq)
-    redis.call('PEXPIRE', history, 2 * AGE)
+    redis.call('PEXPIRE', history, 2 * AGE + 1000)
   elseif size == before then
     redis.call('HSET', numbers, 's', seq, 'k', seq)
   else
