@@ -1,4 +1,4 @@
-"""Who asks for a history again and again, and reads nothing, makes the server keep no more than its bounds."""
+"""A client that asks for a history again and again and reads nothing: the server keeps no more than its limits allow."""
 
 from __future__ import annotations
 
