@@ -1,4 +1,4 @@
-"""A client that asks for a history again and again and reads nothing: the server keeps no more than its limits allow."""
+"""A client that asks for a history again and again and reads nothing: what the server keeps for it is bounded."""
 
 from __future__ import annotations
 
