@@ -94,7 +94,7 @@ async def test_errors_of_the_server_are_raised(alice: Client) -> None:
     with pytest.raises(CommandError, match="limit") as caught:
         await alice.get_realtime_groups(limit=0)
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
-    with pytest.raises(CommandError, match="User has not joined") as caught:
+    with pytest.raises(CommandError, match="You are not in the group") as caught:
         await alice.post_realtime("x", {"group": "elsewhere"})
     assert caught.value.code == ErrorCode.INVALID_REQUEST
     with pytest.raises(CommandError, match=r'"message" has \d+ bytes; at most 65536') as caught:

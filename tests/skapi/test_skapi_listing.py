@@ -197,7 +197,7 @@ async def test_users_of_the_joined_group(visit: Visit) -> None:
     assert [row["user_id"] for row in (await ada.do("getRealtimeUsers"))["list"]] == [ada.id]
     old = await visit("ada", "122", group="mine")  # asks without saying for what
     error = await old.fail("getRealtimeUsers")
-    assert error == {"code": "INVALID_PARAMETER", "message": '"group" is missing.'}
+    assert error == {"code": "INVALID_PARAMETER", "message": '"group" is missing. Name a group, or search for groups.'}
 
 
 async def test_rights_hold_in_listings(visit: Visit) -> None:
@@ -222,12 +222,12 @@ async def test_what_hubbub_does_not_have_says_so(visit: Visit, version: str) -> 
     ada = await visit("ada", version)
     error = await ada.fail("getRecords", {"table": "notes"})
     assert error["code"] == "INVALID_REQUEST"
-    assert "Hubbub has realtime groups only" in error["message"]
+    assert "It offers realtime groups only" in error["message"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_login_with_a_password_says_what_to_do(visit: Visit, version: str) -> None:
     ada = await visit("ada", version)
     error = await ada.fail("login", {"email": "ada@example.com", "password": "secret password"})
-    text = "Hubbub has no passwords; give the page tokens, and call loginWithToken() with them."
+    text = "Hubbub has no passwords. Give the page a token and call loginWithToken() with it."
     assert error == {"code": "INVALID_REQUEST", "message": text}

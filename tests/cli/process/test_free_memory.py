@@ -18,8 +18,8 @@ async def test_what_was_freed_in_pieces_is_given_back(monkeypatch: pytest.Monkey
     before = size()
     returning_memory = asyncio.create_task(return_freed_memory())
     await asyncio.sleep(0)
-    burst = [bytes(50_000) + b"x" for _ in range(1000)]
-    kept = burst[::100]  # and the last: so that the end of the heap is in use
+    burst = [bytes(50_000) + b"x" for _ in range(3000)]
+    kept = burst[::300]  # and the last: so that the end of the heap is in use
     kept.append(burst[-1])
     assert size() > before + 40 * MB
     del burst

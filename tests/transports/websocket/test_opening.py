@@ -29,7 +29,7 @@ UPGRADE = (
 @pytest.fixture
 def stuck(server: Server, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A queue of one connection that is not admitted, until this is undone."""
-    for bound in ("SLOWEST", "FASTEST"):
+    for bound in ("MIN_RATE", "MAX_RATE"):
         monkeypatch.setattr(f"hubbub.admission.{bound}", 1e-9)
     admission = server.node.admission
     admission.rate = 1e-9
