@@ -56,21 +56,15 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     # To be written: so far the tests of their neighbours reach them.
     **dict.fromkeys(
         [
-            "backends/valkey/chunks.py",
             "backends/valkey/connection.py",
             "backends/valkey/discovery.py",
             "backends/valkey/link.py",
-            "backends/valkey/local_members.py",
-            "backends/valkey/offsets.py",
-            "backends/valkey/schema.py",
             "backends/valkey/shard.py",
             "backends/valkey/shards.py",
             "backends/valkey/transfer.py",
             "cli/process/gc_policy.py",
             "cli/process/loop.py",
             "cli/process/open_files.py",
-            "groups/kept_bytes.py",
-            "lanes.py",
             "services.py",
             "transports/http/api.py",
             "transports/http/errors.py",
