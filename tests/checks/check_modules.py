@@ -62,8 +62,6 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
             "backends/valkey/shard.py",
             "backends/valkey/shards.py",
             "backends/valkey/transfer.py",
-            "transports/http/api.py",
-            "transports/websocket/slow_reader.py",
         ],
         "to be written",
     ),
