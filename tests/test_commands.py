@@ -47,7 +47,7 @@ async def test_rights_decide_what_is_joined_and_seen() -> None:
 class Waiting(MemoryBackend):
     """A backend whose posts take the general way: see `Commands.post_now`."""
 
-    immediate = False  # type: ignore[misc]  # what the other backends are like
+    immediate = False  # what the other backends are like
 
 
 @pytest.fixture(params=[MemoryBackend, Waiting])

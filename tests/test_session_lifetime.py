@@ -59,8 +59,7 @@ async def test_who_does_not_answer_the_close_is_cut() -> None:
     end.session.tick(end.born + 5 + CLOSE_TIMEOUT - 0.1)
     assert not end.aborted
     end.session.tick(end.born + 5 + CLOSE_TIMEOUT)
-    assert end.aborted
-    assert end.closed == [Close.NOT_IDENTIFIED]
+    assert (end.aborted, end.closed) == (True, [Close.NOT_IDENTIFIED])
 
 
 async def test_the_idle_are_pinged_and_the_dead_are_closed() -> None:

@@ -95,7 +95,7 @@ async def new_frames(end: FakeLink) -> list[dict[str, Any]]:
 class SlowJoins(MemoryBackend):
     """A store behind a network: every join waits for the gate."""
 
-    immediate = False  # type: ignore[misc]  # what the other backends are like
+    immediate = False  # what the other backends are like
 
     def __init__(self) -> None:
         super().__init__()

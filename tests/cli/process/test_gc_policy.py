@@ -37,6 +37,6 @@ def test_objects_of_the_start_are_exempt_and_garbage_is_not_kept() -> None:
     Knot()
     kept = Knot()
     collect_rarely()
-    assert Knot.ends == 1  # collected first, rather than frozen for ever
+    assert Knot.ends == 1  # collected first
     assert gc.get_freeze_count() > 0
     assert not any(each is kept for each in gc.get_objects())

@@ -80,8 +80,7 @@ async def test_only_a_server_token_may(secured: Server, browse: Browse, method: 
 @pytest.mark.parametrize(("method", "path"), [each for each in SERVER_ONLY if each[1] != "/v1/users/u"])
 async def test_a_query_that_means_nothing_is_refused(secured: Server, browse: Browse, method: str, path: str) -> None:
     backend = browse(secured, headers=server_bearer())
-    body = {"json": {"message": 1}} if method == "POST" else {}
-    answer = await backend.request(method, path + "?for=60", **body)
+    answer = await backend.request(method, path + "?for=60", json={"message": 1} if method == "POST" else None)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_PARAMETER")
 
 
