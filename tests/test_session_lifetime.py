@@ -225,9 +225,10 @@ async def test_a_new_identity_keeps_the_deadline_of_the_close() -> None:
 
 async def test_a_connection_is_lost_once() -> None:
     node = make_node()
-    end = enter(node)
+    end, other = enter(node), enter(node)
     end.session.lost()
     end.session.lost()
     assert (end.session.gone, end.session.closing) == (True, True)
-    assert await node.backend.count() == (0, 0)
-    assert len(node.budgets) == 0
+    assert await node.backend.count() == (0, 1)
+    assert len(node.budgets) == 1  # that of the other connection, which the user still needs
+    assert other.session.budget.connections == 1
