@@ -21,6 +21,10 @@ JSON = st.recursive(
 )
 
 
+MOST_DIGITS = 308
+"""So many nines fit into a double; 1.8e308 is the largest, so with one more digit some integers do not."""
+
+
 def naive_depth(value: Any) -> int:
     if isinstance(value, dict):
         return 1 + max(map(naive_depth, value.values()), default=0)
@@ -74,6 +78,32 @@ def test_half_a_surrogate_pair_passes_but_hides_no_number(number: bytes) -> None
 def test_a_number_of_5000_digits_is_refused() -> None:
     with pytest.raises(CommandError, match="out of the range of a double"):
         check_message(msgspec.Raw(b"1" * 5000), 65536, 64)
+
+
+@pytest.mark.parametrize("digit", [b"1", b"9"])
+def test_a_long_integer_is_found_wherever_it_stands(digit: bytes) -> None:
+    """Short messages are only sampled for long integers: no offset may escape, and no string be taken for one."""
+
+    def message(before: int, number: bytes) -> msgspec.Raw:
+        after = PARSED - before - len(number) - len(b'["",,""]')
+        raw = b'["' + b"x" * before + b'",' + number + b',"' + b"x" * after + b'"]'
+        assert len(raw) == PARSED
+        return msgspec.Raw(raw)
+
+    too_long, longest = digit * (MOST_DIGITS + 1), digit * MOST_DIGITS
+    if digit == b"1":
+        too_long = b"2" + too_long[1:]  # 1.8e308 is the largest double
+    for before in range(PARSED - len(too_long) - 10 + 1):
+        with pytest.raises(CommandError, match="out of the range of a double"):
+            check_message(message(before, too_long), PARSED, 10)
+        check_message(message(before, longest), PARSED, 10)
+        check_message(message(before, b'"' + too_long + b'"'), PARSED, 10)
+
+
+def test_digits_in_a_string_are_no_number() -> None:
+    for size in (MOST_DIGITS + 1, 1000, PARSED - 2, 5000):
+        check_message(msgspec.Raw(b'"' + b"9" * size + b'"'), 10_000, 10)
+        check_message(msgspec.Raw(b'["\\"' + b"9" * size + b'",1]'), 10_000, 10)
 
 
 def is_finite(number: str) -> bool:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
+from hubbub.auth.authenticator import Authenticator
+from hubbub.backends.memory import MemoryBackend
 from hubbub.dialects.base import Wire
 from hubbub.dialects.v1 import V1
 from hubbub.errors import Close
+from hubbub.groups.history import Replay
+from hubbub.messages import Position, UserRow
 from hubbub.node import Node
 from hubbub.session import Session
+from hubbub.settings import Settings
+
+SECRET = "a secret of at least thirty-two bytes"
 
 LINES = Wire(V1(), lambda payload: payload + b"\n")
 """Dialect v1, a line for each frame."""
@@ -55,3 +63,46 @@ async def turn(node: Node) -> None:
     done = node.loop.create_future()
     node.after_tick(lambda: done.set_result(None))
     await done
+
+
+async def settle(node: Node) -> None:
+    """Let every task of the node end, then the tick."""
+    while node.tasks:
+        await asyncio.sleep(0)
+    await turn(node)
+
+
+def make_node(backend: MemoryBackend | None = None, wall: float = 1000.0, **options: Any) -> Node:
+    """Make a node with these settings, for which it is always the Unix time `wall`."""
+    settings = Settings(**options)
+    return Node(settings, backend or MemoryBackend(), Authenticator(settings, unix_time=lambda: wall))
+
+
+def enter(node: Node, guest: str = "ada") -> FakeLink:
+    """Connect a guest."""
+    end = FakeLink(f"c{len(node.sessions)}", node)
+    end.say(id=0, do="connect", guest=guest)
+    return end
+
+
+async def new_frames(end: FakeLink) -> list[dict[str, Any]]:
+    """Return the frames that are written to the client in this tick."""
+    before = len(end.heard())
+    await turn(end.node)
+    return end.heard()[before:]
+
+
+class SlowJoins(MemoryBackend):
+    """A store behind a network: every join waits for the gate."""
+
+    immediate = False  # what the other backends are like
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.joined: list[str] = []
+
+    async def join(self, user: UserRow, group: str, since: Position | None = None, history: int = 0) -> Replay:
+        await self.gate.wait()
+        self.joined.append(group)
+        return await super().join(user, group, since, history)

@@ -50,6 +50,7 @@ class Terminal:
         self._before = termios.tcgetattr(line)
         self._written = bytearray()
         self._more = asyncio.Event()
+        self._seen = 0
         asyncio.get_running_loop().add_reader(main, self._read)
 
     def _read(self) -> None:
@@ -66,9 +67,12 @@ class Terminal:
         return visible(self._written.decode(errors="replace"))
 
     async def changes(self) -> None:
-        """Wait until more is to be seen."""
-        self._more.clear()
-        await self._more.wait()
+        """Wait until more has been written since the last call, even if that came before this call."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self._written) == self._seen:
+                self._more.clear()
+                await self._more.wait()
+        self._seen = len(self._written)
 
     async def shows(self, *last: str) -> bool:
         """Wait until these are the last lines."""
