@@ -80,13 +80,14 @@ class Close(IntEnum):
     TOO_SLOW = 4005
     PING_TIMEOUT = 4006
     FLOODING = 4007
+    ORIGIN = 4008
 
 
 class CloseRule(NamedTuple):
     """What a close code means for a client."""
 
     reason: str
-    """The text sent with the code, at most 123 bytes."""
+    """The text sent with the code, at most 123 bytes. With 4008 it goes on: see `hubbub.refused_origins`."""
     reconnect: bool
     """Whether the client should reconnect, with backoff."""
 
@@ -106,5 +107,6 @@ CLOSE_RULES: dict[Close, CloseRule] = {
     Close.TOO_SLOW: CloseRule("the connection reads too slowly", reconnect=True),
     Close.PING_TIMEOUT: CloseRule("no answer to ping", reconnect=True),
     Close.FLOODING: CloseRule("too many frames", reconnect=True),
+    Close.ORIGIN: CloseRule("origin not allowed", reconnect=False),
 }
 """All close codes. Clients treat a code that is not listed as ``reconnect=True``."""

@@ -178,7 +178,7 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
     for status, server, options in [
         ("400", secured, {"additional_headers": {"Sec-WebSocket-Key": "x"}}),
         ("401", secured, {"query": "?token=x"}),
-        ("403", secured, {"origin": "https://evil.example"}),
+        ("403", await start(), {"additional_headers": {"Host": "evil.example"}}),
         ("503", full, {}),
     ]:
         with pytest.raises(InvalidStatus) as refused:
