@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -34,26 +36,39 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-async def outcome(browser: Browser, server: Server, credentials: dict[str, str], origin: str) -> dict[str, object]:
-    """Open a page of `origin` that connects to `server`; return what became of it."""
-    page = await browser.new_page()
-    html = PAGE % (server.url, server.url, json.dumps(credentials))
-    await page.route(f"{origin}/**", lambda route: route.fulfill(body=html, content_type="text/html"))
-    await page.goto(f"{origin}/")
-    seen = await page.wait_for_function("window.outcome", timeout=10_000)
-    result: dict[str, object] = await seen.json_value()
-    await page.close()
-    return result
+@asynccontextmanager
+async def page_server(html: str) -> AsyncIterator[str]:
+    """Serve one page on a port of its own; give its origin."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(html)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + html).encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as running:
+        yield f"http://localhost:{running.sockets[0].getsockname()[1]}"
+
+
+async def outcome(browser: Browser, server: Server, credentials: dict[str, str]) -> tuple[str, dict[str, object]]:
+    """Open a page on another port that connects to `server`; return its origin, and what became of it."""
+    async with page_server(PAGE % (server.url, server.url, json.dumps(credentials))) as origin:
+        page = await browser.new_page()
+        await page.goto(f"{origin}/")
+        seen = await page.wait_for_function("window.outcome", timeout=10_000)
+        result: dict[str, object] = await seen.json_value()
+        await page.close()
+    return origin, result
 
 
 @needs_chromium
 async def test_a_page_is_told_which_flag_is_missing(start: Start, browser: Browser) -> None:
     server = await start(secret="s" * 32)
-    refused = await outcome(browser, server, {"token": "any"}, "http://localhost:5173")
+    origin, refused = await outcome(browser, server, {"token": "any"})
     assert refused == {
         "code": "FORBIDDEN",
-        "message": "The server refused this page: origin http://localhost:5173 is not allowed; "
-        "add it to --origins of the server.",
+        "message": f"The server refused this page: origin {origin} is not allowed; add it to --origins of the server.",
         "events": ["error", "close"],
         "state": "closed",
     }
@@ -61,7 +76,8 @@ async def test_a_page_is_told_which_flag_is_missing(start: Start, browser: Brows
 
 @needs_chromium
 async def test_a_page_of_this_machine_connects_as_a_guest(server: Server, browser: Browser) -> None:
-    assert await outcome(browser, server, {"guest": "ada"}, "http://localhost:5173") == {"user": "ada"}
+    _, welcomed = await outcome(browser, server, {"guest": "ada"})
+    assert welcomed == {"user": "ada"}
 
 
 async def test_a_program_is_told_the_same() -> None:
