@@ -58,6 +58,19 @@ class CommandError(HubbubError):
         self.message = message
 
 
+class StoreError(CommandError):
+    """The store could not do what was asked, so the client gets ``UNAVAILABLE``.
+
+    Args:
+        reason: Why, for operators: it may name the store's address, and is only for the log and for a failed start.
+        message: The text for clients.
+    """
+
+    def __init__(self, reason: str, message: str = "The store does not answer. Try again.") -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, message)
+        self.reason = reason
+
+
 def invalid(message: str) -> CommandError:
     """Return the error for a field that is missing, of the wrong type or outside its limits."""
     return CommandError(ErrorCode.INVALID_PARAMETER, message)
