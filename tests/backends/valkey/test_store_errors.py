@@ -42,7 +42,8 @@ async def test_a_port_that_is_not_a_store_gets_one_line(name: str, tmp_path: Pat
 
 
 async def test_a_wrong_password_is_not_to_be_tried_again(tmp_path: Path) -> None:
-    with Store("--requirepass", "right") as store:
+    with Store() as store:
+        await store.run("CONFIG", "SET", "requirepass", "right")
         url = f"valkey://:wrong@127.0.0.1:{store.port}"
         ran = await run("serve", "--port", "0", cwd=tmp_path, env={"HUBBUB_BACKEND": url})
     assert ran.code == 2
