@@ -46,6 +46,29 @@ def test_origins(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("origin", "corrected"),
+    [
+        ("http://localhost:5173/", "http://localhost:5173"),
+        ("https://Example.com:443/page?x#y", "https://example.com"),
+        ("https://user:hidden@example.com", "https://example.com"),
+        ("http://[::1]:3000/", "http://[::1]:3000"),
+    ],
+)
+def test_the_error_shows_the_corrected_origin(origin: str, corrected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings(origins=(origin,))
+    assert str(caught.value).endswith(f". Write {corrected}")
+    assert Settings(origins=(corrected,)).origins == (corrected,)
+
+
+@pytest.mark.parametrize("origin", ["null", "example.com", "https://bücher.example", "file:///page.html"])
+def test_an_origin_that_cannot_be_corrected(origin: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings(origins=(origin,))
+    assert "Write" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "origin",
     [
         "",

@@ -1,7 +1,7 @@
 """One user posts while the store does not answer: ``python benchmarks/abuse/slow_store.py``.
 
-30 connections send 200 posts of 100 kB each, 600 MB in all, to a node whose Valkey is stopped (SIGSTOP) for two seconds.
-The node must refuse or stop to read what it has no room for, and give the memory back afterwards.
+30 connections send 200 posts of 100 kB each, 600 MB in all, to a node whose Valkey is stopped (SIGSTOP) for two
+seconds. The node must refuse or stop to read what it has no room for, and give the memory back afterwards.
 """
 
 from __future__ import annotations

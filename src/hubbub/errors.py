@@ -58,6 +58,19 @@ class CommandError(HubbubError):
         self.message = message
 
 
+class StoreError(CommandError):
+    """The store could not do what was asked, so the client gets ``UNAVAILABLE``.
+
+    Args:
+        reason: Why, for operators: it may name the store's address, and is only for the log and for a failed start.
+        message: The text for clients.
+    """
+
+    def __init__(self, reason: str, message: str = "The store does not answer. Try again.") -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, message)
+        self.reason = reason
+
+
 def invalid(message: str) -> CommandError:
     """Return the error for a field that is missing, of the wrong type or outside its limits."""
     return CommandError(ErrorCode.INVALID_PARAMETER, message)
@@ -80,13 +93,14 @@ class Close(IntEnum):
     TOO_SLOW = 4005
     PING_TIMEOUT = 4006
     FLOODING = 4007
+    ORIGIN = 4008
 
 
 class CloseRule(NamedTuple):
     """What a close code means for a client."""
 
     reason: str
-    """The text sent with the code, at most 123 bytes."""
+    """The text sent with the code, at most 123 bytes. With 4008 it goes on: see `hubbub.refused_origins`."""
     reconnect: bool
     """Whether the client should reconnect, with backoff."""
 
@@ -106,5 +120,6 @@ CLOSE_RULES: dict[Close, CloseRule] = {
     Close.TOO_SLOW: CloseRule("the connection reads too slowly", reconnect=True),
     Close.PING_TIMEOUT: CloseRule("no answer to ping", reconnect=True),
     Close.FLOODING: CloseRule("too many frames", reconnect=True),
+    Close.ORIGIN: CloseRule("origin not allowed", reconnect=False),
 }
 """All close codes. Clients treat a code that is not listed as ``reconnect=True``."""

@@ -20,8 +20,8 @@ SECONDS = 60.0
 CAUSES = 1000
 """Most causes that are counted separately; all further ones are counted as one."""
 
-NEVER_LIMITED = frozenset({"hubbub.access"})
-"""Loggers that are never limited, since the operator has asked for every line."""
+NEVER_LIMITED = frozenset({"hubbub.access", "hubbub.origins"})
+"""Loggers that are never limited: the operator has asked for every line, or the logging code has a limit of its own."""
 
 _Cause = tuple[str, str, str]
 _OTHERS: _Cause = ("", "", "")

@@ -23,6 +23,7 @@ from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
 from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
+from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
 from hubbub.session_lifetime import SessionLifetime
@@ -42,6 +43,7 @@ RESTART_TIME = 1.0
 """Seconds that a server usually needs to be up again after the last connection was closed."""
 
 log = logging.getLogger("hubbub.node")
+_ORIGINS_LOG = logging.getLogger("hubbub.origins")
 
 
 class Node:
@@ -63,6 +65,7 @@ class Node:
         services: The operations that need no connection.
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
+        refused_pages: How many connections of refused pages are being closed.
     """
 
     def __init__(self, settings: Settings, backend: Backend, auth: Authenticator) -> None:
@@ -83,6 +86,8 @@ class Node:
         self.connect_command = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now)
         self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
         self.tasks: set[asyncio.Task[None]] = set()
+        self.refused_pages = 0
+        self._refused_origins = RefusedOrigins()
         self._ticking: asyncio.TimerHandle | None = None
         backend.attach(self)
 
@@ -149,8 +154,17 @@ class Node:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many connections as the settings allow, including queued ones."""
-        return len(self.sessions) + self.admission.waiting >= self.settings.max_connections
+        """Whether there are as many connections as the settings allow, including those queued or refused."""
+        return len(self.sessions) + self.admission.waiting + self.refused_pages >= self.settings.max_connections
+
+    def log_refused_origin(self, origin: str) -> None:
+        """Log that a page of `origin` was refused, unless that was logged lately."""
+        if line := self._refused_origins.line(origin, self.now()):
+            _ORIGINS_LOG.warning("%s", line)
+
+    def refused_page_ended(self) -> None:
+        """Count the end of a connection in `refused_pages`."""
+        self.refused_pages -= 1
 
     def after_tick(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the loop has polled the sockets once more, or twice; in the order of the calls.

@@ -18,7 +18,7 @@ from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.errors import CommandError, SettingsError
+from hubbub.errors import CommandError, SettingsError, StoreError
 from hubbub.groups.history import Window
 from hubbub.node import Node
 from hubbub.settings import Settings
@@ -145,7 +145,11 @@ class Server:
         except CommandError as error:
             for listener in self._sockets:
                 listener.close()
-            raise SettingsError(f"backend: {error.message}") from None
+            raise SettingsError(f"backend: {_start_failure(error)}") from None
+
+
+def _start_failure(error: CommandError) -> str:
+    return f"cannot use the store: {error.reason}" if isinstance(error, StoreError) else error.message
 
 
 class _Uvicorn(uvicorn.Server):

@@ -21,7 +21,7 @@ def check_jwks_url(url: str) -> None:
 
 def check_public_url(url: str) -> None:
     """Check that `url` is written as browsers write an origin."""
-    if not _is_origin(url):
+    if not is_origin(url):
         raise SettingsError(
             f'public_url must look like "https://example.com" or "http://localhost:8000": {_ORIGIN_RULE}; not {url!r}'
         )
@@ -29,13 +29,17 @@ def check_public_url(url: str) -> None:
 
 def check_origin(origin: str) -> None:
     """Refuse what can never equal an ``Origin`` header; RFC 6454, section 6.2, leaves one way to write an origin."""
-    if origin != "*" and not _is_origin(origin):
+    if origin != "*" and not is_origin(origin):
+        parts = _split(origin)
+        corrected = None if parts is None else _origin(parts)
         raise SettingsError(
             f'origins must look like "https://example.com" or "http://localhost:3000": {_ORIGIN_RULE}; not {origin!r}'
+            + ("" if corrected is None else f". Write {corrected}")
         )
 
 
-def _is_origin(url: str) -> bool:
+def is_origin(url: str) -> bool:
+    """Return whether `url` is written as browsers write the origin of a page on a web server."""
     parts = _split(url)
     return parts is not None and url == _origin(parts)
 

@@ -6,6 +6,8 @@ import getpass
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from hubbub.cli.access import Access, login_name
 from hubbub.errors import SettingsError
@@ -87,6 +89,18 @@ async def test_guests_come_under_their_own_name(server: Server, empty: Path, mon
     assert ran.code == 1
     assert '"guest" must have 1 to 256 characters' in ran.err
     assert (await ask("groups", "--url", server.url, "--guest", "alice")).code == 0
+
+
+async def test_a_server_that_answers_is_not_said_to_be_absent(tmp_path: Path) -> None:
+    async def answer(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send('{"id":1,"error":{"code":"UNAVAILABLE","message":"The store does not answer. Try again."}}')
+        await socket.wait_closed()
+
+    async with serve(answer, "127.0.0.1", 0, subprotocols=[Subprotocol("hubbub.v1")]) as running:
+        url = f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+        ran = await run("groups", "--url", url, cwd=tmp_path)
+    assert ran == (1, "", "hubbub: The store does not answer. Try again.\n")
 
 
 async def test_a_server_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:

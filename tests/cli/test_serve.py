@@ -9,12 +9,14 @@ import re
 import signal
 import socket
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from rich.console import Console
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from hubbub.cli.serve import announce
 from hubbub.settings import Settings
@@ -115,6 +117,26 @@ async def test_open_files_are_raised_as_far_as_they_go(tmp_path: Path) -> None:
         expected = 900 if warns else 800
         assert re.search(rf"Max open files\s+{expected}\s+900\s", held), held
         assert (b"only 900 open files are allowed, too few for max_connections = 1000" in err) == warns
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+async def test_the_default_of_max_connections_fits_the_open_files_silently(tmp_path: Path) -> None:
+    """100 of the 250 files are spare."""
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", f"ulimit -n 250; exec {' '.join(HUBBUB)} serve --port 0", cwd=tmp_path, env=environment(),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().split()[-1]
+    async with AsyncExitStack() as stack:
+        for _ in range(150):
+            stack.callback((await open_websocket(url))[1].close)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(websocket(url), proxy=None)
+        assert refused.value.response.status_code == 503
+    process.terminate()
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
 
 
 @pytest.mark.parametrize(

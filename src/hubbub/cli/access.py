@@ -124,7 +124,8 @@ async def connected(access: Access) -> AsyncIterator[Client]:
     try:
         await asyncio.wait({connecting, first}, return_when=asyncio.FIRST_COMPLETED)
         if first.done() and isinstance(event := first.result(), Reconnecting):
-            hint = ' Is a server running? "hubbub serve" starts one.' if is_loopback(access.address) else ""
+            absent = event.reason.startswith("Cannot connect to ") and is_loopback(access.address)
+            hint = ' Is a server running? "hubbub serve" starts one.' if absent else ""
             raise CommandError(ErrorCode.UNAVAILABLE, event.reason + hint)
         await connecting
         await first  # our caller need not see this event

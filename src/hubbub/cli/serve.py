@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,9 @@ from hubbub.settings import Settings
 
 SPARE_FILES = 100
 """Open files that a server needs besides its connections."""
+
+LEAST_DEFAULT = 100
+"""Connections below which the default of ``max_connections`` is not lowered without a warning."""
 
 log = logging.getLogger("hubbub.cli")
 
@@ -61,17 +65,34 @@ def serve(
     set_up_log(settings.log_level)
     for warning in (*warnings(sources.origins), *unknown_variables(os.environ)):
         log.warning("%s", warning)
-    files = allow_open_files(settings.max_connections + SPARE_FILES)
-    if files < settings.max_connections + SPARE_FILES:
-        log.warning(
-            "only %d open files are allowed, too few for max_connections = %d: raise ulimit -Hn or lower the setting",
-            files,
-            settings.max_connections,
-        )
+    settings = fit_open_files(settings, chosen="max_connections" in sources.origins)
     if settings.workers > 1:
         run_workers(settings, _work)
     else:
         run(_serve(settings))
+
+
+def fit_open_files(settings: Settings, *, chosen: bool) -> Settings:
+    """Raise the limit of open files to what `settings` need; return the settings that fit into the limit.
+
+    Args:
+        settings: The settings as they were read.
+        chosen: Whether somebody has set ``max_connections``. Then it is kept, with a warning if it does not fit; the
+            default is lowered to what fits.
+    """
+    files = allow_open_files(settings.max_connections + SPARE_FILES)
+    if files >= settings.max_connections + SPARE_FILES:
+        return settings
+    fitting = files - SPARE_FILES
+    if not chosen and fitting >= LEAST_DEFAULT:
+        log.debug("max_connections is %d: %d open files are allowed", fitting, files)
+        return replace(settings, max_connections=fitting)
+    log.warning(
+        "only %d open files are allowed, too few for max_connections = %d: raise ulimit -Hn or lower the setting",
+        files,
+        settings.max_connections,
+    )
+    return settings
 
 
 async def _serve(settings: Settings, announces: bool = True) -> None:

@@ -279,8 +279,7 @@ class Client:
         except Exception as failure:  # a bug of this client; calls must not wait until their timeouts because of it
             end = End(ErrorCode.INTERNAL, "", CommandError(ErrorCode.INTERNAL, f"The client failed: {failure!r}."))
             asyncio.get_running_loop().call_exception_handler({"message": "The client failed", "exception": failure})
-        text = f"The server closed the connection ({end.code}: {end.reason})."
-        error = end.error or CommandError(ErrorCode.UNAVAILABLE, text)
+        error = end.error or _closed(end)
         assert self._queue is not None
         self._queue.put(Problem(end.code, error.message))
         self._finish(connection, end._replace(error=error))
@@ -293,6 +292,12 @@ class Client:
         self._queries.clear()
         connection.fail(end.error)
         self._queue.put(Closed(end.code))
+
+
+def _closed(end: End) -> CommandError:
+    if end.code == Close.ORIGIN:  # the reason names the origin and what to set
+        return CommandError(ErrorCode.FORBIDDEN, f"The server refused the connection: {end.reason}.")
+    return CommandError(ErrorCode.UNAVAILABLE, f"The server closed the connection ({end.code}: {end.reason}).")
 
 
 def _not_connected() -> CommandError:

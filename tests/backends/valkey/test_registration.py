@@ -83,7 +83,7 @@ async def test_unsent_bytes_are_limited(
     observed: tuple[ValkeyBackend, NoticeRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_UNSENT", -1)
-    with pytest.raises(CommandError, match="too much waits"):
+    with pytest.raises(CommandError, match="too many bytes wait"):
         await observed[0].leave(BOB)
 
 

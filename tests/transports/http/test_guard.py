@@ -106,6 +106,27 @@ async def test_a_star_lets_every_page_in(start: Start, browse: Browse) -> None:
     assert (await http.get("/v1/groups")).headers["Access-Control-Allow-Origin"] == "*"
 
 
+async def test_pages_of_this_machine_may_use_the_api_where_guests_may(start: Start, browse: Browse) -> None:
+    page = "http://localhost:5173"
+    for server, allowed in ((await start(), True), (await start(secret=SECRET), False)):
+        http = browse(server, headers={"Origin": page})
+        for answer in (await http.options("/v1/groups", headers=PREFLIGHT), await http.get("/v1/groups")):
+            assert answer.headers.get("Access-Control-Allow-Origin") == (page if allowed else None)
+            assert answer.is_success == allowed
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+async def test_a_refused_page_is_logged_with_the_flag(
+    start: Start, browse: Browse, caplog: pytest.LogCaptureFixture
+) -> None:
+    http = browse(await start(secret=SECRET), headers={"Origin": "https://app.example"})
+    for _ in range(3):
+        assert (await http.options("/v1/groups", headers=PREFLIGHT)).status_code == 403
+    lines = [record.getMessage() for record in caplog.records if record.name == "hubbub.origins"]
+    assert len(lines) == 1
+    assert lines[0].endswith("start the server with --origins https://app.example")
+
+
 async def test_what_guests_see_no_other_page_can_read(server: Server, http: httpx.AsyncClient) -> None:
     answer = await http.get("/v1/groups", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in answer.headers

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from hubbub.errors import CommandError, ErrorCode
@@ -17,7 +18,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from hubbub.transports.http.app import routes
 from hubbub.transports.http.openapi import openapi
-from support.clients import SECRET, Peer, bearer, open_peer, server_bearer, token
+from support.clients import SECRET, Peer, bearer, server_bearer, token
 
 Peers = Callable[..., Awaitable[Peer]]
 Browse = Callable[..., httpx.AsyncClient]
@@ -175,14 +176,15 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
     assert ada.welcome["user_id"] == "ada"
     full = await start(secret=SECRET, max_connections=1)
     await peers(full)
-    for status, server, options in [
-        ("400", secured, {"additional_headers": {"Sec-WebSocket-Key": "x"}}),
-        ("401", secured, {"query": "?token=x"}),
-        ("403", secured, {"origin": "https://evil.example"}),
-        ("503", full, {}),
+    guests = (await start()).url
+    for status, url, options in [
+        ("400", secured.url, {"additional_headers": {"Sec-WebSocket-Key": "x"}}),
+        ("401", secured.url, {"additional_headers": bearer("x", exp=0)}),
+        ("403", guests.replace("127.0.0.1", "evil.example"), {"host": "127.0.0.1"}),
+        ("503", full.url, {}),
     ]:
         with pytest.raises(InvalidStatus) as refused:
-            await open_peer(server, **options)
+            await connect(url.replace("http", "ws", 1) + "/v1/connect", proxy=None, **options)
         response = refused.value.response
         assert str(response.status_code) == status
         schema = {"$ref": "#/components/schemas/Error", "components": DOCUMENT["components"]}

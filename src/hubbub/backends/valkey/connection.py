@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
-from hiredis import PushNotification, Reader, ReplyError, pack_command
+from hiredis import ProtocolError, PushNotification, Reader, ReplyError, pack_command
 
 from hubbub.backends.valkey.address import Address
-from hubbub.errors import CommandError, ErrorCode
+from hubbub.errors import CommandError, ErrorCode, StoreError
 
 MAX_PENDING = 20_000
 """Most commands that may wait for their replies; more are refused, so the queue is bounded."""
@@ -27,12 +27,9 @@ MAX_UNSENT = 64 * 1024 * 1024
 
 log = logging.getLogger("hubbub.valkey")
 
+_NOT_A_STORE = "it does not answer like Valkey or Redis; check host and port"
+
 Argument = bytes | str | int
-
-
-def unavailable(reason: str) -> CommandError:
-    """Return the error for a command that could not be done; `reason` tells operators why."""
-    return CommandError(ErrorCode.UNAVAILABLE, f"The store does not answer ({reason}). Try again.")
 
 
 class RefusedError(Exception):
@@ -82,11 +79,11 @@ class StoreConnection(asyncio.Protocol):
             RefusedError: The store answered with an error.
         """
         if self.lost.done():
-            raise unavailable(self.lost.result())
+            raise StoreError(self.lost.result())
         if len(self._waiting) >= MAX_PENDING:
-            raise unavailable("too many commands wait for it")
+            raise _overloaded("too many commands wait for it")
         if self._transport.get_write_buffer_size() + self._out_bytes > MAX_UNSENT:
-            raise unavailable("too much waits to be sent to it")
+            raise _overloaded("too many bytes wait to be sent to it")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._send(arguments, future)
         return await future
@@ -120,6 +117,12 @@ class StoreConnection(asyncio.Protocol):
         A caller that waits for a reply continues in a later callback of the loop. Messages are delivered in one too, so
         that neither overtakes the other.
         """
+        try:
+            self._parse(data)
+        except ProtocolError:
+            self.abort(_NOT_A_STORE)
+
+    def _parse(self, data: bytes) -> None:
         self._reader.feed(data)
         received: list[Any] = []
         while (item := self._reader.gets()) is not False:
@@ -181,8 +184,19 @@ class StoreConnection(asyncio.Protocol):
         self.lost.set_result(reason)
         for future, _ in self._waiting:
             if future is not None and not future.done():
-                future.set_exception(unavailable(reason))
+                future.set_exception(StoreError(reason))
         self._waiting.clear()
+
+
+def reason_of(error: OSError | RefusedError | CommandError) -> str:
+    """Return why a connection failed, for operators."""
+    if isinstance(error, StoreError):
+        return error.reason
+    return error.message if isinstance(error, CommandError) else str(error) or "no answer in time"
+
+
+def _overloaded(reason: str) -> StoreError:
+    return StoreError(reason, f"The store is too slow: {reason}. Try again.")
 
 
 async def open_connection(address: Address, receive: Callable[[bytes, bytes], None]) -> StoreConnection:
@@ -190,7 +204,7 @@ async def open_connection(address: Address, receive: Callable[[bytes, bytes], No
 
     Raises:
         OSError: No server listens there, or TLS failed.
-        RefusedError: User or password are wrong, or the server is too old.
+        RefusedError: User or password are wrong, the server is too old, or it is no store.
         CommandError: ``UNAVAILABLE``: the server closed the connection.
     """
     loop = asyncio.get_running_loop()
@@ -202,7 +216,9 @@ async def open_connection(address: Address, receive: Callable[[bytes, bytes], No
         if address.password is not None:
             hello += [b"AUTH", address.user or "default", address.password]
         about = await connection.call(*hello, b"SETNAME", b"hubbub")
-        connection.primary, connection.clustered = about[b"role"] == b"master", about[b"mode"] == b"cluster"
+        if not isinstance(about, dict):
+            raise RefusedError(_NOT_A_STORE)
+        connection.primary, connection.clustered = about.get(b"role") == b"master", about.get(b"mode") == b"cluster"
         connection.host = address.host
         if address.database:
             await connection.call(b"SELECT", address.database)

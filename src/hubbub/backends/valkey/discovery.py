@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.connection import RefusedError, StoreConnection, open_connection
+from hubbub.backends.valkey.connection import RefusedError, StoreConnection, open_connection, reason_of
 from hubbub.errors import CommandError
 
 PATIENCE = 1.5
@@ -51,7 +51,7 @@ async def open_first(address: Address, receive: Receive, *, primary: bool) -> St
                     chosen = await done
                     return chosen
                 except (OSError, RefusedError, CommandError) as error:
-                    failures.append(error.message if isinstance(error, CommandError) else str(error))
+                    failures.append(reason_of(error))
     except TimeoutError:
         failures.append("no answer in time")
     finally:

@@ -13,10 +13,10 @@ from hubbub.backends.valkey.connection import (
     RefusedError,
     StoreConnection,
     WrongTypeError,
-    unavailable,
+    reason_of,
 )
 from hubbub.backends.valkey.scripts import Script
-from hubbub.errors import CommandError
+from hubbub.errors import CommandError, StoreError
 
 PATIENCE = 1.5
 """Seconds without a reply after which a connection is closed; its commands fail with it, so within 2 s."""
@@ -113,7 +113,7 @@ class Link:
         """Send any command and return its reply. Raises `CommandError` ``UNAVAILABLE``."""
         connection = self._connection
         if connection is None:
-            raise unavailable(self._reason)
+            raise StoreError(self._reason)
         try:
             return await connection.call(*arguments)
         except RefusedError as error:
@@ -123,9 +123,12 @@ class Link:
                 raise WrongTypeError from None
             if text.startswith(_CLUSTER_ERRORS):
                 self._leave(text)
-            elif not text.startswith("OOM"):  # a full store is no reason to reconnect
+            elif text.startswith("OOM"):  # a full store is no reason to reconnect
+                log.warning("the store is full: %s", text)
+                raise StoreError(text, "The store is full (OOM): nothing can be added to it now.") from None
+            else:
                 connection.abort(text)
-            raise unavailable(text) from None
+            raise StoreError(text) from None
 
     def reset(self, reason: str) -> None:
         """Reconnect, because the shard may have to be corrected."""
@@ -135,7 +138,7 @@ class Link:
     def require_ready(self) -> None:
         """Raise `CommandError` ``UNAVAILABLE`` while the shard does not answer or has not been corrected."""
         if not self.ready:
-            raise unavailable(self._reason)
+            raise StoreError(self._reason)
 
     def subscribe(self, channel: bytes) -> None:
         """Receive a channel from now on. Without a connection nothing happens: `Owner.register` subscribes again."""
@@ -156,13 +159,15 @@ class Link:
                 await self._open()
                 await self._use(started)
             except (OSError, RefusedError, CommandError) as error:
-                self._reason = error.message if isinstance(error, CommandError) else str(error) or "no answer in time"
+                self._reason = reason_of(error)
             except Exception:
                 self._reason = "an internal error"
                 log.exception("the connection to the store failed")
             if not self.opened:
-                raise unavailable(self._reason)
+                raise StoreError(self._reason)
             failures = 0 if self.ready else failures + 1
+            if failures == 1:
+                log.warning("cannot reconnect to the store (%s) yet: %s", self._prefix, self._reason)
             if self.ready:
                 log.warning("lost the connection to the store (%s): %s", self._prefix, self._reason)
             self.ready = False

@@ -12,7 +12,7 @@ from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.cluster import SHARDS, Cluster
-from hubbub.backends.valkey.connection import RefusedError, unavailable
+from hubbub.backends.valkey.connection import RefusedError
 from hubbub.backends.valkey.discovery import open_first, open_primary
 from hubbub.backends.valkey.heartbeat import Heartbeats, Lease
 from hubbub.backends.valkey.inbound import Inbound
@@ -21,6 +21,7 @@ from hubbub.backends.valkey.local_members import LocalMembers
 from hubbub.backends.valkey.registration import Registration
 from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.backends.valkey.shard import Shard
+from hubbub.errors import StoreError
 from hubbub.groups.history import Window
 
 
@@ -104,7 +105,7 @@ class Shards:
         try:
             asked = await open_first(self._address, self._receive, primary=False)
         except (OSError, RefusedError) as error:
-            raise unavailable(str(error)) from None
+            raise StoreError(str(error)) from None
         asked.abort("it has answered")
         database = self._address.database
         if not asked.clustered:

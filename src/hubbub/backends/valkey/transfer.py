@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hubbub.backends.valkey.connection import reason_of
 from hubbub.backends.valkey.local_members import LocalMember
 from hubbub.backends.valkey.offsets import Since
 from hubbub.backends.valkey.shard import Shard
@@ -37,4 +38,4 @@ async def _go_back(member: LocalMember, source: Shard, old: str) -> None:
         await source.move(member, "", old)
     except CommandError as error:
         # The shard must not stay as it is. On a new connection it is corrected from what this node knows.
-        source.link.reset(f"a member could not return to its group: {error.message}")
+        source.link.reset(f"a member could not return to its group: {reason_of(error)}")

@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hubbub.backends.valkey import schema
-from hubbub.backends.valkey.connection import Argument, unavailable
+from hubbub.backends.valkey.connection import Argument
+from hubbub.errors import StoreError
 
 TYPES = {
     b"g": b"hash", b"h": b"list", b"m": b"zset", b"a": b"zset", b"u": b"hash", b"j": b"hash", b"i": b"list",
@@ -67,12 +68,12 @@ class WrongKeys:
     def require_group(self, group: str) -> None:
         """Raise ``UNAVAILABLE`` if a key of the group is wrong."""
         if group in self.groups:
-            raise unavailable("a key of this group has the wrong type; the log names it")
+            raise _wrong_type("group")
 
     def require_user(self, user_id: str) -> None:
         """Raise ``UNAVAILABLE`` if a key of the user is wrong."""
         if user_id in self.users:
-            raise unavailable("a key of this user has the wrong type; the log names it")
+            raise _wrong_type("user")
 
     async def look(self) -> set[bytes]:
         """Find wrong keys, and log new ones. Return those that have the right type again, or are gone."""
@@ -136,3 +137,8 @@ class WrongKeys:
 def expected(name: bytes) -> bytes:
     """Return the type that a key must have; `name` is without the prefix."""
     return SHARD_TYPES.get(name) or TYPES[name[:1]]
+
+
+def _wrong_type(what: str) -> StoreError:
+    text = f"A key of this {what} has the wrong type in the store; the server's log names it."
+    return StoreError(text, text)

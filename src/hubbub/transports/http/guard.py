@@ -2,7 +2,8 @@
 
 Why there is no CSRF token
     Only ``Authorization: Bearer`` gives rights, never a cookie. A page of another origin cannot add that header without
-    a preflight, and only the origins in the settings pass the preflight.
+    a preflight, and only allowed origins pass the preflight: those in the settings, and while guests are accepted those
+    of this machine.
 
 Why the host is checked
     A server that accepts guests answers everyone who can reach it. A web page can point its own domain at the address
@@ -22,6 +23,7 @@ from hubbub.errors import CommandError, ErrorCode
 from hubbub.node import Node
 from hubbub.transports.hosts import is_local, not_local
 from hubbub.transports.http.errors import INTERNAL, error_answer
+from hubbub.transports.origins import is_local_origin
 
 PREFLIGHT_SECONDS = 600
 """Seconds for which a browser may remember the answer to a preflight."""
@@ -82,7 +84,10 @@ class Guard:
     # --- other origins (https://fetch.spec.whatwg.org/#http-cors-protocol) ---
 
     def _preflight(self, headers: Headers) -> Response:
-        if self._allowed(headers.get("origin")) is None:
+        origin = headers.get("origin")
+        if self._allowed(origin) is None:
+            if origin is not None:
+                self._node.log_refused_origin(origin)
             text = "Pages of this origin may not use the API. Add the origin to --origins of the server."
             return error_answer(CommandError(ErrorCode.FORBIDDEN, text))
         return Response(
@@ -98,8 +103,10 @@ class Guard:
         """Return the origins that may read the answer, as browsers are told; None if `origin` may not."""
         if origin is None:
             return None
-        origins = self._node.settings.origins
-        return "*" if "*" in origins else origin if origin in origins else None
+        settings = self._node.settings
+        if "*" in settings.origins:
+            return "*"
+        return origin if origin in settings.origins or (settings.allow_guests and is_local_origin(origin)) else None
 
     def _add_headers(self, answer: MutableHeaders, scope: Scope, headers: Headers) -> None:
         answer["X-Content-Type-Options"] = "nosniff"

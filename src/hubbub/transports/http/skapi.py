@@ -22,11 +22,11 @@ from hubbub.errors import HTTP_STATUS, CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Groups, Order, Page, Users
 from hubbub.node import Node
 from hubbub.settings import Settings
-from hubbub.transports.hosts import is_local
 from hubbub.transports.http.errors import INTERNAL
 from hubbub.transports.http.input import read_body
 from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.http.skapi_discovery import discovery, pointer, server_url
+from hubbub.transports.origins import is_local_origin
 from hubbub.transports.refusal import HttpError
 
 CORS = {
@@ -272,8 +272,7 @@ def _cors_headers(settings: Settings, origin: str | None) -> dict[str, str]:
     """
     if not settings.allow_guests or "*" in settings.origins:
         return CORS
-    host = "" if origin is None else origin.partition("://")[2]  # empty for "null", the origin of sandboxed frames
-    if origin is not None and (origin in settings.origins or (host and is_local(host))):
+    if origin is not None and (origin in settings.origins or is_local_origin(origin)):
         return {**CORS, "Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     return {"Vary": "Origin"}
 

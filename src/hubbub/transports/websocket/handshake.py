@@ -14,6 +14,7 @@ from websockets.utils import accept_key
 
 from hubbub.errors import ErrorCode
 from hubbub.transports.hosts import is_local, not_local, split_url
+from hubbub.transports.origins import is_allowed
 from hubbub.transports.refusal import HttpError
 
 
@@ -28,18 +29,23 @@ class Handshake(NamedTuple):
     """Those that the client offers, in its order."""
     accept: str
     """The answer to the client's key."""
+    refused_origin: str | None
+    """The origin of the page, if pages of that origin may not connect."""
 
 
 def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False) -> Handshake:
     """Check the head of an upgrade request, ending with the empty line.
 
+    A page of another origin is not an error here, since browsers do not show the answer to a refused handshake: see
+    `hubbub.transports.websocket.refused_page`.
+
     Args:
         request: Request line and headers, names in lower case.
         origins: Web origins that may connect besides the server's own; ``"*"`` for all.
-        local_only: Whether the ``Host`` must be this machine: see `is_local`.
+        local_only: Whether the ``Host`` must be this machine (see `is_local`), and pages of this machine may connect.
 
     Raises:
-        HttpError: It is not a valid WebSocket handshake, or its origin or host is not allowed.
+        HttpError: It is not a valid WebSocket handshake, or its host is not allowed.
     """
     line, _, rest = request.decode("latin-1").partition("\r\n")
     method, target, _version = line.split(" ", 2)
@@ -62,10 +68,12 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
         raise HttpError(400, ErrorCode.INVALID_REQUEST, text)
     if local_only and not is_local(headers.get("host", "")):
         raise not_local()
-    _check_origin(headers.get("origin"), headers.get("host", ""), origins)
+    origin = headers.get("origin")  # programs send none
+    allowed = origin is None or is_allowed(origin, headers.get("host", ""), origins, local=local_only)
     url = split_url(target, "address")
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip()]
-    return Handshake(url.path, _token(headers.get("authorization"), url.query), offered, accept_key(key))
+    token = _token(headers.get("authorization"), url.query)
+    return Handshake(url.path, token, offered, accept_key(key), None if allowed else origin)
 
 
 def response(handshake: Handshake, subprotocol: str | None) -> bytes:
@@ -82,23 +90,6 @@ def _is_key(key: str) -> bool:
         return len(base64.b64decode(key, validate=True)) == 16
     except (binascii.Error, ValueError):
         return False
-
-
-def _check_origin(origin: str | None, host: str, origins: tuple[str, ...]) -> None:
-    """Accept the server's own pages, the configured origins, and programs, which send no origin.
-
-    Behind a proxy the scheme and port of the public address may differ from ours, so a page counts as the server's own
-    if its origin has the host and port of the ``Host`` header.
-
-    Raises:
-        HttpError: 403, the origin is another; 400, it is not a URL.
-    """
-    if origin is None or "*" in origins or origin in origins:
-        return
-    if host and split_url(origin, 'header "Origin"').netloc.lower() == host.lower():
-        return
-    text = f'Pages of the origin "{origin[:100]}" may not connect. Add the origin to --origins of the server.'
-    raise HttpError(403, ErrorCode.FORBIDDEN, text)
 
 
 def _token(authorization: str | None, query: str) -> str | None:

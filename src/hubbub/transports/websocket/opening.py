@@ -11,9 +11,11 @@ from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.node import Node
+from hubbub.refused_origins import refusal_reason
 from hubbub.transports.refusal import HttpError, refusal, server_full
 from hubbub.transports.reset import reset
 from hubbub.transports.websocket.handshake import Handshake, parse, response
+from hubbub.transports.websocket.refused_page import RefusedPage
 from hubbub.transports.websocket.routes import ROUTES
 
 MAX_EARLY_BYTES = 8192
@@ -38,7 +40,7 @@ class Opening:
         opened: Called once, right after the 101 answer was written; never if the request is refused.
     """
 
-    __slots__ = ("_early", "_node", "_opened", "_requested", "_transport")
+    __slots__ = ("_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
 
     def __init__(self, transport: asyncio.Transport, node: Node, opened: Opened) -> None:
         self._transport = transport
@@ -46,16 +48,24 @@ class Opening:
         self._opened = opened
         self._requested = False
         self._early = b""
+        self._refused_page: RefusedPage | None = None
 
     def receive(self, data: bytes) -> None:
         """Take the request, and keep the frames that come right behind it until it is answered."""
         if not self._requested:
             self._requested = True
             self._upgrade(data)
+        elif self._refused_page is not None:
+            self._refused_page.receive(data)
         elif len(self._early) + len(data) <= MAX_EARLY_BYTES:
             self._early += data
         else:  # no client needs to send more before it knows whether its request is accepted
             reset(self._transport)
+
+    def lost(self) -> None:
+        """The connection is lost before it was open."""
+        if self._refused_page is not None:
+            self._refused_page.lost()
 
     def _upgrade(self, request: bytes) -> None:
         try:
@@ -63,7 +73,9 @@ class Opening:
         except CommandError as error:
             self._refuse(error)
             return
-        if not self._node.admission.enter(partial(self._admit, handshake, wire)):
+        if handshake.refused_origin is not None:
+            self._refuse_page(handshake, wire, handshake.refused_origin)
+        elif not self._node.admission.enter(partial(self._admit, handshake, wire)):
             self._transport.pause_reading()  # until the connection is admitted
 
     def _check(self, request: bytes) -> tuple[Handshake, Wire]:
@@ -80,7 +92,7 @@ class Opening:
             raise server_full()
         if node.admission.wait > LONGEST_WAIT:
             raise _unavailable("Too many clients are connecting at the same time. Try again later.")
-        if handshake.token is None and not wire.dialect.connects:
+        if handshake.token is None and not wire.dialect.connects and handshake.refused_origin is None:
             text = 'A token is missing. Add it to the address as "?token=…".'
             raise HttpError(401, ErrorCode.UNAUTHORIZED, text)
         return handshake, wire
@@ -116,6 +128,19 @@ class Opening:
             self._transport.resume_reading()  # before `_opened`, which may have reasons to pause it again
         self._transport.write(response(handshake, wire.dialect.subprotocol))
         self._opened(wire, identity, self._early)
+
+    def _refuse_page(self, handshake: Handshake, wire: Wire, origin: str) -> None:
+        node = self._node
+        node.counters.refused[ErrorCode.FORBIDDEN] += 1
+        node.log_refused_origin(origin)
+        node.refused_pages += 1
+        self._refused_page = RefusedPage(
+            self._transport,
+            response(handshake, wire.dialect.subprotocol),
+            refusal_reason(origin),
+            node.loop,
+            node.refused_page_ended,
+        )
 
     def _refuse(self, error: CommandError) -> None:
         self._node.counters.refused[error.code] += 1

@@ -96,6 +96,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._session is not None:
             self._node.counters.closes[close_code(self._library)] += 1
             self._session.lost()
+        elif self._opening is not None:
+            self._opening.lost()
         self._break_cycles()
 
     def _break_cycles(self) -> None:

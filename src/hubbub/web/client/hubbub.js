@@ -232,9 +232,10 @@ const BACKOFF_BASE = 0.5;
 const BACKOFF_CAP = 30;
 const STABLE_AFTER_MS = 5_000; // after a connection that lasted this long, backoff starts again
 const TOKEN_EXPIRED = 4002;
+const ORIGIN_NOT_ALLOWED = 4008;
 
 /** Close codes after which reconnecting cannot help: the server's table, tests/vectors/close_codes.json. */
-const FINAL_CLOSE_CODES = [1000, 1002, 1003, 1007, 1009, 4003, 4004];
+const FINAL_CLOSE_CODES = [1000, 1002, 1003, 1007, 1009, 4003, 4004, 4008];
 const TEMPORARY_ERRORS = ['UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL'];
 
 /** Seconds before retry number `attempt`, counted from 0. Full jitter, so that clients do not all reconnect at once. */
@@ -288,6 +289,12 @@ function refreshIn(expires, now) {
   if (typeof expires !== 'number' || expires - now <= 1) return null;
   const left = expires - now;
   return Math.min(Math.max(left * 0.8, left - 60), 2_000_000); // setTimeout cannot wait longer than 24 days
+}
+
+/** The error of a connection that the server closed for good. The reason of 4008 names the origin and what to set. */
+function closedError(code, reason) {
+  if (code !== ORIGIN_NOT_ALLOWED) return unavailable(`The server closed the connection (${code}: ${reason}).`);
+  return new HubbubError('FORBIDDEN', `The server refused this page: ${reason}.`);
 }
 
 /** The WebSocket address of a server; of the page's own server when `url` is missing. */
@@ -1036,7 +1043,7 @@ class Hubbub {
   async #run(connection) {
     const { code, reason, error } = await connection.run();
     if (connection !== this.#connection) return; // closeRealtime() has ended it
-    const why = error ?? unavailable(`The server closed the connection (${code}: ${reason}).`);
+    const why = error ?? closedError(code, reason);
     this.#emit({ type: 'error', code, message: why.message });
     await this.#finish(connection, code, why);
   }
