@@ -44,7 +44,7 @@ coverage: $(VENV)/tested
 
 # make matrix ARGS="-k vite"    only some of it
 matrix: $(VENV)/tested browser
-	@$(BIN)/pytest -m matrix --durations=10 tests/matrix $(ARGS)
+	@$(BIN)/pytest -m matrix -o timeout=1200 --durations=10 tests/matrix $(ARGS)
 
 # make packages    what a release publishes, into dist/: wheel, source archive, npm package
 packages: $(VENV)/tested
