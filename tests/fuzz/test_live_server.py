@@ -30,6 +30,9 @@ KEPT, KEPT_BASE = 8, 8 * MIB
 LIMIT = 1 * MIB
 """Most bytes of one input on one connection."""
 
+ROUNDS = 4
+"""How often the known attacks are repeated at most, until a round leaves no more memory behind than the one before."""
+
 SILENCE = 0.3
 """Seconds after which a server that takes no more bytes is left alone."""
 
@@ -178,14 +181,24 @@ def attack() -> Iterator[Attack]:
         yield running
 
 
+def attack_once(attack: Attack) -> list[str]:
+    """Carry out the known attacks; return what is wrong."""
+    return [
+        f"{known.kind} {known.recipe.row()}: {problem}" for known in KNOWN if (problem := kept_too_much(attack, known))
+    ]
+
+
 def test_known_attacks_are_bounded(attack: Attack) -> None:
-    with attack.under_way():
-        problems = [
-            f"{known.kind} {known.recipe.row()}: {problem}"
-            for known in KNOWN
-            if (problem := kept_too_much(attack, known))
-        ]
-    print(attack.figures.line("known attacks, in small"))
+    # The first round fills what stays filled: histories, free lists, and the holes in Python's arenas (1 MiB each,
+    # returned only when they are empty), 6 MiB altogether. Its memory is the "before" of the next round. Later rounds
+    # differ by 2 MiB in either direction, as the holes happen to lie; a leak makes every round larger.
+    problems = attack_once(attack)
+    for _ in range(ROUNDS):
+        with attack.under_way():
+            problems += attack_once(attack)
+        print(attack.figures.line("known attacks, in small"))
+        if problems or attack.figures.recovered < float("inf"):
+            break
     # The limits of memory are the promised ones. A machine that runs other tests delays the bystander, so the promised
     # latency is asked of `make fuzz` only; a loop that is blocked by an attack shows here as well.
     problems += attack.figures.broken(longest_wait=0.05 if SECONDS else 2.0)
