@@ -23,8 +23,6 @@ from hubbub.backends.valkey.connection import StoreConnection, open_connection
 _FIRST, _LAST = 10_000, 32_000
 """Ports that the system does not give to outgoing connections, so that nothing takes one between two starts."""
 
-_reserved: list[socket.socket] = []
-
 
 def free_port() -> int:
     """Return a port on which no server listens, and which no other process of a test run gets."""
@@ -35,7 +33,7 @@ def free_port() -> int:
             if sys.platform == "linux":  # elsewhere two runs side by side can meet, with luck against them
                 name = socket.socket(socket.AF_UNIX)
                 name.bind(f"\0hubbub-test-port-{port}")
-                _reserved.append(name)
+                name.detach()  # the system closes it when the process ends
             return port
 
 
