@@ -23,7 +23,8 @@ run: $(VENV)/installed
 
 # make test ARGS="-k directory"    only some of them
 test: check browser
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -m "not matrix and not alone" -n auto --dist loadfile $(ARGS) || [ $$? = 5 ]
+	@$(BIN)/pytest -m alone $(ARGS) || [ $$? = 5 ]
 
 check: $(VENV)/tested
 	@$(BIN)/ruff format --check --no-cache --quiet . || { echo "make fix formats the code"; exit 1; }

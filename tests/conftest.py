@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,6 +13,11 @@ import pytest
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, Raw, open_peer, open_raw
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``make test`` runs: one more than there are cores, since many tests wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

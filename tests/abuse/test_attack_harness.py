@@ -11,7 +11,10 @@ import pytest
 
 from support.attack import MIB, Attack, member
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="no /proc to look into")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="no /proc to look into"),
+]
 
 
 def test_it_sees_lateness_memory_and_calm() -> None:

@@ -19,6 +19,8 @@ from hubbub.services import Services
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, bearer, token
 
+pytestmark = pytest.mark.alone
+
 Make = Callable[..., Awaitable[Any]]
 
 

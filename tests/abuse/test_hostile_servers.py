@@ -18,6 +18,8 @@ from support.clients import PATIENCE
 from support.hostile_server import LOOPS, PINGS, hostile_server
 from system.test_web_client import JS, NODE, needs_node, packages  # noqa: F401
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 3.0
 MOST = 15
 """Connections in `SECONDS`: with full jitter some 5 on average, and 16 once in many millions of runs."""

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from hubbub.auth.claims import MAX_PATTERNS
 from hubbub.auth.patterns import Patterns, compile_patterns
 
+pytestmark = pytest.mark.alone
+
 SETS = st.builds(lambda inside: f"[{inside}]", st.text("!-abcxyz]\\^&~|[é", min_size=1, max_size=9))
 GLOBS = st.lists(st.text("ab*?[]!-c\n\U0001f600", max_size=8), max_size=6)
 

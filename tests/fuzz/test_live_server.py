@@ -36,7 +36,10 @@ ROUNDS = 4
 SILENCE = 0.3
 """Seconds after which a server that takes no more bytes is left alone."""
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="no /proc to look into")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="no /proc to look into"),
+]
 
 
 class Case(NamedTuple):

@@ -17,6 +17,8 @@ from fuzz.targets import TARGETS
 from support.cost import kept_bytes, quickest, step
 from support.recipes import Recipe, corpus, keep, recipes
 
+pytestmark = pytest.mark.alone
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """How long to search, in all; 0 for the quick form."""
 

@@ -28,6 +28,8 @@ from support.cost import step
 from support.fake_link import FakeLink, turn
 from support.recipes import recipes
 
+pytestmark = pytest.mark.alone
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 EXAMPLES = 400 if SECONDS else 40
 

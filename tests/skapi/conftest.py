@@ -13,7 +13,8 @@ from playwright.async_api import Browser, async_playwright
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, open_peer
-from support.skapi_pages import CHROMIUM, OWNER, SERVICE, Site, User, install, open_page, serve_site
+from support.npm import install
+from support.skapi_pages import CHROMIUM, HERE, OWNER, SERVICE, Site, User, open_page, serve_site
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -28,7 +29,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    install()
+    install(HERE, "--ignore-scripts")
     with serve_site() as site:
         yield site
 

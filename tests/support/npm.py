@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -38,13 +39,18 @@ def run(*command: str | Path, cwd: Path, timeout: float = 240) -> str:
     return done.stdout
 
 
-def install(folder: Path) -> Path:
-    """Install what the lock file in `folder` says, unless it is there already; return the packages."""
-    wanted = (folder / "package-lock.json").read_bytes()
-    mark = folder / "node_modules/.installed"
-    if not mark.exists() or mark.read_bytes() != wanted:
-        run("npm", "ci", "--include=dev", "--no-audit", "--no-fund", cwd=folder, timeout=400)
-        mark.write_bytes(wanted)
+def install(folder: Path, *options: str) -> Path:
+    """Install what the lock file in `folder` says, unless it is there already; return the packages.
+
+    Test processes that need the same packages wait for the one that installs them.
+    """
+    with (folder / "package-lock.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = lock.read()
+        mark = folder / "node_modules/.installed"
+        if not mark.exists() or mark.read_bytes() != wanted:
+            run("npm", "ci", *options, "--include=dev", "--no-audit", "--no-fund", cwd=folder, timeout=400)
+            mark.write_bytes(wanted)
     return folder / "node_modules"
 
 

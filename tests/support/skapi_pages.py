@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,17 +88,6 @@ def serve_site() -> Iterator[Site]:
         yield site
         server.shutdown()
         thread.join()
-
-
-def install() -> None:
-    """Install the clients that ``package-lock.json`` names, unless they are there already."""
-    wanted = (HERE / "package-lock.json").read_bytes()
-    mark = HERE / "node_modules" / ".installed"
-    if not mark.exists() or mark.read_bytes() != wanted:
-        command = [str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
-        mark.write_bytes(wanted)
 
 
 def user_id(name: str) -> str:

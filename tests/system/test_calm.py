@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 ABUSE = Path(__file__).parents[2] / "benchmarks" / "abuse"
 PATIENCE = 90.0
 """Seconds after which a script hangs; all take less than a third of it, even on a busy machine."""

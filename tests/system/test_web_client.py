@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubbub.errors import CLOSE_RULES
+from support.npm import install
 
 HERE = Path(__file__).parents[1]
 JS = HERE / "js"
@@ -27,12 +28,7 @@ needs_node = pytest.mark.skipif(
 @pytest.fixture(scope="session")
 def packages() -> None:
     """Install the packages for ``tests/js``, unless they are installed already."""
-    wanted = (JS / "package-lock.json").read_bytes()
-    mark = JS / "node_modules" / ".installed"
-    if mark.exists() and mark.read_bytes() == wanted:
-        return
-    run("npm", "ci", "--no-audit", "--no-fund", timeout=300)
-    mark.write_bytes(wanted)
+    install(JS)
 
 
 def run(*command: str, timeout: float = 120) -> None:

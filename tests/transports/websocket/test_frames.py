@@ -91,7 +91,11 @@ def test_the_rest_goes_on_whole(case: tuple[bytes, list[bytes]]) -> None:
         assert payloads == texts(data)
 
 
-@pytest.mark.parametrize("frame", [masked(b"x"), masked(b"x" * 125), masked(b"x" * 2000), masked(b"", Opcode.PONG)])
+@pytest.mark.parametrize(
+    "frame",
+    [masked(b"x"), masked(b"x" * 125), masked(b"x" * 2000), masked(b"", Opcode.PONG)],
+    ids=["shortest", "short", "long", "pong"],  # the masks are random
+)
 def test_many_frames_are_cut_out_in_batches(frame: bytes) -> None:
     data, position, payloads = frame * 3000, 0, 0
     while position < len(data):

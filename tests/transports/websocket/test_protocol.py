@@ -125,8 +125,23 @@ async def test_many_commands_in_one_piece(server: Server, raws: Raws) -> None:
         (Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True), 1000),
         (Frame(Opcode.CLOSE, b"\x00\x01").serialize(mask=True), 1002),
     ],
+    # The frames' masks are random, and workers of pytest-xdist must find the same names.
+    ids=[
+        "binary",
+        "not UTF-8",
+        "surrogate",
+        "too long",
+        "not masked",
+        "reserved bit",
+        "reserved opcode",
+        "stray continuation",
+        "unfinished ping",
+        "length without end",
+        "close",
+        "close with a code that is not one",
+    ],
 )
-@pytest.mark.parametrize("before", [b"", b'{"id":1,"do":"connect","guest":"ada"}'])
+@pytest.mark.parametrize("before", [b"", b'{"id":1,"do":"connect","guest":"ada"}'], ids=["at once", "identified"])
 async def test_what_breaks_the_protocol_closes_with_the_code_of_the_rfc(
     server: Server, raws: Raws, data: bytes, code: int, before: bytes
 ) -> None:
