@@ -20,6 +20,7 @@ from hubbub.messages import notice
 from hubbub.node import Node
 from hubbub.settings import Settings
 from support.fake_link import FakeLink, turn
+from support.frames import GUEST_KEY
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 GROUPS = st.sampled_from(["a", "b", "ü-\U0001f600"])
@@ -88,6 +89,7 @@ class NodeMachine(RuleBasedStateMachine):
         end.user = user
         welcome = {"user_id": user, "connection_id": f"c{self.number}", "node": self.node.node_id, "ping": 25.0}
         inbox = {"inbox": {"epoch": ..., "seq": self.privates.setdefault(user, 0)}, "replayed": 0, "gap": False}
+        inbox["guest_key"] = GUEST_KEY
         end.expected.append({"id": 1, "ok": {**welcome, "max_message": 65536, "expires": None, **inbox}})
         self.ends.append(end)
 

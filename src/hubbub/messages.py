@@ -34,11 +34,13 @@ class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
 class Connect(Command, tag="connect"):
     """Identify the connection: by token, by guest name, or by the ticket that came with a `Restart`.
 
-    Sent again with a new token before the old one expires.
+    Sent again with a new token before the old one expires. A guest name that is in use is refused without its
+    `guest_key`, which the welcome of the name's first connection carries; that connection may also choose it.
     """
 
     token: str | None = None
     guest: str | None = None
+    guest_key: str | None = None
     ticket: str | None = None
     since: Position | None = None  # the position of the last private message that was received
 
@@ -119,7 +121,7 @@ class Welcome(msgspec.Struct):
     """The reply to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time.
 
     `inbox` is the position of the user's last private message; it is absent when only the token was renewed. `replayed`
-    and `gap` are as in `Success`.
+    and `gap` are as in `Success`. `guest_key` is for guests only: with it, further connections can use the same name.
     """
 
     user_id: str
@@ -131,6 +133,7 @@ class Welcome(msgspec.Struct):
     inbox: Position | msgspec.UnsetType = msgspec.UNSET
     replayed: int | msgspec.UnsetType = msgspec.UNSET
     gap: bool | msgspec.UnsetType = msgspec.UNSET
+    guest_key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success", gc=False):

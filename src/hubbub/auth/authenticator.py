@@ -18,6 +18,7 @@ from jwt.algorithms import HMACAlgorithm
 
 from hubbub.auth.bans import TicketUse
 from hubbub.auth.claims import GUEST_PREFIX, read_claims, unauthorized
+from hubbub.auth.guest_keys import check_guest_key
 from hubbub.auth.identity import Identity
 from hubbub.auth.jwks import ALGORITHMS, Jwks
 from hubbub.auth.tickets import Tickets
@@ -81,12 +82,17 @@ class Authenticator:
         """Return whom a `Connect` identifies and, if it brought a ticket, what the backend needs to use that up.
 
         Raises:
-            CommandError: ``INVALID_PARAMETER``, not exactly one of token, guest and ticket; and what `authenticate`,
-                `guest` and `hubbub.auth.tickets.Tickets.check` raise.
+            CommandError: ``INVALID_PARAMETER``, not exactly one of token, guest and ticket, or a guest key that is
+                malformed or comes without a guest name; and what `authenticate`, `guest` and
+                `hubbub.auth.tickets.Tickets.check` raise.
         """
         given = (command.token, command.guest, command.ticket)
         if sum(each is not None for each in given) != 1:
             raise invalid('"connect" needs exactly one of "token", "guest" and "ticket".')
+        if command.guest_key is not None:
+            if command.guest is None:
+                raise invalid('"guest_key" belongs to "guest": leave it out with a token or a ticket.')
+            check_guest_key(command.guest_key)
         if command.token is not None:
             return await self.authenticate(command.token), None
         if command.ticket is not None:

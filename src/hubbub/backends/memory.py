@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from hubbub.auth.bans import Bans, TicketUse
+from hubbub.auth.guest_keys import name_in_use
 from hubbub.backends.base import Receiver
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups.absences import Absences
@@ -36,12 +37,13 @@ class _Group:
 
 
 class _User:
-    """One user: the number of connections, and the inbox."""
+    """One user: the number of connections, the inbox, and the digest of a guest's key."""
 
-    __slots__ = ("connections", "inbox")
+    __slots__ = ("connections", "guest_key", "inbox")
 
     def __init__(self, inbox: History) -> None:
         self.connections = 0
+        self.guest_key: bytes | None = None
         self.inbox = inbox
 
 
@@ -109,17 +111,29 @@ class MemoryBackend:
             self._histories.forget(self._users.pop(user_id).inbox)
 
     async def connect(
-        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+        self,
+        user: UserRow,
+        most: int,
+        since: Position | None = None,
+        ticket: TicketUse | None = None,
+        guest_key: bytes | None = None,
     ) -> Replay:
         """Count the connection."""
         entry, now = self._users.get(user.user_id), self._now()
         self._bans.require_free(user.user_id, now)
+        if entry is not None and entry.guest_key != guest_key:
+            if entry.connections:
+                raise name_in_use(user.user_id)
+            self._histories.forget(entry.inbox)  # another guest takes a name that is free
+            entry.inbox = self._histories.new(self._window.inbox)
+            entry.guest_key = guest_key
         if entry is not None and entry.connections >= most:
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         if ticket is not None:
             self._bans.spend(ticket, user.user_id, now)
         if entry is None:
             entry = self._users[user.user_id] = _User(self._histories.new(self._window.inbox))
+            entry.guest_key = guest_key
         elif not entry.connections:
             del self._away[user.user_id]
         entry.connections += 1
