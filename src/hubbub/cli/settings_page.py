@@ -39,8 +39,12 @@ Keep the secret out of the settings file, so that the file can be shown, copied 
 file that contains nothing else, which is how Docker and Kubernetes mount secrets.
 
 ```sh
-(umask 077; openssl rand -hex 32 > /etc/hubbub.secret)   # readable by its owner only
-hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
+(umask 077; openssl rand -hex 32 > hubbub.secret)   # readable by its owner only
+```
+
+<!-- background -->
+```sh
+hubbub serve --host 0.0.0.0 --secret-file hubbub.secret
 ```
 
 `HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` are visible in the process
