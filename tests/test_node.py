@@ -220,7 +220,10 @@ def not_joined(group: str) -> str:
 
 
 def no_recipient(name: str) -> str:
-    return f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first.'
+    return (
+        f'Nothing was sent: no user "{name}" is connected, and you are not in a group "{name}". For a user who will '
+        'reconnect, post to {"user_id": …}, which keeps the message for a while; for a group, join it first.'
+    )
 
 
 def page(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 from collections import Counter
@@ -25,6 +26,15 @@ async def test_it_answers_as_soon_as_it_is_entered() -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(f"{url}/healthz")
+
+
+async def test_a_program_around_it_sees_no_start_messages_of_uvicorn(caplog: pytest.LogCaptureFixture) -> None:
+    """They would stand beside those of a uvicorn that the program runs itself."""
+    caplog.set_level("DEBUG")
+    async with Server(Settings(port=0)), httpx.AsyncClient(trust_env=False):
+        logging.getLogger("uvicorn.error").info("the program's own")
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+    assert ours == ["the program's own"]
 
 
 async def test_small_answers_are_not_held_back() -> None:

@@ -16,7 +16,12 @@ Condition = Literal["=", "!=", ">", "<", ">=", "<=", "eq", "ne", "gt", "lt", "gt
 
 
 class Position(msgspec.Struct, frozen=True):
-    """The position of a message in its group: `seq` increases by one within an `epoch`."""
+    """The position of a message in its group, or among a user's private messages.
+
+    Attributes:
+        epoch: Changes when numbering starts again; positions of different epochs cannot be compared.
+        seq: The number of the message; it increases by one within an epoch.
+    """
 
     epoch: str
     seq: int
@@ -151,7 +156,13 @@ class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success
 
 
 class GroupRow(msgspec.Struct, frozen=True):
-    """One group in a listing. `number_of_users` counts distinct users."""
+    """One group in a listing.
+
+    Attributes:
+        group: Its name.
+        number_of_users: How many distinct users are in it.
+        number_of_connections: How many connections are in it: a user with two tabs has two.
+    """
 
     group: str
     number_of_users: int
@@ -159,7 +170,12 @@ class GroupRow(msgspec.Struct, frozen=True):
 
 
 class UserRow(msgspec.Struct, frozen=True, order=True):
-    """One connection in a listing of users."""
+    """One connection in a listing of users.
+
+    Attributes:
+        user_id: Its user.
+        connection_id: Its id, which no other connection has.
+    """
 
     user_id: str
     connection_id: str

@@ -28,6 +28,11 @@ from hubbub.messages import Connect
 from hubbub.settings import Settings, secret_bytes
 
 _HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
+_WRONG_KEY = {
+    True: "The token's signature is wrong: it was signed with another secret than this server's. Sign it with the one that "
+    "the server was started with (HUBBUB_SECRET or --secret-file), without a line break at its end.",
+    False: 'The token\'s signature is wrong: it was not made with the key of the key set that its "kid" names.',
+}
 
 
 class Authenticator:
@@ -133,7 +138,7 @@ class Authenticator:
         else:
             raise unauthorized("This server accepts no tokens: configure a secret or a JWKS URL.")
         if not genuine:
-            raise unauthorized("The token's signature is wrong: use this server's secret or a key of its key set.")
+            raise unauthorized(_WRONG_KEY[parts.alg == "HS256"])
         return read_claims(parts.payload, self._settings, self._unix_time())
 
     async def authenticate(self, token: str) -> Identity:

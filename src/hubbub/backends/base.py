@@ -114,7 +114,7 @@ class Backend(Protocol):
         """Expect connections of this node back that are about to be told to reconnect; called before they are told.
 
         That they leave is not announced. If a connection of the same user joins the same group, on any node, within the
-        absence that the window allows, that is not announced either: one join for each connection that was sent off.
+        `restart_grace` of the window, that is not announced either: one join for each connection that was sent off.
         For a user who stays away longer, the group is sent ``USER_DISCONNECTED``. Meanwhile lists and counts contain
         only the connections that are really members.
         """

@@ -105,9 +105,9 @@ class MemoryBackend:
         self._bans.sweep(now)
         self._kept_bytes.sweep(now)
         old = now - self._window.age
-        while (name := _pop_oldest(self._empty, old, self._window.gone)) is not None:
+        while (name := _pop_oldest(self._empty, old, self._window.idle_groups)) is not None:
             self._histories.forget(self._groups.pop(name).history)
-        while (user_id := _pop_oldest(self._away, old, self._window.gone)) is not None:
+        while (user_id := _pop_oldest(self._away, old, self._window.idle_groups)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
 
     async def connect(
@@ -158,7 +158,7 @@ class MemoryBackend:
 
     async def send_off(self, users: Iterable[UserRow]) -> None:
         """Begin an absence for each connection that is in a group."""
-        until = self._now() + self._window.absence
+        until = self._now() + self._window.restart_grace
         for user in users:
             if (group := self._where.get(user.connection_id)) is not None:
                 self._sent_off.add(user.connection_id)
@@ -274,7 +274,7 @@ class MemoryBackend:
 
     def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
         if user.connection_id in self._sent_off:  # it has not left yet
-            self._absences.begin(group, user, now + self._window.absence)
+            self._absences.begin(group, user, now + self._window.restart_grace)
         elif (entry := self._groups.get(group)) is not None and entry.roster.rows:
             self._announce("USER_DISCONNECTED", group, user, entry.roster.connections_of(user.user_id))
 

@@ -125,7 +125,7 @@ class ValkeyBackend:
             members = [member for member in found if member.group_shard == shard.number]
             if members:
                 shard.link.require_ready()
-                await shard.send_off(members, self._window.absence)
+                await shard.send_off(members, self._window.restart_grace)
 
     async def shared_secret(self) -> bytes:
         """Store a secret unless there is one; return the stored one."""
