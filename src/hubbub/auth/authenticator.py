@@ -29,8 +29,8 @@ from hubbub.settings import Settings, secret_bytes
 
 _HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
 _WRONG_KEY = {
-    True: "The token's signature is wrong: it was signed with another secret than this server's. Sign it with the one that "
-    "the server was started with (HUBBUB_SECRET or --secret-file), without a line break at its end.",
+    True: "The token's signature is wrong: it was signed with another secret than this server's. Sign it with the one "
+    "that the server was started with (HUBBUB_SECRET or --secret-file), without a line break at its end.",
     False: 'The token\'s signature is wrong: it was not made with the key of the key set that its "kid" names.',
 }
 

@@ -145,7 +145,8 @@ class Conversation:
         if action == "post":
             await self._post(text)
         elif action == "help":
-            self._remarks.remark(HELP)
+            for each in HELP.splitlines():
+                self._remarks.remark(each)
         elif action == "users" and self._client.group is not None:
             await self._view.begin(self._client.group)
         elif action == "unknown":

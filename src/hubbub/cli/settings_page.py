@@ -36,8 +36,8 @@ rate_limit = 20
 ```
 
 Keep the secret out of the settings file, so that the file can be shown, copied and committed: `secret_file` names a
-file that contains nothing else, which is how Docker and Kubernetes mount secrets. In a settings file, a relative path is
-relative to the directory of that file; as a flag or in the environment, to the working directory.
+file that contains nothing else, which is how Docker and Kubernetes mount secrets. A relative path in a settings file is
+relative to its directory; as a flag or in the environment, to the working directory.
 
 ```sh
 (umask 077; openssl rand -hex 32 > hubbub.secret)   # readable by its owner only

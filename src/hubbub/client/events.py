@@ -68,7 +68,7 @@ class Notice(_Tagged, tag="notice", frozen=True):
         sender: The id of that user.
         sender_cid: The id of the connection that joined or left.
         sender_rid: The group.
-        code: ``USER_JOINED``, ``USER_LEFT`` (left, or changed groups) or ``USER_DISCONNECTED`` (the connection is gone).
+        code: ``USER_JOINED``, ``USER_LEFT`` (left, or changed groups) or ``USER_DISCONNECTED`` (lost the connection).
         user_connections: How many connections that user now has in the group. A user who joins with a second device
             has 2; 0 means that the last one is gone.
     """

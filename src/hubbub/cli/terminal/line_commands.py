@@ -35,4 +35,4 @@ def parse_line(line: str) -> Line:
 
 def unknown_command(word: str) -> str:
     """Return the error for a command that does not exist."""
-    return f'There is no command "{word}", so nothing was posted: /help shows them. To post this line, type another / first.'
+    return f'There is no command "{word}", so nothing was posted: /help shows all. To post the line, add a / before it.'
