@@ -221,8 +221,8 @@ def not_joined(group: str) -> str:
 
 def no_recipient(name: str) -> str:
     return (
-        f'Nothing was sent: no user "{name}" is connected, and you are not in a group "{name}". For a user who will '
-        'reconnect, post to {"user_id": …}, which keeps the message for a while; for a group, join it first.'
+        f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first. '
+        'To leave a message for a user who was connected lately, post to {"user_id": …}.'
     )
 
 

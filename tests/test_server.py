@@ -49,10 +49,10 @@ async def test_small_answers_are_not_held_back() -> None:
 
 async def test_two_servers_in_one_program_know_nothing_of_each_other() -> None:
     async with Server(Settings(port=0)) as one, Server(Settings(port=0)) as other:
-        peer, other = await open_peer(one, guest="ada", group="g"), await open_peer(other, guest="bob")
-        assert (await other.do("groups"))["list"] == []
-        await peer.socket.close()
-        await other.socket.close()
+        ada, bob = await open_peer(one, guest="ada", group="g"), await open_peer(other, guest="bob")
+        assert (await bob.do("groups"))["list"] == []
+        await ada.socket.close()
+        await bob.socket.close()
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

@@ -101,8 +101,8 @@ async def test_posting_needs_membership(server: Server, peers: Peers) -> None:
         ({"group": "g"}, 'You are not in the group "g". To post to it, join it first.'),
         (
             "g",
-            'Nothing was sent: no user "g" is connected, and you are not in a group "g". For a user who will '
-            'reconnect, post to {"user_id": …}, which keeps the message for a while; for a group, join it first.',
+            'No user "g" is connected, and you are not in a group "g". To post to a group, join it first. '
+            'To leave a message for a user who was connected lately, post to {"user_id": …}.',
         ),
     ]:
         assert await outsider.fail("post", to=to, message=1) == {"code": "INVALID_REQUEST", "message": text}
