@@ -75,7 +75,7 @@ def document() -> Json:
         messages.Position,
         messages.GroupRow,
         messages.UserRow,
-    }:  # the last three are parts of others
+    }:
         schemas[struct.__name__]["description"] = _first_paragraph(struct)
     schemas["Id"] = {"type": ["integer", "null"], "description": "That of the command; null if it cannot be made out."}
     for name, struct in REPLIES.items():
