@@ -54,10 +54,10 @@ def test_a_few_come_in_at_once() -> None:
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=20), st.floats(0, 0.01))
 @settings(max_examples=100, deadline=None)
-def test_everybody_comes_in_once_and_in_order(crowds: list[int], cost: float) -> None:
+def test_everybody_comes_in_once_and_in_order(waves: list[int], cost: float) -> None:
     world, number = World(cost), 0
-    for crowd in crowds:
-        for _ in range(crowd):
+    for wave in waves:
+        for _ in range(wave):
             world.come(number)
             number += 1
         world.run(most=len(world.per_look) + 3)

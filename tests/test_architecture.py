@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "hubbub"
 
-LAYOUT = (ROOT / "docs" / "design.md").read_text().split("```")[1].splitlines()
+LAYOUT = (ROOT / "docs" / "design.md").read_text().split("```text")[1].split("```")[0].splitlines()
 
 
 def layout() -> dict[str, str]:

@@ -55,11 +55,11 @@ class HubMachine(RuleBasedStateMachine):
         self.number = 0
 
     @initialize(
-        shared_from=st.integers(1, 4), slice_cost=st.sampled_from([1, 2 * WRITE, SLICE]), crowd=st.integers(0, 6)
+        shared_from=st.integers(1, 4), slice_cost=st.sampled_from([1, 2 * WRITE, SLICE]), members=st.integers(0, 6)
     )
-    def start(self, shared_from: int, slice_cost: int, crowd: int) -> None:
+    def start(self, shared_from: int, slice_cost: int, members: int) -> None:
         self.fanout = Fanout(self.scheduled.append, shared_from, slice_cost)
-        for _ in range(crowd):
+        for _ in range(members):
             self.connect(0)
             client = self.clients[-1]
             self.fanout.join(client.connection, "a")

@@ -20,6 +20,7 @@ from hubbub.messages import notice
 from hubbub.node import Node
 from hubbub.settings import Settings
 from support.fake_link import FakeLink, turn
+from support.frames import GUEST_KEY
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 GROUPS = st.sampled_from(["a", "b", "ü-\U0001f600"])
@@ -88,6 +89,7 @@ class NodeMachine(RuleBasedStateMachine):
         end.user = user
         welcome = {"user_id": user, "connection_id": f"c{self.number}", "node": self.node.node_id, "ping": 25.0}
         inbox = {"inbox": {"epoch": ..., "seq": self.privates.setdefault(user, 0)}, "replayed": 0, "gap": False}
+        inbox["guest_key"] = GUEST_KEY
         end.expected.append({"id": 1, "ok": {**welcome, "max_message": 65536, "expires": None, **inbox}})
         self.ends.append(end)
 
@@ -218,7 +220,10 @@ def not_joined(group: str) -> str:
 
 
 def no_recipient(name: str) -> str:
-    return f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first.'
+    return (
+        f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first. '
+        'To leave a message for a user who was connected lately, post to {"user_id": …}.'
+    )
 
 
 def page(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 from collections import Counter
@@ -27,6 +28,15 @@ async def test_it_answers_as_soon_as_it_is_entered() -> None:
             await client.get(f"{url}/healthz")
 
 
+async def test_a_program_around_it_sees_no_start_messages_of_uvicorn(caplog: pytest.LogCaptureFixture) -> None:
+    """They would stand beside those of a uvicorn that the program runs itself."""
+    caplog.set_level("DEBUG")
+    async with Server(Settings(port=0)), httpx.AsyncClient(trust_env=False):
+        logging.getLogger("uvicorn.error").info("the program's own")
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+    assert ours == ["the program's own"]
+
+
 async def test_small_answers_are_not_held_back() -> None:
     """Nagle's algorithm (RFC 896) and delayed acknowledgements together would add 40 ms to every second answer."""
     async with Server(Settings(port=0)) as server:
@@ -39,10 +49,10 @@ async def test_small_answers_are_not_held_back() -> None:
 
 async def test_two_servers_in_one_program_know_nothing_of_each_other() -> None:
     async with Server(Settings(port=0)) as one, Server(Settings(port=0)) as other:
-        peer, stranger = await open_peer(one, guest="ada", group="g"), await open_peer(other, guest="bob")
-        assert (await stranger.do("groups"))["list"] == []
-        await peer.socket.close()
-        await stranger.socket.close()
+        ada, bob = await open_peer(one, guest="ada", group="g"), await open_peer(other, guest="bob")
+        assert (await bob.do("groups"))["list"] == []
+        await ada.socket.close()
+        await bob.socket.close()
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

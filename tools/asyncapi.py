@@ -70,7 +70,12 @@ def document() -> Json:
     """Return the document."""
     structs = [*COMMANDS, *EVENTS, *set(REPLIES.values())]
     _, schemas = msgspec.json.schema_components(structs, ref_template=f"{_SCHEMAS}/{{name}}")
-    for struct in structs:
+    for struct in {
+        *structs,
+        messages.Position,
+        messages.GroupRow,
+        messages.UserRow,
+    }:
         schemas[struct.__name__]["description"] = _first_paragraph(struct)
     schemas["Id"] = {"type": ["integer", "null"], "description": "That of the command; null if it cannot be made out."}
     for name, struct in REPLIES.items():

@@ -11,7 +11,7 @@ from hubbub.backends.base import Backend, ImmediateBackend
 from hubbub.connect_command import ConnectCommand, replay_frames
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.fanout import Fanout
-from hubbub.limits import check_key, check_message, check_name, check_recipient
+from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import (
     LEFT,
     Command,
@@ -145,7 +145,6 @@ class Commands:
     async def _post(self, session: Session, command: Post) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         check_key(command.key, command.min_recipients)
-        check_recipient(command.to, self._settings.max_group_name, self._settings.max_user_id)
         group, user_id = await self._recipient(session, command.to)
         if group is not None:
             if group != session.group:
@@ -214,5 +213,8 @@ def _not_joined(group: str) -> CommandError:
 
 
 def _no_recipient(name: str) -> CommandError:
-    text = f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first.'
+    text = (
+        f'No user "{name}" is connected, and you are not in a group "{name}". To post to a group, join it first. '
+        'To leave a message for a user who was connected lately, post to {"user_id": …}.'
+    )
     return CommandError(ErrorCode.INVALID_REQUEST, text)

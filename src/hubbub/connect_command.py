@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hubbub.auth.authenticator import Authenticator
 from hubbub.auth.bans import TicketUse
+from hubbub.auth.guest_keys import guest_key_digest, new_guest_key
 from hubbub.auth.identity import Identity
 from hubbub.backends.base import Backend
 from hubbub.errors import Close, CommandError, ErrorCode
@@ -63,7 +64,8 @@ class ConnectCommand:
         if renewed and command.ticket is not None:  # it may give more rights than the current token
             raise CommandError(ErrorCode.INVALID_REQUEST, "A ticket opens a new connection: renew this with a token.")
         identity, ticket = await self._auth.identify(command)
-        inbox = await self._identify_session(session, identity, command.since, ticket)
+        guest_key = (command.guest_key or new_guest_key()) if command.guest is not None and not renewed else None
+        inbox = await self._identify_session(session, identity, command.since, ticket, guest_key)
         if inbox is None:
             return None
         settings = self._settings
@@ -79,6 +81,8 @@ class ConnectCommand:
             return welcome
         frames, welcome.replayed, welcome.gap = replay_frames(session, inbox, settings)
         welcome.inbox = inbox.position
+        if guest_key is not None:
+            welcome.guest_key = guest_key
         return Replayed(welcome, frames)
 
     async def adopt_identity(self, session: Session, command: AdoptIdentity) -> None:
@@ -91,7 +95,12 @@ class ConnectCommand:
             raise
 
     async def _identify_session(
-        self, session: Session, identity: Identity, since: Position | None = None, ticket: TicketUse | None = None
+        self,
+        session: Session,
+        identity: Identity,
+        since: Position | None = None,
+        ticket: TicketUse | None = None,
+        guest_key: str | None = None,
     ) -> Replay | None:
         """Give the session its identity, or a fresh one of the same user.
 
@@ -100,7 +109,8 @@ class ConnectCommand:
             closed, and there is nothing to answer.
 
         Raises:
-            CommandError: ``FORBIDDEN``, the connection belongs to another user, or the user is banned;
+            CommandError: ``FORBIDDEN``, the connection belongs to another user, or the user is banned, or the guest
+                name is in use and `guest_key` is not its key;
                 ``UNAUTHORIZED``, the ticket was used or withdrawn.
         """
         if session.closing:
@@ -122,7 +132,8 @@ class ConnectCommand:
         self.connecting[session] = identity.user_id
         try:
             row = UserRow(identity.user_id, session.connection_id)
-            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since, ticket)
+            key = None if guest_key is None else guest_key_digest(guest_key)
+            inbox = await self._backend.connect(row, self._settings.max_connections_per_user, since, ticket, key)
         except CommandError as error:
             if error.code != ErrorCode.INVALID_REQUEST:
                 raise

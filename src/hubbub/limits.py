@@ -14,7 +14,6 @@ from itertools import accumulate
 import msgspec
 
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.messages import Recipient
 
 
 def _finite(number: str) -> float:
@@ -44,18 +43,6 @@ def check_key(key: str | None, min_recipients: int | None) -> None:
         check_name("key", key, MAX_KEY)
     if min_recipients is not None and min_recipients < 0:
         raise invalid(f'"min_recipients" must be 0 or more, not {min_recipients}.')
-
-
-def check_recipient(to: Recipient | str, longest_group: int, longest_user: int) -> None:
-    """Refuse a name that is too long, so that no later error text repeats it.
-
-    Empty names are refused later, with an error of their own.
-    """
-    if isinstance(to, str):
-        if to:
-            check_name("to", to, max(longest_group, longest_user))
-    elif to.group:
-        check_name("group", to.group, longest_group)
 
 
 def require_recipients(least: int, listening: int) -> None:

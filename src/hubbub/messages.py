@@ -16,7 +16,12 @@ Condition = Literal["=", "!=", ">", "<", ">=", "<=", "eq", "ne", "gt", "lt", "gt
 
 
 class Position(msgspec.Struct, frozen=True):
-    """The position of a message in its group: `seq` increases by one within an `epoch`."""
+    """The position of a message in its group, or among a user's private messages.
+
+    Attributes:
+        epoch: Changes when numbering starts again; positions of different epochs cannot be compared.
+        seq: The number of the message; it increases by one within an epoch.
+    """
 
     epoch: str
     seq: int
@@ -34,11 +39,13 @@ class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
 class Connect(Command, tag="connect"):
     """Identify the connection: by token, by guest name, or by the ticket that came with a `Restart`.
 
-    Sent again with a new token before the old one expires.
+    Sent again with a new token before the old one expires. A guest name that is in use is refused without its
+    `guest_key`, which the welcome of the name's first connection carries; that connection may also choose it.
     """
 
     token: str | None = None
     guest: str | None = None
+    guest_key: str | None = None
     ticket: str | None = None
     since: Position | None = None  # the position of the last private message that was received
 
@@ -119,7 +126,7 @@ class Welcome(msgspec.Struct):
     """The reply to `Connect`. Times are seconds, sizes bytes; `expires` is the token's ``exp``, Unix time.
 
     `inbox` is the position of the user's last private message; it is absent when only the token was renewed. `replayed`
-    and `gap` are as in `Success`.
+    and `gap` are as in `Success`. `guest_key` is for guests only: with it, further connections can use the same name.
     """
 
     user_id: str
@@ -131,6 +138,7 @@ class Welcome(msgspec.Struct):
     inbox: Position | msgspec.UnsetType = msgspec.UNSET
     replayed: int | msgspec.UnsetType = msgspec.UNSET
     gap: bool | msgspec.UnsetType = msgspec.UNSET
+    guest_key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success", gc=False):
@@ -148,7 +156,13 @@ class Success(msgspec.Struct, omit_defaults=True, tag_field="type", tag="success
 
 
 class GroupRow(msgspec.Struct, frozen=True):
-    """One group in a listing. `number_of_users` counts distinct users."""
+    """One group in a listing.
+
+    Attributes:
+        group: Its name.
+        number_of_users: How many distinct users are in it.
+        number_of_connections: How many connections are in it: a user with two tabs has two.
+    """
 
     group: str
     number_of_users: int
@@ -156,7 +170,12 @@ class GroupRow(msgspec.Struct, frozen=True):
 
 
 class UserRow(msgspec.Struct, frozen=True, order=True):
-    """One connection in a listing of users."""
+    """One connection in a listing of users.
+
+    Attributes:
+        user_id: Its user.
+        connection_id: Its id, which no other connection has.
+    """
 
     user_id: str
     connection_id: str

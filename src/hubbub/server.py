@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -54,8 +56,8 @@ def window(settings: Settings) -> Window:
         inbox=settings.inbox_messages,
         total=settings.history_total,
         keys=settings.history_keys,
-        gone=settings.history_idle_groups,
-        absence=settings.restart_grace,
+        idle_groups=settings.history_idle_groups,
+        restart_grace=settings.restart_grace,
         user=settings.history_user,
     )
 
@@ -111,12 +113,17 @@ class Server:
 
     async def _start(self, *, signals: bool) -> None:
         await self._prepare(signals=signals)
-        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=self._sockets))
+        self._serving = asyncio.create_task(self._serve_quietly())
         listening = asyncio.create_task(self._uvicorn.listening.wait())
         await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         if self._serving.done():
             self._serving.result()
+
+    async def _serve_quietly(self) -> None:
+        _OURS.set(True)
+        logging.getLogger("uvicorn.error").addFilter(_no_start_messages)  # adding it again changes nothing
+        await self._uvicorn.serve(sockets=self._sockets)
 
     async def _end(self) -> None:
         await self._serving
@@ -146,6 +153,15 @@ class Server:
             for listener in self._sockets:
                 listener.close()
             raise SettingsError(f"backend: {_start_failure(error)}") from None
+
+
+_OURS: ContextVar[bool] = ContextVar("_OURS", default=False)
+"""Whether this task, or one that started it, runs our uvicorn and not one that the program runs itself."""
+
+
+def _no_start_messages(record: logging.LogRecord) -> bool:
+    """Return False for what our uvicorn logs about starting and stopping: the program around it does that itself."""
+    return record.levelno >= logging.WARNING or not _OURS.get()
 
 
 def _start_failure(error: CommandError) -> str:

@@ -37,6 +37,47 @@ async def test_guests_beside_token_users_have_ids_of_their_own(start: Make, peer
     assert '"guest:"' in refused["message"]
 
 
+async def test_nobody_hears_the_private_messages_of_a_guest_whose_name_is_in_use(server: Server, peers: Make) -> None:
+    ada: Peer = await peers(server, guest="ada", guest_key="ada's own key, at random")
+    assert ada.welcome["guest_key"] == "ada's own key, at random"
+    eve: Peer = await peers(server)
+    for fields in ({}, {"guest_key": "x" * 22}, {"since": ada.welcome["inbox"]}, {"since": {"epoch": "", "seq": 0}}):
+        error = await eve.fail("connect", guest="ada", **fields)
+        assert (error["code"], '"ada" is in use' in error["message"]) == ("FORBIDDEN", True)
+    assert '"guest_key"' in (await eve.fail("connect", guest="ada", guest_key="short"))["message"]
+    assert '"guest"' in (await eve.fail("connect", token="a.b.c", guest_key="x" * 22))["message"]
+    tab: Peer = await peers(server, guest="ada", guest_key="ada's own key, at random")
+    assert (await (await peers(server, guest="bob")).do("post", to={"user_id": "ada"}, message="psst"))[
+        "recipients"
+    ] == 2
+    assert (await tab.event())["message"] == (await ada.event())["message"] == "psst"
+    assert await eve.quiet()
+
+
+async def test_who_takes_a_free_name_does_not_get_its_inbox(server: Server, peers: Make) -> None:
+    ada: Peer = await peers(server)
+    ada.welcome = await ada.do("connect", guest="ada")
+    key, inbox = ada.welcome["guest_key"], ada.welcome["inbox"]
+    assert len(key) == 22
+    bob: Peer = await peers(server, guest="bob")
+    await bob.do("post", to={"user_id": "ada"}, message="psst")
+    await ada.socket.close()
+    eve: Peer = await peers(server)
+    welcome = await eve.do("connect", guest="ada", since=inbox)
+    assert (welcome["replayed"], welcome["gap"]) == (0, True)
+    assert welcome["inbox"]["epoch"] != inbox["epoch"]
+    assert welcome["guest_key"] != key
+    assert "in use" in (await (await peers(server)).fail("connect", guest="ada", guest_key=key))["message"]
+
+
+async def test_keys_are_not_guessed_faster_than_commands_are_allowed(start: Make, peers: Make) -> None:
+    server: Server = await start(rate_limit=0.01, rate_burst=5)
+    await peers(server, guest="ada")
+    eve: Peer = await peers(server)
+    codes = [(await eve.fail("connect", guest="ada", guest_key=f"{number:022}"))["code"] for number in range(10)]
+    assert codes == ["FORBIDDEN"] * 5 + ["RATE_LIMITED"] * 5
+
+
 async def test_the_prefix_counts_among_the_characters_of_an_id(start: Make, peers: Make) -> None:
     server: Server = await start(secret=SECRET, guests=True, max_user_id=10)
     await peers(server, guest="1234")

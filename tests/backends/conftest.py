@@ -16,7 +16,7 @@ from support.cluster import ClusterStore
 from support.listener import ADA, ADA2, BOB, EVE, Listener
 from support.store import Store
 
-WINDOW = Window(absence=0.4)
+WINDOW = Window(restart_grace=0.4)
 
 
 @pytest.fixture(scope="session")

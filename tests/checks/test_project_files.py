@@ -61,10 +61,25 @@ def test_every_supported_python_is_tested_and_classified() -> None:
     assert PROJECT["requires-python"] == f">={tested[0]}"
 
 
-def test_all_packages_name_one_version_and_one_repository() -> None:
+def test_one_version_everywhere() -> None:
+    """Python writes a version before its release as 0.2.0.dev0 (PEP 440), npm as 0.2.0-dev.0 (semantic versioning)."""
+    version = PROJECT["version"]
+    released, _, _ = version.partition(".dev")
+    assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+(\.dev0)?", version)
+    package = json.loads((ROOT / "src/hubbub/web/client/package.json").read_text())
+    assert package["version"] == version.replace(".dev", "-dev.")
+    api = yaml.safe_load((ROOT / "docs/reference/asyncapi.yaml").read_text())
+    assert api["info"]["version"] == version, "make asyncapi"
+    newest = re.search(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    number, _, rest = newest[1].partition(" ")
+    assert number == released
+    assert (rest == "(unreleased)") == (version != released)
+
+
+def test_all_packages_name_one_repository() -> None:
     package = json.loads((ROOT / "src/hubbub/web/client/package.json").read_text())
     address = PROJECT["urls"]["Source"]
-    assert package["version"] == PROJECT["version"]
     assert package["repository"]["url"] == f"git+{address}.git"  # npm compares it with where the workflow runs
     assert f"{address}/security" in (ROOT / ".github/ISSUE_TEMPLATE/config.yml").read_text()
     assert all(url.startswith(address) for url in PROJECT["urls"].values())

@@ -15,22 +15,26 @@ from hubbub.server import Server
 from support.clients import token
 from support.command import ask, run
 
+KEY = "a key of 16 characters or more"
+
 
 @pytest.mark.parametrize(
     ("access", "environment", "expected"),
     [
         (Access(token=token("a")), token("b"), {"token": token("a")}),
-        (Access(guest="a"), token("b"), {"guest": "a"}),
+        (Access(guest="a"), token("b"), {"guest": "a", "guest_key": KEY}),
         (Access(), f" {token('b')}\n", {"token": token("b")}),
-        (Access(), "", {"guest": "login"}),
-        (Access(), None, {"guest": "login"}),
-        (Access(guest=""), token("b"), {"guest": ""}),  # for the server to refuse
+        (Access(), "", {"guest": "login", "guest_key": KEY}),
+        (Access(), None, {"guest": "login", "guest_key": KEY}),
+        (Access(guest=""), token("b"), {"guest": "", "guest_key": KEY}),  # for the server to refuse
+        (Access(guest="a", guest_key="k" * 16), None, {"guest": "a", "guest_key": "k" * 16}),
     ],
 )
 def test_the_nearest_source_wins(
     access: Access, environment: str | None, expected: dict[str, str], empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "login")
+    monkeypatch.setenv("HUBBUB_GUEST_KEY", KEY)
     if environment is not None:
         monkeypatch.setenv("HUBBUB_TOKEN", environment)
     assert access.credentials() == expected

@@ -136,7 +136,7 @@ async def test_events_as_json(server: Server, peers: Peers, tmp_path: Path) -> N
             assert (await bob.event())["message"] == expected
             assert json.loads(await alice.says())["message"] == expected
         ran = await alice.ended()
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, 'You are alice in "HelloWorld". Each event is printed as a line of JSON.\n')
     assert json.loads(ran.out)["type"] == "close"
 
 
@@ -145,7 +145,7 @@ async def test_a_line_that_cannot_be_posted_does_not_stop_the_others(server: Ser
     ran = await run("join", "g", "--json", "--as", "alice", "--url", server.url, cwd=tmp_path, stdin=lines)
     assert ran.code == 1
     assert [json.loads(line).get("message") for line in ran.out.splitlines()][:2] == [1, 2]
-    first, second = ran.err.splitlines()
+    _, first, second = ran.err.splitlines()
     assert first.startswith("the message is not JSON: ")
     assert second.startswith('"message" has 70002 bytes')
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from hubbub.cli.terminal.line_commands import HELP
 from hubbub.server import Server
 from support.clients import Peer
 from support.command import PATIENCE
@@ -136,3 +137,28 @@ def test_the_oracle_itself() -> None:
     assert visible("> ab\r\x1b[Kx\r\n> ab") == ["x", "> ab"]
     with pytest.raises(AssertionError):
         visible("\x1b[2J")
+
+
+async def test_lines_that_begin_with_a_slash(server: Server, peers: Peers, tmp_path: Path) -> None:
+    bob = await peers(server, guest="bob", group="HelloWorld")
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await alice.shows('You are alice in "HelloWorld", with bob.', "> ")
+        assert await hears(bob, code="USER_JOINED")
+        alice.type("/nonsense\r//me\r")
+        assert await hears(bob, type="message", message={"msg": "/me"})
+        alice.type("/quit\r")
+        assert await alice.ended() == 0
+        assert await hears(bob, code="USER_LEFT")
+        assert any('There is no command "/nonsense"' in line for line in alice.lines)
+
+
+async def test_help_is_shown_and_not_posted(server: Server, tmp_path: Path) -> None:
+    async with terminal("join", "HelloWorld", "--as", "alice", "--url", server.url, cwd=tmp_path) as alice:
+        assert await alice.shows('You are alice in "HelloWorld", alone.', "> ")
+        alice.type("/help\r")
+        shown = [*HELP.splitlines(), "> "]
+        assert await alice.shows("> /help", *shown)
+        alice.type("/users\r")
+        assert await alice.shows(*shown[:-1], "> /users", 'You are alice in "HelloWorld", alone.', "> ")
+        alice.type("\x04")
+        assert await alice.ended() == 0

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hubbub.cli import app
-from hubbub.cli.sources import unknown_variables
+from hubbub.cli.sources import read_file, unknown_variables
 from hubbub.errors import SettingsError
 from hubbub.settings import RENAMED, Settings
 from support.command import call
@@ -230,3 +230,13 @@ def test_unknown_variables_are_reported_by_commands_that_read_settings(
     ran = call("token", "alice")
     assert ran.code == 0
     assert ran.err.endswith("HUBBUB_ISUER: there is no such setting; did you mean HUBBUB_ISSUER?\n")
+
+
+def test_a_relative_secret_file_is_beside_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/hubbub.toml").write_text('secret_file = "hubbub.secret"\nmax_message = 1\n')
+    monkeypatch.chdir(tmp_path)
+    found = read_file(Path("etc/hubbub.toml"))
+    assert found == {"secret_file": ["etc/hubbub.secret"], "max_message": ["1"]}
+    (tmp_path / "etc/hubbub.toml").write_text('secret_file = "/run/secrets/hubbub"\n')
+    assert read_file(Path("etc/hubbub.toml")) == {"secret_file": ["/run/secrets/hubbub"]}

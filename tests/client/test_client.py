@@ -12,6 +12,7 @@ import hubbub
 from client.conftest import WELCOME, Scripted, next_event
 from hubbub.client import Client, Closed, Connected, Message, Notice, Private, Problem
 from hubbub.client.client import MAX_CALLS
+from hubbub.client.guest_keys import derive_guest_key
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.server import Server
 from support.clients import Peer, token
@@ -70,7 +71,7 @@ def properties(client: Client) -> tuple[str | None, ...]:
 async def test_listing(alice: Client, bob: Client, peers: Callable[..., Awaitable[Peer]], server: Server) -> None:
     await alice.join_realtime("Hello 1")
     await bob.join_realtime("Hello 2")
-    await peers(server, guest="bob", group="Hello 2")
+    await peers(server, guest="bob", guest_key=derive_guest_key(server.url), group="Hello 2")
     await peers(server, guest="carol", group="Other")
     page = await alice.get_realtime_groups("group", "Hello", ">=", limit=1, fetch_more=True)
     assert [(row.group, row.number_of_users) for row in page.list] == [("Hello 1", 1)]

@@ -7,6 +7,9 @@ const skapi = new Hubbub({ guest: 'alice' });
 new Hubbub('https://example.com', { token: 'a.b.c', timeout: 5000 });
 new Hubbub(null, { token: async () => (await fetch('/token')).text(), WebSocket });
 new Hubbub(new URL('https://example.com'), { token: () => 'a.b.c' });
+new Hubbub({ guest: 'alice', guest_key: 'sixteen characters' });
+// @ts-expect-error: a key belongs to a guest
+new Hubbub({ token: 'a', guest_key: 'sixteen characters' });
 // @ts-expect-error: neither token nor guest
 new Hubbub('https://example.com', {});
 // @ts-expect-error: both

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from hubbub.server import Server
+from support.frames import GUEST_KEY
 from support.raw import PATIENCE as PATIENCE
 from support.raw import Raw as Raw
 from support.raw import open_raw as open_raw
@@ -98,6 +99,7 @@ async def open_peer(
     server: Server,
     *,
     guest: str | None = None,
+    guest_key: str = GUEST_KEY,
     token: str | None = None,
     group: str | None = None,
     query: str = "",
@@ -105,13 +107,15 @@ async def open_peer(
 ) -> Peer:
     """Connect; identify as a guest or with a token if one is given; join `group` if one is given.
 
+    With the same `guest_key`, several peers can be the same guest.
+
     The caller closes ``peer.socket``; the fixture `peers` does that by itself.
     """
     url = server.url.replace("http", "ws", 1) + "/v1/connect" + query
     socket = await connect(url, subprotocols=[Subprotocol("hubbub.v1")], proxy=None, max_queue=None, **options)
     peer = Peer(socket)
     if guest is not None:
-        peer.welcome = await peer.do("connect", guest=guest)
+        peer.welcome = await peer.do("connect", guest=guest, guest_key=guest_key)
     elif token is not None:
         peer.welcome = await peer.do("connect", token=token)
     if group is not None:

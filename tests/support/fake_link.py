@@ -16,6 +16,7 @@ from hubbub.messages import Position, UserRow
 from hubbub.node import Node
 from hubbub.session import Session
 from hubbub.settings import Settings
+from support.frames import GUEST_KEY
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -49,7 +50,9 @@ class FakeLink:
         self.aborted = True
 
     def say(self, after: float = 0.0, **command: Any) -> None:
-        """Send a command, `after` seconds from the beginning."""
+        """Send a command, `after` seconds from the beginning. All guests have one key, so they can share names."""
+        if "guest" in command:
+            command.setdefault("guest_key", GUEST_KEY)
         self.session.heard = True
         self.session.receive(json.dumps(command).encode(), self.born + after)
 

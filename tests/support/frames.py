@@ -18,6 +18,9 @@ HANDSHAKE = (
 )
 """A valid opening handshake."""
 
+GUEST_KEY = "the key of all guests in the tests"
+"""With it, several connections can have the same guest name."""
+
 
 def frame(payload: bytes, first: int = TEXT) -> bytes:
     """Return a whole frame, masked as a client must."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from websockets.frames import Opcode
 
 from hubbub.server import Server
-from support.frames import HANDSHAKE, frame
+from support.frames import GUEST_KEY, HANDSHAKE, frame
 
 PATIENCE = 5.0
 """Seconds after which something that a test waits for has failed."""
@@ -92,7 +92,7 @@ class RawWebSocket:
     async def enter(self, guest: str, group: str) -> None:
         """Identify as `guest` and join `group`."""
         await self.upgrade()
-        await self.send(text(f'{{"id":1,"do":"connect","guest":"{guest}"}}'))
+        await self.send(text(f'{{"id":1,"do":"connect","guest":"{guest}","guest_key":"{GUEST_KEY}"}}'))
         await self.send(text(f'{{"id":2,"do":"join","group":"{group}"}}'))
         while (await self.frame())[1][:7] != b'{"id":2':
             pass

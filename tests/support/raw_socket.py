@@ -10,7 +10,7 @@ import socket
 import struct
 from typing import Any
 
-from support.frames import HANDSHAKE, command
+from support.frames import GUEST_KEY, HANDSHAKE, command
 
 PATIENCE = 20.0
 """Seconds after which a read fails."""
@@ -117,6 +117,6 @@ def member(port: int, guest: str, group: str, **options: Any) -> Socket:
     """Connect, identify and join."""
     one = Socket(port, **options)
     one.upgrade()
-    assert "ok" in one.ask(do="connect", guest=guest)
+    assert "ok" in one.ask(do="connect", guest=guest, guest_key=GUEST_KEY)
     assert "ok" in one.ask(do="join", group=group)
     return one

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from support.frames import CLOSE, HANDSHAKE, PING, PONG, TEXT, command, frame, split
+from support.frames import CLOSE, GUEST_KEY, HANDSHAKE, PING, PONG, TEXT, command, frame, split
 
 if TYPE_CHECKING:
     from support.swarm import Swarm
@@ -209,5 +209,5 @@ _EMPTY_PING = bytes((PING, 0))
 
 def hello(name: str, group: str | None) -> list[bytes]:
     """Return the commands that identify a guest and join a group."""
-    commands = [command("connect", 1, guest=name)]
+    commands = [command("connect", 1, guest=name, guest_key=GUEST_KEY)]
     return commands if group is None else [*commands, command("join", 2, group=group)]

@@ -64,7 +64,7 @@ async def test_inside_an_app() -> None:
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
 async def test_the_first_program_of_a_page(server: Server, peers: Peers, page: str) -> None:
     alice = await peers(server, guest="alice", group="HelloWorld")
-    first = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    first = re.search(r"```python[^\n]*\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert first is not None
     assert "http://127.0.0.1:8000" in first[1]
     async with running("-u", "-c", first[1].replace("http://127.0.0.1:8000", server.url)) as program:

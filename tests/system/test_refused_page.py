@@ -80,6 +80,25 @@ async def test_a_page_of_this_machine_connects_as_a_guest(server: Server, browse
     assert welcomed == {"user": "ada"}
 
 
+@needs_chromium
+async def test_a_reload_and_a_second_tab_keep_the_name_of_a_guest(server: Server, browser: Browser) -> None:
+    page_of_ada = PAGE % (server.url, server.url, json.dumps({"guest": "ada"}))
+    async with page_server(page_of_ada) as origin:
+        ada, eve = await browser.new_context(), await browser.new_context()
+        tabs = [await ada.new_page(), await ada.new_page()]
+        for page in (*tabs, tabs[0]):  # the last time is a reload: its first connection may still be open
+            await page.goto(f"{origin}/")
+            seen = await page.wait_for_function("window.outcome", timeout=10_000)
+            assert await seen.json_value() == {"user": "ada"}
+        other = await eve.new_page()
+        await other.goto(f"{origin}/")
+        refused = await (await other.wait_for_function("window.outcome", timeout=10_000)).json_value()
+        assert refused["code"] == "FORBIDDEN"
+        assert refused["message"].startswith('The guest name "ada" is in use.')
+        await ada.close()
+        await eve.close()
+
+
 async def test_a_program_is_told_the_same() -> None:
     """A proxy may add an origin to what the Python client sends, which has none."""
     reason = "origin https://proxy.example is not allowed; add it to --origins of the server"

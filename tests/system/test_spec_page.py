@@ -99,7 +99,11 @@ async def test_posting_needs_membership(server: Server, peers: Peers) -> None:
     member, outsider = await peers(server, guest="ada", group="g"), await peers(server, guest="bob", group="other")
     for to, text in [
         ({"group": "g"}, 'You are not in the group "g". To post to it, join it first.'),
-        ("g", 'No user "g" is connected, and you are not in a group "g". To post to a group, join it first.'),
+        (
+            "g",
+            'No user "g" is connected, and you are not in a group "g". To post to a group, join it first. '
+            'To leave a message for a user who was connected lately, post to {"user_id": …}.',
+        ),
     ]:
         assert await outsider.fail("post", to=to, message=1) == {"code": "INVALID_REQUEST", "message": text}
     assert await member.quiet()

@@ -18,6 +18,7 @@ from jwt.algorithms import HMACAlgorithm
 
 from hubbub.auth.bans import TicketUse
 from hubbub.auth.claims import GUEST_PREFIX, read_claims, unauthorized
+from hubbub.auth.guest_keys import check_guest_key
 from hubbub.auth.identity import Identity
 from hubbub.auth.jwks import ALGORITHMS, Jwks
 from hubbub.auth.tickets import Tickets
@@ -27,6 +28,11 @@ from hubbub.messages import Connect
 from hubbub.settings import Settings, secret_bytes
 
 _HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
+_WRONG_KEY = {
+    True: "The token's signature is wrong: it was signed with another secret than this server's. Sign it with the one "
+    "that the server was started with (HUBBUB_SECRET or --secret-file), without a line break at its end.",
+    False: 'The token\'s signature is wrong: it was not made with the key of the key set that its "kid" names.',
+}
 
 
 class Authenticator:
@@ -81,12 +87,17 @@ class Authenticator:
         """Return whom a `Connect` identifies and, if it brought a ticket, what the backend needs to use that up.
 
         Raises:
-            CommandError: ``INVALID_PARAMETER``, not exactly one of token, guest and ticket; and what `authenticate`,
-                `guest` and `hubbub.auth.tickets.Tickets.check` raise.
+            CommandError: ``INVALID_PARAMETER``, not exactly one of token, guest and ticket, or a guest key that is
+                malformed or comes without a guest name; and what `authenticate`, `guest` and
+                `hubbub.auth.tickets.Tickets.check` raise.
         """
         given = (command.token, command.guest, command.ticket)
         if sum(each is not None for each in given) != 1:
             raise invalid('"connect" needs exactly one of "token", "guest" and "ticket".')
+        if command.guest_key is not None:
+            if command.guest is None:
+                raise invalid('"guest_key" belongs to "guest": leave it out with a token or a ticket.')
+            check_guest_key(command.guest_key)
         if command.token is not None:
             return await self.authenticate(command.token), None
         if command.ticket is not None:
@@ -127,7 +138,7 @@ class Authenticator:
         else:
             raise unauthorized("This server accepts no tokens: configure a secret or a JWKS URL.")
         if not genuine:
-            raise unauthorized("The token's signature is wrong: use this server's secret or a key of its key set.")
+            raise unauthorized(_WRONG_KEY[parts.alg == "HS256"])
         return read_claims(parts.payload, self._settings, self._unix_time())
 
     async def authenticate(self, token: str) -> Identity:

@@ -78,15 +78,25 @@ class Backend(Protocol):
         ...
 
     async def connect(
-        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+        self,
+        user: UserRow,
+        most: int,
+        since: Position | None = None,
+        ticket: TicketUse | None = None,
+        guest_key: bytes | None = None,
     ) -> Replay:
         """Count a new connection of a user, and return the private messages after `since`, if that is given.
 
         Live delivery begins exactly where the returned messages end: see `join`. A `ticket`, if the user has
         identified itself with one, is used up by this call.
 
+        Guests bring the digest of their key (`hubbub.auth.guest_keys`). While the name has connections, only those with
+        the digest of the first one are accepted. A name without connections is free: whoever takes it with another key
+        is another person, whose inbox starts empty, with a new epoch.
+
         Raises:
-            CommandError: Nothing was counted. ``FORBIDDEN``: the user is banned (see `disconnect_user`).
+            CommandError: Nothing was counted. ``FORBIDDEN``: the user is banned (see `disconnect_user`), or the guest
+                name is in use and `guest_key` is another one.
                 ``INVALID_REQUEST``: the user has `most` connections already. ``UNAUTHORIZED``: the ticket was used
                 before, or the user was disconnected after it was issued.
         """
@@ -104,7 +114,7 @@ class Backend(Protocol):
         """Expect connections of this node back that are about to be told to reconnect; called before they are told.
 
         That they leave is not announced. If a connection of the same user joins the same group, on any node, within the
-        absence that the window allows, that is not announced either: one join for each connection that was sent off.
+        `restart_grace` of the window, that is not announced either: one join for each connection that was sent off.
         For a user who stays away longer, the group is sent ``USER_DISCONNECTED``. Meanwhile lists and counts contain
         only the connections that are really members.
         """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from hubbub.auth.bans import Bans, TicketUse
+from hubbub.auth.guest_keys import name_in_use
 from hubbub.backends.base import Receiver
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups.absences import Absences
@@ -36,12 +37,13 @@ class _Group:
 
 
 class _User:
-    """One user: the number of connections, and the inbox."""
+    """One user: the number of connections, the inbox, and the digest of a guest's key."""
 
-    __slots__ = ("connections", "inbox")
+    __slots__ = ("connections", "guest_key", "inbox")
 
     def __init__(self, inbox: History) -> None:
         self.connections = 0
+        self.guest_key: bytes | None = None
         self.inbox = inbox
 
 
@@ -103,23 +105,35 @@ class MemoryBackend:
         self._bans.sweep(now)
         self._kept_bytes.sweep(now)
         old = now - self._window.age
-        while (name := _pop_oldest(self._empty, old, self._window.gone)) is not None:
+        while (name := _pop_oldest(self._empty, old, self._window.idle_groups)) is not None:
             self._histories.forget(self._groups.pop(name).history)
-        while (user_id := _pop_oldest(self._away, old, self._window.gone)) is not None:
+        while (user_id := _pop_oldest(self._away, old, self._window.idle_groups)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
 
     async def connect(
-        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+        self,
+        user: UserRow,
+        most: int,
+        since: Position | None = None,
+        ticket: TicketUse | None = None,
+        guest_key: bytes | None = None,
     ) -> Replay:
         """Count the connection."""
         entry, now = self._users.get(user.user_id), self._now()
         self._bans.require_free(user.user_id, now)
+        if entry is not None and entry.guest_key != guest_key:
+            if entry.connections:
+                raise name_in_use(user.user_id)
+            self._histories.forget(entry.inbox)  # another guest takes a name that is free
+            entry.inbox = self._histories.new(self._window.inbox)
+            entry.guest_key = guest_key
         if entry is not None and entry.connections >= most:
             raise CommandError(ErrorCode.INVALID_REQUEST, f"A user may have at most {most} connections.")
         if ticket is not None:
             self._bans.spend(ticket, user.user_id, now)
         if entry is None:
             entry = self._users[user.user_id] = _User(self._histories.new(self._window.inbox))
+            entry.guest_key = guest_key
         elif not entry.connections:
             del self._away[user.user_id]
         entry.connections += 1
@@ -144,7 +158,7 @@ class MemoryBackend:
 
     async def send_off(self, users: Iterable[UserRow]) -> None:
         """Begin an absence for each connection that is in a group."""
-        until = self._now() + self._window.absence
+        until = self._now() + self._window.restart_grace
         for user in users:
             if (group := self._where.get(user.connection_id)) is not None:
                 self._sent_off.add(user.connection_id)
@@ -260,7 +274,7 @@ class MemoryBackend:
 
     def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
         if user.connection_id in self._sent_off:  # it has not left yet
-            self._absences.begin(group, user, now + self._window.absence)
+            self._absences.begin(group, user, now + self._window.restart_grace)
         elif (entry := self._groups.get(group)) is not None and entry.roster.rows:
             self._announce("USER_DISCONNECTED", group, user, entry.roster.connections_of(user.user_id))
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypedDict, TypeVar
 
 from cyclopts import Parameter
 
+from hubbub.cli.guest_key import guest_key
 from hubbub.client import Client, Event, Reconnecting, connect
 from hubbub.client.reconnect_policy import is_loopback, socket_url
 from hubbub.errors import CommandError, ErrorCode, SettingsError
@@ -34,10 +35,11 @@ T = TypeVar("T")
 
 
 class Credentials(TypedDict, total=False):
-    """What `hubbub.client.connect` needs: one of the two."""
+    """What `hubbub.client.connect` needs: a token, or a guest name and perhaps its key."""
 
     token: str
     guest: str
+    guest_key: str
 
 
 @Parameter(name="*")
@@ -51,6 +53,8 @@ class Access:
     """Token that identifies you. Other users of this machine can see flags: prefer HUBBUB_TOKEN in the environment."""
     guest: Annotated[str | None, Parameter(name=["--as", "--guest"], metavar="NAME")] = None
     """Connect as a guest with this name, where the server accepts guests. Default, without a token: your login name."""
+    guest_key: str | None = field(default=None, repr=False)
+    """Key of the guest name, if other programs use it too. Default: the same for all your commands on this machine."""
 
     @property
     def address(self) -> str:
@@ -71,14 +75,18 @@ class Access:
         if self.token is not None and self.guest is not None:
             raise SettingsError("--token and --as exclude each other: a token already identifies you")
         if self.guest is not None:
-            return {"guest": self.guest}
+            return self._as_guest(self.guest)
         token = self.token if self.token is not None else os.environ.get("HUBBUB_TOKEN") or None
         if token is None:
-            return {"guest": login_name()}
+            return self._as_guest(login_name())
         if not _TOKEN.fullmatch(token.strip()):
             source = "--token" if self.token is not None else "HUBBUB_TOKEN"
             raise SettingsError(f'{source} is not a token; make one with "hubbub token NAME", or leave it out')
         return {"token": token.strip()}
+
+    def _as_guest(self, name: str) -> Credentials:
+        key = self.guest_key or os.environ.get("HUBBUB_GUEST_KEY") or guest_key(self.address)
+        return {"guest": name} if key is None else {"guest": name, "guest_key": key}
 
     def server_token(self) -> str | None:
         """Return the token if its role is "server": such a program may post without being in a group.

@@ -14,6 +14,7 @@ from hubbub.cli.access import Access, connected, retry_rate_limited
 from hubbub.cli.post import parse_message
 from hubbub.cli.process.loop import run
 from hubbub.cli.terminal.keyboard import Keyboard
+from hubbub.cli.terminal.line_commands import HELP, Line, parse_line, unknown_command
 from hubbub.cli.terminal.screen import Screen
 from hubbub.cli.terminal.view import JsonView, TextView, View
 from hubbub.client import Client, Problem
@@ -37,8 +38,9 @@ def join(
     """Follow a group and post to it; Ctrl-D or Ctrl-C leaves.
 
     Shows messages, private messages to you, and who joins and leaves. Each line
-    that you type is posted as {"msg": "the line"}. A lost connection reconnects
-    by itself. Input from a pipe is posted line by line:
+    that you type is posted as {"msg": "the line"}; /help shows what else can be
+    typed. A lost connection reconnects by itself. Input from a pipe is posted
+    line by line, with slashes and all:
 
         hubbub join HelloWorld --as alice
         hubbub join HelloWorld --token "$(hubbub token alice)"
@@ -62,7 +64,9 @@ async def _join(access: Access, group: str, *, follow: bool, as_json: bool) -> i
     screen, remarks = Screen(Console(), keyboard.typed), Screen(Console(stderr=True), keyboard.typed)
     async with connected(access) as client:
         await client.join_realtime(group)
-        view: View = JsonView(screen) if as_json else TextView(client, screen, remarks, echo=not keyboard.edits)
+        view: View = (
+            JsonView(client, screen, remarks) if as_json else TextView(client, screen, remarks, echo=not keyboard.edits)
+        )
         await view.begin(group)
         if keyboard.in_background:
             remarks.remark(IN_BACKGROUND if follow else f"{IN_BACKGROUND} Use --follow to stay in the group.")
@@ -127,11 +131,27 @@ class Conversation:
             if not line.strip():
                 continue
             try:
-                await self._post(line)
+                if not await self._obey(line):
+                    return
             except SettingsError as error:
                 self._refuse(str(error))
             except CommandError as error:
                 self._refuse(error.message)
+
+    async def _obey(self, line: str) -> bool:
+        """Post a line, or do what it says if it is typed and begins with a slash; return False if that is to leave."""
+        typed = self._keyboard.edits and not self._as_json
+        action, text = parse_line(line) if typed else Line("post", line)
+        if action == "post":
+            await self._post(text)
+        elif action == "help":
+            for each in HELP.splitlines():
+                self._remarks.remark(each)
+        elif action == "users" and self._client.group is not None:
+            await self._view.begin(self._client.group)
+        elif action == "unknown":
+            self._refuse(unknown_command(text))
+        return action != "quit"
 
     async def _post(self, line: str) -> None:
         group, message = self._client.group, parse_message(line, as_json=self._as_json)

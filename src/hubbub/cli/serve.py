@@ -145,8 +145,6 @@ def set_up_log(level: str) -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.addFilter(LogThrottle())
-    # uvicorn's start messages repeat what `announce` prints.
-    logging.getLogger("uvicorn").setLevel(max(logging.getLogger().level, logging.WARNING))
 
 
 def _stop_on_signal() -> asyncio.Event:

@@ -36,11 +36,16 @@ rate_limit = 20
 ```
 
 Keep the secret out of the settings file, so that the file can be shown, copied and committed: `secret_file` names a
-file that contains nothing else, which is how Docker and Kubernetes mount secrets.
+file that contains nothing else, which is how Docker and Kubernetes mount secrets. A relative path in a settings file is
+relative to its directory; as a flag or in the environment, to the working directory.
 
 ```sh
-(umask 077; openssl rand -hex 32 > /etc/hubbub.secret)   # readable by its owner only
-hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
+(umask 077; openssl rand -hex 32 > hubbub.secret)   # readable by its owner only
+```
+
+<!-- background -->
+```sh
+hubbub serve --host 0.0.0.0 --secret-file hubbub.secret
 ```
 
 `HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` are visible in the process

@@ -22,7 +22,7 @@ DEFAULT_FILE = Path("hubbub.toml")
 NAMES = tuple(field.name for field in fields(Settings))
 
 PREFIX = "HUBBUB_"
-VARIABLES = (*(name.upper() for name in NAMES), "CONFIG", "URL", "TOKEN")
+VARIABLES = (*(name.upper() for name in NAMES), "CONFIG", "URL", "TOKEN", "GUEST_KEY")
 """Every environment variable that a command reads, without the prefix."""
 
 _KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_[0-9]+_\w+")
@@ -99,6 +99,8 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
 def read_file(path: Path) -> dict[str, list[str]]:
     """Return the settings in a TOML file, by name, as one or several texts as they would stand on a command line.
 
+    A relative path in the file is relative to the file's directory.
+
     Raises:
         SettingsError: The file cannot be read, is not TOML, or has a key that is not a setting.
     """
@@ -108,7 +110,10 @@ def read_file(path: Path) -> dict[str, list[str]]:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
-    return {_setting(key, path): _texts(key, value, path) for key, value in table.items()}
+    found = {_setting(key, path): _texts(key, value, path) for key, value in table.items()}
+    if "secret_file" in found:  # so that the file means the same in whichever directory a command is started
+        found["secret_file"] = [str(path.parent / each) for each in found["secret_file"]]
+    return found
 
 
 def _setting(key: str, path: Path) -> str:

@@ -29,6 +29,7 @@ def connect(
     *,
     token: Token | None = None,
     guest: str | None = None,
+    guest_key: str | None = None,
     on_event: Callable[[Event], object] | None = None,
     timeout: float = 10.0,
     connect_timeout: float | None = 10.0,
@@ -42,6 +43,8 @@ def connect(
         token: A token, or a function, which may be async, that returns a fresh one. The function is called before each
             attempt to connect, and shortly before the present token expires.
         guest: A name instead of a token, if the server accepts guests.
+        guest_key: 16 to 128 ASCII characters that other programs need to connect with the same guest name while it is
+            in use. Default: random for each process and server, so clients of one process can share a name.
         on_event: Called with every event, one after the other; may be async. Without it, read the events with
             ``async for event in client``.
         timeout: Seconds that a call waits for its reply.
@@ -56,7 +59,7 @@ def connect(
     """
     if max_events < 1:
         raise invalid('"max_events" must be at least 1.')
-    return Client(Target(url, token, guest, timeout, tls), on_event, connect_timeout, max_events)
+    return Client(Target(url, token, guest, timeout, tls, guest_key), on_event, connect_timeout, max_events)
 
 
 class Client:

@@ -29,6 +29,7 @@ class Message(_Tagged, tag="message", frozen=True):
         sender_cid: The sender's connection id; None when it was posted over HTTP.
         sender_rid: The group.
         seq: The number of the message in its group; each one is one higher than the last.
+        code: Always None.
     """
 
     message: Any
@@ -40,7 +41,16 @@ class Message(_Tagged, tag="message", frozen=True):
 
 
 class Private(_Tagged, tag="private", frozen=True):
-    """A private message to this user, on each of the user's connections. The fields are those of `Message`."""
+    """A private message to this user, on each of the user's connections.
+
+    Attributes:
+        message: The JSON that was posted, as Python.
+        sender: The sender's user id.
+        sender_cid: The sender's connection id; None when it was posted over HTTP.
+        sender_rid: Always None: the message belongs to no group.
+        code: Always None.
+        seq: The number of the message among this user's private messages; each one is one higher than the last.
+    """
 
     message: Any
     sender: str
@@ -54,6 +64,11 @@ class Notice(_Tagged, tag="notice", frozen=True):
     """A user joined the group, left it, or lost the connection.
 
     Attributes:
+        message: The same in words.
+        sender: The id of that user.
+        sender_cid: The id of the connection that joined or left.
+        sender_rid: The group.
+        code: ``USER_JOINED``, ``USER_LEFT`` (left, or changed groups) or ``USER_DISCONNECTED`` (lost the connection).
         user_connections: How many connections that user now has in the group. A user who joins with a second device
             has 2; 0 means that the last one is gone.
     """
@@ -90,6 +105,7 @@ class Other(msgspec.Struct, frozen=True):
     """An event that this version of the client does not know, from a later server.
 
     Attributes:
+        type: The kind of event, as on the wire.
         data: The whole event, as it arrived.
     """
 
@@ -98,7 +114,11 @@ class Other(msgspec.Struct, frozen=True):
 
 
 class Connected(_Tagged, tag="success", frozen=True):
-    """Connected, for the first time or again, and back in the group."""
+    """Connected, for the first time or again, and back in the group.
+
+    Attributes:
+        message: The same in words.
+    """
 
     message: str = "Connected to WebSocket server."
 
@@ -109,6 +129,8 @@ class Reconnecting(_Tagged, tag="reconnect", frozen=True):
     Attributes:
         code: The WebSocket's close code (1006 if there was none), or the error code of a refusal.
         reason: Why, as far as it is known.
+        delay: Seconds until the next attempt.
+        message: What happens, in words.
     """
 
     code: int | str
@@ -122,6 +144,7 @@ class Problem(_Tagged, tag="error", frozen=True):
 
     Attributes:
         code: A close code or an error code; `LOST` when events were dropped, `UNREADABLE` for what cannot be decoded.
+        message: What failed, and what to do.
         lost: How many events were dropped here because they were not read in time.
     """
 
@@ -131,7 +154,12 @@ class Problem(_Tagged, tag="error", frozen=True):
 
 
 class Closed(_Tagged, tag="close", frozen=True):
-    """The connection has ended, and the client does not reconnect. No event follows."""
+    """The connection has ended, and the client does not reconnect. No event follows.
+
+    Attributes:
+        code: The WebSocket's close code, or the error code of a refusal.
+        message: The same in words.
+    """
 
     code: int | str
     message: str = "WebSocket connection closed."

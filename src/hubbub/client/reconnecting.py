@@ -14,6 +14,7 @@ import msgspec
 
 from hubbub.client.connection import Call, Connection, End, open_connection
 from hubbub.client.events import Connected, Event, Problem, Reconnecting
+from hubbub.client.guest_keys import derive_guest_key
 from hubbub.client.positions import Positions
 from hubbub.client.reconnect_policy import (
     STABLE_AFTER,
@@ -41,11 +42,14 @@ class Target(msgspec.Struct, frozen=True):
     guest: str | None
     timeout: float
     tls: ssl.SSLContext | None
+    guest_key: str | None = None
 
     def __post_init__(self) -> None:
         """Reject options that can never work. Raises `CommandError`."""
         if (self.token is None) == (self.guest is None):
             raise invalid('connect() needs either "token" or "guest", and not both.')
+        if self.guest_key is not None and self.guest is None:
+            raise invalid('"guest_key" belongs to "guest": leave it out with a token.')
         if not self.timeout > 0:
             raise invalid('"timeout" must be a positive number of seconds.')
 
@@ -57,7 +61,7 @@ class Target(msgspec.Struct, frozen=True):
     async def credentials(self) -> dict[str, str]:
         """Return the credentials for the command ``connect``. Raises `CommandError` ``UNAUTHORIZED`` if that fails."""
         if self.guest is not None:
-            return {"guest": self.guest}
+            return {"guest": self.guest, "guest_key": self.guest_key or derive_guest_key(self.url)}
         if isinstance(self.token, str):
             return {"token": self.token}
         assert self.token is not None

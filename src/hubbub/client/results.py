@@ -17,9 +17,11 @@ class Joined(msgspec.Struct, frozen=True):
     """The reply to joining or leaving.
 
     Attributes:
+        message: What was done, in words.
         position: The position of the group's last message; None after leaving.
         replayed: How many messages up to that position follow.
         gap: Whether messages are missing between the requested position and the first of them.
+        type: ``success``, as on the wire.
     """
 
     message: str
@@ -30,7 +32,13 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The reply to a post. `recipients`: how many connections it was delivered to, our own included if in the group."""
+    """The reply to a post.
+
+    Attributes:
+        message: ``Message sent.``
+        recipients: How many connections it was delivered to, our own included if we are in the group.
+        type: ``success``, as on the wire.
+    """
 
     message: str
     recipients: int

@@ -48,9 +48,9 @@ class Window(NamedTuple):
     """Most bytes of all histories together; beyond that the oldest messages are dropped, in whichever group."""
     keys: int = 100_000
     """Keys of posts that are remembered at least, within the age."""
-    gone: int = 10_000
+    idle_groups: int = 10_000
     """Most groups without members, and most users without connections, that are remembered."""
-    absence: float = 5.0
+    restart_grace: float = 5.0
     """Seconds for which a connection that was told to reconnect is expected back: see `hubbub.groups.absences`."""
     user: int = 16_777_216
     """Most bytes that are kept because of one user, see `hubbub.groups.kept_bytes`; 0 for no limit."""

@@ -39,7 +39,7 @@ async def test_users_join_and_leave(two: tuple[Person, Person]) -> None:
 
 async def test_a_second_tab_is_not_announced(two: tuple[Person, Person], visit: Visit) -> None:
     alice, bob = two
-    tab = await visit("Bob")
+    tab = await visit("Bob", storage_state=await bob.page.context.storage_state())  # a tab has the key of the other
     await tab.enter()
     bobs = alice.people.filter(has_text="Bob")
     await expect(bobs).to_have_text("BBob2 tabs")

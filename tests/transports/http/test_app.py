@@ -172,7 +172,7 @@ async def test_a_server_token_disconnects(secured: Server, browse: Browse, peers
     assert (await http.delete(f"/v1/connections/{connection}")).json() == {"disconnected": 0}
 
 
-# --- who may ----------------------------------------------------------------------------------------------------------
+# --- rights -----------------------------------------------------------------------------------------------------------
 
 SERVER_ONLY = [
     ("POST", "/v1/groups/g/messages"),

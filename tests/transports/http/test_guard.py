@@ -29,7 +29,7 @@ UPGRADE = (
 # --- hosts ------------------------------------------------------------------------------------------------------------
 
 
-async def test_while_guests_are_let_in_other_hosts_are_refused(
+async def test_while_guests_are_accepted_other_hosts_are_refused(
     server: Server, http: httpx.AsyncClient, raw: Open
 ) -> None:
     for host in ["evil.example", "evil.example:8000", "192.168.0.1"]:

@@ -156,6 +156,10 @@ async def test_the_body_must_claim_to_be_json(secured: Server, browse: Browse, s
             answer = await http.post("/v1/groups/g/messages", content=b'{"message":1}', headers=headers)
             assert answer.status_code == status
             assert status == 200 or answer.json()["error"]["code"] == "INVALID_REQUEST"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends, and a form of any web page
+    text = (await http.post("/v1/groups/g/messages", content=b'{"message":1}', headers=form)).json()["error"]["message"]
+    assert 'its Content-Type is "application/x-www-form-urlencoded"' in text
+    assert 'Send the header "Content-Type: application/json"' in text
 
 
 NAMES = [

@@ -1,4 +1,4 @@
-"""The opening handshake: what is let in, and what is refused with which status."""
+"""The opening handshake: what is accepted, and what is refused with which status."""
 
 from __future__ import annotations
 

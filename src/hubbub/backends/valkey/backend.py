@@ -10,6 +10,7 @@ from time import thread_time
 from typing import Any, ClassVar
 
 from hubbub.auth.bans import MAX_BANS, TICKET_LIFE, TicketUse, kept_out, ticket_is_dead, too_many_bans
+from hubbub.auth.guest_keys import name_in_use
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, schema
 from hubbub.backends.valkey.address import Address
@@ -78,16 +79,21 @@ class ValkeyBackend:
     # --- connections and groups ---
 
     async def connect(
-        self, user: UserRow, most: int, since: Position | None = None, ticket: TicketUse | None = None
+        self,
+        user: UserRow,
+        most: int,
+        since: Position | None = None,
+        ticket: TicketUse | None = None,
+        guest_key: bytes | None = None,
     ) -> Replay:
-        """Count the connection; the same script checks bans, the number of connections and the ticket."""
+        """Count the connection; the same script checks bans, number of connections, ticket and guest key."""
         shard = self._shards.of(user.user_id)
         shard.link.require_ready()
         shard.wrong.require_user(user.user_id)
-        member = LocalMember(user, shard.number)
+        member = LocalMember(user, shard.number, guest_key or b"")
         found = await shard.connect(member, most, script_position(since), ticket or NO_TICKET)
         if isinstance(found, bytes):
-            raise ticket_is_dead()
+            raise name_in_use(user.user_id) if found == b"G" else ticket_is_dead()
         if isinstance(found, int):
             if found < 0:
                 raise kept_out(-found / 1000)
@@ -119,7 +125,7 @@ class ValkeyBackend:
             members = [member for member in found if member.group_shard == shard.number]
             if members:
                 shard.link.require_ready()
-                await shard.send_off(members, self._window.absence)
+                await shard.send_off(members, self._window.restart_grace)
 
     async def shared_secret(self) -> bytes:
         """Store a secret unless there is one; return the stored one."""

@@ -13,16 +13,18 @@ class LocalMember:
         user: The connection.
         row: The same connection as the store writes it, see `schema.row`.
         user_shard: The number of the shard that holds the entries of its user.
+        guest_key: The digest of a guest's key; empty for users with a token.
         group: The group it is in, or None.
         group_shard: The number of the shard that holds that group, or None.
     """
 
-    __slots__ = ("group", "group_shard", "row", "user", "user_shard")
+    __slots__ = ("group", "group_shard", "guest_key", "row", "user", "user_shard")
 
-    def __init__(self, user: UserRow, user_shard: int) -> None:
+    def __init__(self, user: UserRow, user_shard: int, guest_key: bytes = b"") -> None:
         self.user = user
         self.row = schema.row(user)
         self.user_shard = user_shard
+        self.guest_key = guest_key
         self.group: str | None = None
         self.group_shard: int | None = None
 

@@ -14,7 +14,8 @@ key                 type        content
                                 that keeps nothing has numbered messages since, and the list cannot be used
 ``m:<group>``       sorted set  the members as `row`, all with score 0
 ``u:<user>``        hash        the user's connections: connection id -> node
-``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq; ``b``, ``k``, ``o`` and ``t`` of ``i:``, as above
+``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq; ``b``, ``k``, ``o`` and ``t`` of ``i:``, as above;
+                                ``g`` digest of a guest's key
 ``i:<user>``        list        the last private messages; the last one has the number ``k``
 ``k:<key>``         string      the result of the post with this key: see `post_key`
 ``b:<user>``        string      bytes that are kept because of the user: see ``over_budget`` in ``keep.lua``

@@ -111,7 +111,7 @@ class Shard:
             found = await self.link.run(
                 "connect", self.incarnation, member.row, schema.encode(user.user_id), user.connection_id, self.node,
                 most, self.new_epoch(), schema.encode(since.epoch), since.seq, ticket.id,
-                max(1, int(ticket.lasts * 1000)),
+                max(1, int(ticket.lasts * 1000)), member.guest_key,
             )  # fmt: skip
         except WrongTypeError:
             if user.connection_id not in self.members:  # it is refused, but the script may have done half of its work

@@ -113,7 +113,7 @@ class Load:
         prefix = f"bench-{secrets.token_hex(3)}"
         names = [f"{prefix}-{number}" for number in range(plan.groups)]
         self._clients = [
-            LoadClient(f"bench-{number}", names[number % plan.groups], self._tally, self._posted)
+            LoadClient(f"{prefix}-user-{number}", names[number % plan.groups], self._tally, self._posted)
             for number in range(plan.connections)
         ]
         self._posting_until = 0.0

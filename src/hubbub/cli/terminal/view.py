@@ -22,13 +22,23 @@ class View(Protocol):
 
 
 class JsonView:
-    """Prints each event as a line of JSON on `screen`."""
+    """Prints each event as a line of JSON on `screen`.
 
-    def __init__(self, screen: Screen) -> None:
+    Args:
+        client: Connected, and in a group.
+        screen: For events.
+        remarks: For what is not an event.
+    """
+
+    def __init__(self, client: Client, screen: Screen, remarks: Screen) -> None:
+        self._client = client
         self._screen = screen
+        self._remarks = remarks
 
     async def begin(self, group: str) -> None:
-        """Print nothing, because there is no event for it."""
+        """Show who we are, beside the events: there may be none for a long time."""
+        text = f'You are {self._client.user_id} in "{group}". Each event is printed as a line of JSON.'
+        self._remarks.remark(one_line(text))
 
     def show(self, event: Event) -> None:
         """Show an event; an event of a type that we do not know unchanged."""

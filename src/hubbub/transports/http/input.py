@@ -188,7 +188,10 @@ def _check_type(request: Request) -> None:
     media_type, _, parameters = request.headers.get("content-type", "application/json").partition(";")
     charset = parameters.replace(" ", "").replace('"', "").lower()
     if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
-        text = 'The body must be JSON in UTF-8: send "Content-Type: application/json", or none.'
+        text = (
+            f'The body must be JSON in UTF-8, but its Content-Type is "{media_type.strip()[:100]}". Send the header '
+            '"Content-Type: application/json"; with curl, -H "Content-Type: application/json" beside -d.'
+        )
         raise HttpError(415, ErrorCode.INVALID_REQUEST, text, {"Accept": "application/json"})
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(

@@ -101,7 +101,18 @@ export interface PostOptions {
 }
 
 /** Exactly one of `token` and `guest` is needed. */
-export type HubbubOptions = ({ token: string | TokenFunction; guest?: undefined } | { guest: string; token?: undefined }) & {
+export type HubbubOptions = (
+  | { token: string | TokenFunction; guest?: undefined; guest_key?: undefined }
+  | {
+      guest: string;
+      token?: undefined;
+      /**
+       * 16 to 128 ASCII characters that others need to connect with this name while it is in use. Default: random, and
+       * kept in `localStorage`, so a reload and further tabs can use the name. Set it to share a name between programs.
+       */
+      guest_key?: string;
+    }
+) & {
   /** Milliseconds that a call waits for its reply, also while reconnecting. Default: 10000. */
   timeout?: number;
   /** The WebSocket class to use. Default: the global one; where Node has none, the one of the package `ws`. */
@@ -156,6 +167,8 @@ export interface Welcome {
   inbox?: Position;
   replayed?: number;
   gap?: boolean;
+  /** For guests: other clients need it to connect with the same name. */
+  guest_key?: string;
 }
 
 export interface JoinResult {

@@ -174,7 +174,7 @@ const REPLIES = {
   connect: record({
     user_id: isText, connection_id: isText, node: isText, ping: Number.isFinite, max_message: Number.isSafeInteger,
     expires: optional(nullable(Number.isFinite)), inbox: optional(isPosition),
-    replayed: optional(Number.isSafeInteger), gap: optional(isFlag),
+    replayed: optional(Number.isSafeInteger), gap: optional(isFlag), guest_key: optional(isText),
   }),
   join: record({
     ...SUCCESS, position: optional(nullable(isPosition)), replayed: optional(Number.isSafeInteger), gap: optional(isFlag),
@@ -564,6 +564,30 @@ function randomName() {
   return [...words].map((word) => Math.floor(word).toString(36)).join('');
 }
 
+const guestKeys = new Map(); // by server, for programs and pages without storage
+
+/**
+ * The key that we connect to a server as guests with: the same for all tabs of a browser, and after a reload, so that
+ * others cannot use the name meanwhile, but we can. Storage that is missing or refuses, as in private windows, is no error.
+ */
+function guestKey(url) {
+  const name = `hubbub guest key ${url}`;
+  let key = guestKeys.get(url);
+  const storage = attempt(() => globalThis.document && globalThis.localStorage);
+  key ??= attempt(() => storage?.getItem(name)) || randomName() + randomName();
+  if (!guestKeys.has(url)) attempt(() => storage?.setItem(name, key));
+  guestKeys.set(url, key);
+  return key;
+}
+
+const attempt = (action) => {
+  try {
+    return action();
+  } catch {
+    return null;
+  }
+};
+
 async function findWebSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
   const name = globalThis.process?.versions?.node && 'ws'; // no constant: bundlers would look for the package
@@ -716,7 +740,7 @@ class ReconnectingConnection {
 
   /**
    * @param {string} url  what `socketUrl` returned
-   * @param {{token?: string | Function, guest?: string, timeout: number, WebSocket?: Function}} options
+   * @param {{token?: string | Function, guest?: string, guest_key?: string, timeout: number, WebSocket?: Function}} options
    * @param {(event: object) => void} emit  gets every event, also those about the connection itself; none after `finish`
    */
   constructor(url, options, emit) {
@@ -822,8 +846,8 @@ class ReconnectingConnection {
   }
 
   async #credentials() {
-    const { token, guest } = this.#options;
-    if (guest !== undefined) return { guest };
+    const { token, guest, guest_key = guest === undefined ? undefined : guestKey(this.#url) } = this.#options;
+    if (guest !== undefined) return { guest, guest_key };
     if (typeof token !== 'function') return { token };
     try {
       return { token: await withTimeout(this.#timeout, (async () => token())(), 'the token function') };
@@ -958,6 +982,9 @@ class Hubbub {
     this.#url = socketUrl(url);
     if ((token === undefined) === (guest === undefined)) {
       throw invalid('new Hubbub() needs either "token" or "guest", and not both.');
+    }
+    if (options.guest_key !== undefined && guest === undefined) {
+      throw invalid('"guest_key" belongs to "guest": leave it out with a token.');
     }
     if (!(timeout > 0)) throw invalid('"timeout" must be a positive number of milliseconds.');
     this.#options = { ...options, timeout };
