@@ -725,6 +725,7 @@ class ReconnectingConnection {
     this.#timeout = options.timeout;
     this.#emit = (event) => this.#finished || emit(event);
     this.positions = new Positions(this.#emit);
+    this.positions.inbox = options.inbox ?? null;
   }
 
   get state() {
@@ -960,6 +961,7 @@ class Hubbub {
       throw invalid('new Hubbub() needs either "token" or "guest", and not both.');
     }
     if (!(timeout > 0)) throw invalid('"timeout" must be a positive number of milliseconds.');
+    if (!optional(nullable(isPosition))(options.inbox)) throw invalid('"inbox" must be a position, { epoch, seq }, or null.');
     this.#options = { ...options, timeout };
   }
 
@@ -982,6 +984,11 @@ class Hubbub {
   get position() {
     const position = this.#connection?.positions.position;
     return position ? { ...position } : null;
+  }
+
+  get inbox() {
+    const inbox = this.#connection?.positions.inbox;
+    return inbox ? { ...inbox } : null;
   }
 
   async connectRealtime(callback) {
