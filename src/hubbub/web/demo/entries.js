@@ -85,7 +85,9 @@ function presenceParts(line) {
     if (parts.length > 0) parts.push(' · ');
     const listed = names.map(name);
     if (others > 0) listed.push(`${others.toLocaleString('en')}${names.length > 0 ? ` other${others === 1 ? '' : 's'}` : ''}`);
-    listed.forEach((each, index) => parts.push(index === 0 ? '' : index === listed.length - 1 ? ' and ' : ', ', each));
+    for (const [index, each] of listed.entries()) {
+      parts.push(index === 0 ? '' : index === listed.length - 1 ? ' and ' : ', ', each);
+    }
     parts.push(` ${verb}`);
   }
   return parts;

@@ -114,7 +114,9 @@ export class GroupBrowser {
   /** Return the groups whose names contain what was typed, in natural order; of very many, those that begin with it. */
   async #byName(typed) {
     const found = new Map();
-    const keep = ({ list }) => list.forEach((row) => matches(row.group, typed) && found.set(row.group, row));
+    const keep = ({ list }) => {
+      for (const row of list) if (matches(row.group, typed)) found.set(row.group, row);
+    };
     let page = null;
     for (let pages = 0; pages < (typed ? PAGES : 1) && !page?.endOfList; pages += 1) {
       page = await this.#hub.getRealtimeGroups({ searchFor: 'group' }, { limit: PAGE, fetchMore: pages > 0 });
