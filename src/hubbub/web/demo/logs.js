@@ -5,7 +5,7 @@ import { addChange, nobody } from './presence.js';
 
 /** Most messages of one log; the oldest are dropped first. So many are also requested from the server's history. */
 export const KEPT = 500;
-/** Most entries of one log that are not messages. */
+/** Most entries of one log that are not messages; they are dropped by themselves. */
 const OTHER_LINES = 300;
 /** Most characters of all logs together; beyond that the oldest entries of the log that was used least recently go. */
 const CHARACTERS = 8_000_000;
@@ -114,9 +114,9 @@ export class Log {
     this.#append({ ...entry });
   }
 
-  /** Drop the oldest entry. */
-  dropOldest() {
-    const dropped = this.entries.shift();
+  /** Drop the oldest entry, or the one at `index`. */
+  drop(index = 0) {
+    const [dropped] = this.entries.splice(index, 1);
     if (dropped.kind === 'message') this.#messages -= 1;
     this.#count(-size(dropped));
     this.#logs.onChange?.(this, dropped, 'removed');
@@ -128,7 +128,8 @@ export class Log {
     if (entry.kind === 'message') this.#messages += 1;
     this.#count(size(entry));
     this.#logs.onChange?.(this, entry, 'added');
-    while (this.#messages > KEPT || this.entries.length - this.#messages > OTHER_LINES) this.dropOldest();
+    while (this.#messages > KEPT) this.drop();
+    if (this.entries.length - this.#messages > OTHER_LINES) this.drop(this.entries.findIndex(({ kind }) => kind !== 'message'));
     this.#logs.trim();
     return entry;
   }
@@ -141,7 +142,7 @@ export class Log {
 
 /** All logs of the page, bounded in number and in characters. */
 export class Logs {
-  /** Called with what changed; a 'removed' entry was the oldest of its log.
+  /** Called with what changed; a 'removed' entry is gone from the log.
    * @type {((log: Log, entry: Entry, what: 'added' | 'changed' | 'moved' | 'removed') => void) | null} */
   onChange = null;
   characters = 0;
@@ -188,7 +189,7 @@ export class Logs {
   /** Drop old entries while there are too many characters; never the last entry of a log. */
   trim() {
     for (const log of this.#logs.values()) {
-      while (this.characters > this.#kept.characters && log.entries.length > 1) log.dropOldest();
+      while (this.characters > this.#kept.characters && log.entries.length > 1) log.drop();
       if (this.characters <= this.#kept.characters) return;
     }
   }
