@@ -262,9 +262,9 @@ function showLog(log) {
   if (view.log) view.log.pinned = false;
   log.pinned = groupLog().pinned = true;
   view.show(log);
-  composer.show(log, group);
   showHeading(log);
   views.show('conversation');
+  composer.show(log, group); // sets the focus, so it must be visible
   storage.save();
 }
 
