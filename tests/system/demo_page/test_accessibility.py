@@ -69,7 +69,9 @@ async def test_the_page_has_landmarks_and_one_heading(two: tuple[Person, Person]
     await expect(alice.page.get_by_role("region", name="Private messages")).to_be_visible()
 
 
-@pytest.mark.parametrize("viewport", [PHONE, {"width": 780, "height": 600}, DESKTOP], ids=["phone", "tablet", "desktop"])
+@pytest.mark.parametrize(
+    "viewport", [PHONE, {"width": 780, "height": 600}, DESKTOP], ids=["phone", "tablet", "desktop"]
+)
 async def test_long_names_leave_room_for_the_rest(visit: Visit, join_peer: JoinPeer, viewport: dict[str, int]) -> None:
     long = "long and wide names " * 12
     alice = await visit("W" * 250, viewport=viewport)

@@ -43,7 +43,9 @@ async def test_scrolling_back_does_not_move_what_is_read(visit: Visit, join_peer
     await expect(read).to_be_in_viewport()
 
 
-async def test_a_reload_keeps_the_name_the_group_and_the_messages(two: tuple[Person, Person], join_peer: JoinPeer) -> None:
+async def test_a_reload_keeps_the_name_the_group_and_the_messages(
+    two: tuple[Person, Person], join_peer: JoinPeer
+) -> None:
     alice, bob = two
     await bob.say("to everyone")
     await alice.say("my answer")
