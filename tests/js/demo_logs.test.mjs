@@ -5,6 +5,7 @@ import test from 'node:test';
 
 import { KEPT, Logs } from '../../src/hubbub/web/demo/logs.js';
 import { addChange, describe, nobody } from '../../src/hubbub/web/demo/presence.js';
+import { noteGap, sentAt } from '../../src/hubbub/web/demo/incoming.js';
 import { restore, snapshot } from '../../src/hubbub/web/demo/storage.js';
 
 const message = (body, more = {}) => ({ sender: 'bob', body, at: 0, ...more });
@@ -147,4 +148,28 @@ test('what a reload keeps fits into the storage of a browser', () => {
   assert.ok(JSON.stringify(saved).length < 2_000_000);
   assert.equal(saved.at(-1).name, 'user 59'); // the one that was used last is complete
   assert.equal(saved.at(-1).entries.length, 20);
+});
+
+test('missing private messages are mentioned only where some are likely', () => {
+  const logs = new Logs();
+  const lobby = logs.open('group', 'lobby');
+  noteGap(logs, { group: null, missed: null }, 'lobby'); // a restarted server, and no private messages at all
+  assert.deepEqual([lobby.entries, logs.list('user')], [[], []]);
+  logs.open('user', 'ann').addMessage(message('psst'));
+  logs.open('user', 'bob'); // opened, but nothing was said
+  noteGap(logs, { group: null, missed: null }, 'lobby');
+  assert.deepEqual(texts(logs.open('user', 'ann')), ['psst', 'Some private messages may be missing here.']);
+  assert.deepEqual([texts(lobby), texts(logs.open('user', 'bob'))], [[], []]);
+  noteGap(logs, { group: null, missed: 1 }, 'lobby'); // certain, so it is said in any case
+  assert.deepEqual(texts(lobby), ['1 private message is missing here.']);
+  noteGap(logs, { group: 'other', missed: 1234 }, 'lobby');
+  assert.deepEqual(texts(logs.open('group', 'other')), ['1,234 messages are missing here.']);
+});
+
+test('the time of a message of the history is the one that this page wrote, if it is credible', () => {
+  const now = 1_800_000_000_000;
+  assert.equal(sentAt({ msg: 'x', at: now - 5000 }, now), now - 5000);
+  for (const said of ['text', null, 7, {}, { at: 'x' }, { at: NaN }, { at: now + 120_000 }, { at: now - 90_000_000 }]) {
+    assert.equal(sentAt(said, now), null);
+  }
 });

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from starlette.requests import Request
 
 from hubbub.server import Server

@@ -6,6 +6,7 @@ import { Composer } from './composer.js';
 import { Login, hashOf, linkedGroup } from './login.js';
 import { explain, explainEnd } from './errors.js';
 import { GroupBrowser } from './groups.js';
+import { noteGap, sentAt } from './incoming.js';
 import { LogView } from './log_view.js';
 import { KEPT, Logs } from './logs.js';
 import { Outbox } from './outbox.js';
@@ -182,7 +183,7 @@ function onEvent(event) {
       onNotice(event);
       break;
     case 'gap':
-      onGap(event);
+      noteGap(logs, event, group);
       break;
     default:
       onConnection(event);
@@ -199,15 +200,9 @@ function onGroupMessage(event) {
 
 /** Add a message to a log. `earlier`: it was said before we came, so it is not new and its time is the sender's. */
 function addMessage(log, { sender, message, seq }, { own, earlier = false }) {
-  log.addMessage({ sender, body: message, own, seq, at: earlier ? sentAt(message) : Date.now() });
+  log.addMessage({ sender, body: message, own, seq, at: earlier ? sentAt(message, Date.now()) : Date.now() });
   if (!own && !earlier) log.unread += 1;
   countUnread();
-}
-
-/** Return the time that this page writes into its messages, if it is one of the last 24 hours; otherwise null. */
-function sentAt(message) {
-  const age = Date.now() - message?.at;
-  return age > -60_000 && age < 86_400_000 ? message.at : null;
 }
 
 /** Show who joined and left. For further tabs of a user only the list of people changes. */
@@ -217,16 +212,6 @@ function onNotice({ sender, code, sender_rid, user_connections }) {
   groups.refresh();
   if (user_connections > (code === 'USER_JOINED' ? 1 : 0) || sender === me) return;
   groupLog().addPresence(sender, code);
-}
-
-/** Show that messages are missing. */
-function onGap({ group: name, missed }) {
-  const what = `${name === null ? 'private ' : ''}message${missed === 1 ? '' : 's'}`;
-  const isKnown = missed !== null;
-  const text = isKnown ? `${missed.toLocaleString('en')} ${what} ${missed === 1 ? 'is' : 'are'} missing here.` : `Some ${what} may be missing here.`;
-  if (name !== null) logs.open('group', name).addNote(text, 'gap');
-  else if (isKnown) groupLog().addNote(text, 'gap'); // it is not known whose they were
-  else for (const log of logs.list('user')) if (log.hasMessages) log.addNote(text, 'gap'); // without any, none is missed
 }
 
 /** Show the state of the connection. After a reconnect the client has rejoined the group and received what it missed. */
