@@ -70,7 +70,8 @@ async def test_joins_and_leaves_share_one_line(visit: Visit, join_peer: JoinPeer
     await peers[4].do("leave")
     await peers[5].socket.close()
     await expect(alice.log.locator(".line").last).to_have_text(
-        "Guest 1, Guest 2, Guest 3 and 1 other joined · Guest 5 joined and left · Guest 6 joined and lost the connection"
+        "Guest 1, Guest 2, Guest 3 and 1 other joined"
+        " · Guest 5 joined and left · Guest 6 joined and lost the connection"
     )
     assert await alice.log.locator(".line").count() == 3  # this one, "You joined", and the hidden one at the top
     await alice.say("second")
