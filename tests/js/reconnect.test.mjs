@@ -192,3 +192,33 @@ test('a server that accepts and then sends nothing is reconnected to', async () 
   await client.connect();
   assert.equal(peer.connections, 2);
 });
+
+test('a new client with a saved inbox receives the private messages that were sent meanwhile', async () => {
+  const server = await Server.start();
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map((guest) => Listener.connected(server, { guest })));
+  await bob.postRealtime('first', { user_id: 'alice' });
+  await alice.nextEvent('private');
+  const { inbox } = alice;
+  assert.equal(inbox.seq, 1);
+  await alice.closeRealtime();
+  assert.equal(alice.inbox, null);
+  for (const text of ['second', 'third']) await bob.postRealtime(text, { user_id: 'alice' });
+
+  const after = new Listener(server, { guest: 'alice', inbox });
+  await after.connect();
+  for (const text of ['second', 'third']) assert.equal((await after.nextEvent('private')).message, text);
+  assert.deepEqual(after.inbox, { ...inbox, seq: 3 });
+  assert.ok(!after.events.some(({ type }) => type === 'gap'));
+
+  const elsewhere = new Listener(server, { guest: 'alice', inbox: { epoch: 'of another server', seq: 1 } });
+  await elsewhere.connect();
+  const { group, missed } = await elsewhere.nextEvent('gap');
+  assert.deepEqual([group, missed], [null, null]);
+});
+
+test('an inbox that is not a position is refused', () => {
+  for (const inbox of [7, 'x', {}, { epoch: 'e' }, { epoch: 'e', seq: 1.5 }]) {
+    assert.throws(() => new Listener({ url: 'http://127.0.0.1:1' }, { guest: 'alice', inbox }), { code: 'INVALID_PARAMETER', message: /"inbox"/ });
+  }
+  new Listener({ url: 'http://127.0.0.1:1' }, { guest: 'alice', inbox: null });
+});

@@ -66,7 +66,10 @@ export async function examples(form: HTMLFormElement, submitted: SubmitEvent): P
   groups.startKeyHistory.at(-1)?.length;
   const group: string | null = skapi.group;
   const state: 'closed' | 'connecting' | 'connected' | 'reconnecting' = skapi.state;
-  console.log(group, state, skapi.user_id, skapi.connection_id);
+  console.log(group, state, skapi.user_id, skapi.connection_id, skapi.inbox?.seq.toFixed());
+  new Hubbub({ guest: 'alice', inbox: skapi.inbox });
+  // @ts-expect-error: a position has a number as well
+  new Hubbub({ guest: 'alice', inbox: { epoch: 'e' } });
 
   // @ts-expect-error: no recipient
   skapi.postRealtime('hi');

@@ -69,6 +69,11 @@ class Person:
         """The groups in the list, one item each."""
         return self.page.get_by_role("list", name="Groups found").get_by_role("listitem")
 
+    @property
+    def private_rows(self) -> Locator:
+        """The private conversations in the list, one item each."""
+        return self.page.get_by_role("list", name="Private messages").get_by_role("listitem")
+
     def message(self, text: str) -> Locator:
         """The message with this text."""
         return self.log.get_by_role("article").filter(has=self.page.get_by_text(text, exact=True))
@@ -84,6 +89,20 @@ class Person:
         """Send a message to the current recipient."""
         await self.text.fill(text)
         await self.text.press("Enter")
+
+    async def says_it_is_in(self, name: str) -> None:
+        """Wait until the heading names this group or user."""
+        await expect(self.page.get_by_role("heading", level=1)).to_have_text(name)
+
+    async def scroll_back_to(self, text: str) -> None:
+        """Scroll up, again and again, until the log shows the message with this text."""
+        for _ in range(20):
+            if await self.message(text).count():
+                return
+            shown = await self.log.get_by_role("article").count()
+            await self.log.evaluate("(log) => { log.scrollTop = 0; }")
+            await expect(self.log.get_by_role("article")).not_to_have_count(shown)
+        raise AssertionError(f"scrolling back does not show {text!r}")
 
     async def sees_people(self, *names: str) -> None:
         """Wait until the page lists exactly these users, the own name first, then by name."""

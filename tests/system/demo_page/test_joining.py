@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from support.browser import Person, Visit, needs_chromium
+from support.browser import JoinPeer, Person, Visit, needs_chromium
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]  # one browser for all, so one loop for all
 
@@ -27,13 +27,13 @@ async def test_users_join_and_leave(two: tuple[Person, Person]) -> None:
     await bob.sees_people("Bob", "Alice")
     await expect(alice.log).to_contain_text("Bob joined")
     await bob.page.get_by_role("button", name="Leave").click()
-    await expect(alice.log).to_contain_text("Bob left")
+    await expect(alice.log).to_contain_text("Bob joined and left")
     await alice.sees_people("Alice")
     await expect(bob.page.get_by_label("Your name")).to_be_focused()
     await bob.enter()
     await alice.sees_people("Alice", "Bob")
     await bob.page.close()
-    await expect(alice.log).to_contain_text("Bob lost the connection")
+    await expect(alice.log).to_contain_text("Bob joined and lost the connection")
     await alice.sees_people("Alice")
 
 
@@ -59,3 +59,21 @@ async def test_a_link_opens_a_group(visit: Visit) -> None:
     await expect(alice.page.get_by_role("heading", level=1)).to_have_text("café & more")
     await alice.page.goto(alice.page.url.partition("#")[0] + "#group=elsewhere")
     await expect(alice.page.get_by_role("heading", level=1)).to_have_text("elsewhere")
+
+
+async def test_joins_and_leaves_share_one_line(visit: Visit, join_peer: JoinPeer) -> None:
+    alice = await visit("Alice")
+    await alice.enter()
+    await alice.say("first")
+    peers = [await join_peer(f"Guest {number}", "lobby") for number in range(1, 7)]
+    await alice.sees_people("Alice", *(f"Guest {number}" for number in range(1, 7)))
+    await peers[4].do("leave")
+    await peers[5].socket.close()
+    await expect(alice.log.locator(".line").last).to_have_text(
+        "Guest 1, Guest 2, Guest 3 and 1 other joined"
+        " · Guest 5 joined and left · Guest 6 joined and lost the connection"
+    )
+    assert await alice.log.locator(".line").count() == 3  # this one, "You joined", and the hidden one at the top
+    await alice.say("second")
+    await peers[4].do("join", group="lobby")
+    await expect(alice.log.locator("> *").last).to_have_text("Guest 5 joined")

@@ -34,6 +34,10 @@ async def test_a_private_message(two: tuple[Person, Person], visit: Visit) -> No
     await alice.page.get_by_role("button", name="Bob").first.click()
     await expect(alice.page.get_by_role("textbox", name="Private message to Bob")).to_be_focused()
     await alice.say("between us")
+    await expect(bob.log).not_to_contain_text("between us")  # it has a log of its own
+    await expect(bob.page).to_have_title("(1) lobby · Hubbub")
+    await bob.private_rows.get_by_role("button", name="Alice 1 unread").click()
+    await expect(bob.page).to_have_title("Alice · Hubbub")
     await expect(bob.message("between us")).to_contain_text("only to you")
     await expect(alice.message("between us")).to_contain_text("delivered to 1")
     await alice.text.press("Escape")
@@ -89,9 +93,60 @@ async def test_the_oldest_messages_are_removed(visit: Visit, start: StartServer,
         post = {"do": "post", "to": {"group": "lobby"}, "message": f"number {number}"}
         await robot.socket.send(json.dumps(post))
     await expect(alice.message("number 509")).to_be_in_viewport()
-    await expect(alice.log.locator("> *")).to_have_count(500)
-    await alice.log.evaluate("(log) => { log.scrollTop = 0; }")
-    await expect(alice.message("number 10")).to_contain_text("Robot")  # the first one has the heading now
+    await expect(alice.log.get_by_role("article")).to_have_count(200)  # the others are there for scrolling back
+    await alice.scroll_back_to("number 10")
+    await expect(alice.log.get_by_role("article")).to_have_count(500)
+    await expect(alice.message("number 10")).to_contain_text("Robot")  # the first one has the heading
+    await expect(alice.log.get_by_text("Earlier messages are not kept")).to_be_visible()
     await robot.do("post", to={"group": "lobby"}, message="one more")
     await alice.page.get_by_role("button", name="New messages").click()
     await expect(alice.message("one more")).to_be_in_viewport()
+
+
+async def test_links_can_be_clicked_and_are_safe(two: tuple[Person, Person]) -> None:
+    alice, bob = two
+    await alice.say('see https://example.com/a?b=<i>"c", javascript:alert(1) or www.example.org.')
+    links = bob.log.get_by_role("link")
+    await expect(links).to_have_text(["https://example.com/a?b=", "www.example.org"])
+    assert await links.evaluate_all("(all) => all.map((each) => [each.href, each.target, each.rel])") == [
+        ["https://example.com/a?b=", "_blank", "noopener noreferrer nofollow ugc"],
+        ["https://www.example.org/", "_blank", "noopener noreferrer nofollow ugc"],
+    ]
+    await expect(bob.log.locator(".bubble")).to_have_text(
+        'see https://example.com/a?b=<i>"c", javascript:alert(1) or www.example.org.'
+    )
+    await alice.say(f"{bob.page.url}")
+    async with bob.page.context.expect_page() as opened:
+        await bob.log.get_by_role("link").last.click()
+    tab = await opened.value
+    await expect(tab.get_by_label("Your name")).to_be_visible()  # a new tab is somebody else
+    assert await tab.evaluate("window.opener") is None
+    await expect(bob.text).to_be_visible()
+
+
+async def test_each_conversation_has_its_own_log(two: tuple[Person, Person], join_peer: JoinPeer) -> None:
+    alice, bob = two
+    await alice.say("in the lobby")
+    await bob.people.get_by_role("button", name="Alice").click()
+    await bob.text.fill("a draft that is not for everyone")
+    eve = await join_peer("Eve", "elsewhere")
+    await eve.do("post", to={"user_id": "Bob"}, message="from another group")
+    await alice.say("while Bob looks elsewhere")
+    await expect(bob.page.get_by_role("button", name="Back to lobby 1 unread")).to_be_visible()
+    await expect(bob.groups).to_have_text(["elsewhere1 user", "lobby2 users1 unread"])
+    await expect(bob.page).to_have_title("(2) Alice · Hubbub")
+    await bob.text.press("Escape")
+    await expect(bob.text).to_have_value("")
+    await expect(bob.message("while Bob looks elsewhere")).to_be_visible()
+    await expect(bob.log).not_to_contain_text("from another group")
+    await bob.groups.get_by_role("button", name="elsewhere").click()
+    await bob.says_it_is_in("elsewhere")
+    await expect(bob.log).not_to_contain_text("lobby")
+    await alice.say("missed")
+    await bob.groups.get_by_role("button", name="lobby").click()
+    await bob.says_it_is_in("lobby")
+    await expect(bob.log.locator(".bubble")).to_have_text(["in the lobby", "while Bob looks elsewhere", "missed"])
+    await bob.private_rows.get_by_role("button", name="Eve 1 unread").click()
+    await expect(bob.log.locator(".bubble")).to_have_text(["from another group"])
+    await bob.people.get_by_role("button", name="Alice").click()
+    await expect(bob.text).to_have_value("a draft that is not for everyone")

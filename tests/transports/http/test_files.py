@@ -9,12 +9,16 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from hubbub.server import Server
-from support.clients import Raw
+from hubbub.settings import Settings
+from hubbub.transports.http.files import demo_page
+from support.clients import SECRET, Raw
 
 WEB = Path(__file__).parents[3] / "src" / "hubbub" / "web"
 CLIENT = {"/hubbub.js": "text/javascript", "/hubbub.global.js": "text/javascript", "/hubbub.d.ts": "text/plain"}
@@ -26,7 +30,7 @@ async def test_the_page_comes_with_a_policy_that_allows_nothing_foreign(http: ht
     answer = await http.get("/")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.content == (WEB / "demo" / "index.html").read_bytes()
+    assert answer.content == (WEB / "demo" / "index.html").read_bytes()  # which is written for guests
     policy = answer.headers["Content-Security-Policy"].split("; ")
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -37,12 +41,27 @@ async def test_the_page_comes_with_a_policy_that_allows_nothing_foreign(http: ht
 
 async def test_everything_that_the_page_asks_for_is_there(http: httpx.AsyncClient) -> None:
     page = (await http.get("/")).text
-    asked = set(re.findall(r'(?:src|href)="(/[^"#]+)', page))
-    assert "/demo/app.js" in asked
+    asked = {f"/{path}" for path in re.findall(r'(?:src|href)="([^"#]+)', page)}
+    assert "/demo/app.js" in asked  # relative in the page, so that it works below a path too
     for path in asked | {f"/demo/{file.name}" for file in (WEB / "demo").iterdir() if file.suffix != ".html"}:
         answer = await http.get(path)
         assert answer.status_code == 200, path
         assert not answer.headers["Content-Type"].startswith("application/octet-stream"), path
+
+
+@pytest.mark.parametrize(
+    ("settings", "accepted"),
+    [
+        ({}, "guests"),
+        ({"secret": SECRET}, "tokens"),
+        ({"secret": SECRET, "guests": True}, "guests tokens"),
+        ({"guests": False}, ""),
+    ],
+)
+def test_the_page_knows_whether_it_has_to_ask_for_a_token(settings: dict[str, Any], accepted: str) -> None:
+    page = demo_page(Settings(**settings))
+    answer = page(Request({"type": "http", "method": "GET", "headers": []}))
+    assert re.findall(r'data-login="(.*?)"', bytes(answer.body).decode()) == [accepted]
 
 
 async def test_the_client_may_be_loaded_by_every_page(http: httpx.AsyncClient) -> None:

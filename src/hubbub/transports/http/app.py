@@ -38,7 +38,7 @@ def routes(node: Node) -> list[Route]:
         Route("/openapi.json", _document(node)),
         *Api(node, rates).routes(),
         *skapi_routes(node, rates),
-        *file_routes(demo=node.settings.demo),
+        *file_routes(node.settings),
     ]
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hubbub.errors import ErrorCode
+from hubbub.settings import Settings
 from hubbub.transports.refusal import HttpError
 
 WEB = Path(__file__).parents[2] / "web"
@@ -23,6 +24,9 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+LOGIN_MARK = 'data-login="guests"'
+"""What `demo_page` replaces in index.html."""
 
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 """Lets pages of every origin load a file, as a module (which needs the first) and as a script (the second)."""
@@ -38,8 +42,8 @@ _TYPES = {
 }
 
 
-def file_routes(*, demo: bool) -> list[Route]:
-    """Return the routes of the client and, if `demo`, of the page.
+def file_routes(settings: Settings) -> list[Route]:
+    """Return the routes of the client and, if the settings say so, of the demo page.
 
     Pages of all origins may load the client. To connect, their origin must be in the settings.
     """
@@ -48,9 +52,9 @@ def file_routes(*, demo: bool) -> list[Route]:
         Route("/hubbub.d.ts", _client_file("hubbub.d.ts")),
         Route("/hubbub.global.js", global_client),
     ]
-    if not demo:
+    if not settings.demo:
         return [*client, Route("/", no_demo)]
-    return [*client, Route("/", page), Route("/demo/{file}", demo_file)]
+    return [*client, Route("/", demo_page(settings)), Route("/demo/{file}", demo_file)]
 
 
 # Plain functions: Starlette runs them in a thread, where reading a file does not block the event loop.
@@ -74,9 +78,18 @@ def global_client(request: Request) -> Response:
     return _content(request, script.encode(), ".js", PUBLIC)
 
 
-def page(request: Request) -> Response:
-    """Return the demo page."""
-    return _file(request, WEB / "demo" / "index.html", {"Content-Security-Policy": PAGE_POLICY})
+def demo_page(settings: Settings) -> Callable[[Request], Response]:
+    """Return the endpoint for the demo page, into which it writes whether a name is enough or a token is needed."""
+    accepted = [*["guests"] * settings.allow_guests, *["tokens"] * settings.has_keys]
+    mark = f'data-login="{" ".join(accepted)}"'
+
+    def page(request: Request) -> Response:
+        source = (WEB / "demo" / "index.html").read_text()
+        assert LOGIN_MARK in source, f"index.html has no {LOGIN_MARK}"
+        content = source.replace(LOGIN_MARK, mark, 1).encode()
+        return _content(request, content, ".html", {"Content-Security-Policy": PAGE_POLICY})
+
+    return page
 
 
 def demo_file(request: Request) -> Response:

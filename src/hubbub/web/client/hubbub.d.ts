@@ -77,6 +77,8 @@ export class Hubbub {
   readonly group: string | null;
   /** The position of the last message received in the group; null without one. Save it for `joinRealtime`'s `since`. */
   readonly position: Position | null;
+  /** The position of the last private message received; null before the first connection. Save it for the option `inbox`. */
+  readonly inbox: Position | null;
 }
 
 /** The position of a message. `seq` increases by one per message; a new `epoch` means that numbering started again. */
@@ -115,6 +117,11 @@ export type HubbubOptions = (
 ) & {
   /** Milliseconds that a call waits for its reply, also while reconnecting. Default: 10000. */
   timeout?: number;
+  /**
+   * Receive the private messages after this position, or a `gap` event if the server does not have all of them any more;
+   * for a page that was reloaded. Default: only those that are sent from now on.
+   */
+  inbox?: Position | null;
   /** The WebSocket class to use. Default: the global one; where Node has none, the one of the package `ws`. */
   WebSocket?: new (url: string, protocol: string) => object;
 };

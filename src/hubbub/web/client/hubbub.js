@@ -749,6 +749,7 @@ class ReconnectingConnection {
     this.#timeout = options.timeout;
     this.#emit = (event) => this.#finished || emit(event);
     this.positions = new Positions(this.#emit);
+    this.positions.inbox = options.inbox ?? null;
   }
 
   get state() {
@@ -987,6 +988,7 @@ class Hubbub {
       throw invalid('"guest_key" belongs to "guest": leave it out with a token.');
     }
     if (!(timeout > 0)) throw invalid('"timeout" must be a positive number of milliseconds.');
+    if (!optional(nullable(isPosition))(options.inbox)) throw invalid('"inbox" must be a position, { epoch, seq }, or null.');
     this.#options = { ...options, timeout };
   }
 
@@ -1009,6 +1011,11 @@ class Hubbub {
   get position() {
     const position = this.#connection?.positions.position;
     return position ? { ...position } : null;
+  }
+
+  get inbox() {
+    const inbox = this.#connection?.positions.inbox;
+    return inbox ? { ...inbox } : null;
   }
 
   async connectRealtime(callback) {

@@ -1,92 +1,135 @@
 // The demo page: a group chat on Hubbub. This file connects the parts; each part has a file of its own.
 
-import { Hubbub } from '/hubbub.js';
-import { copyLink, insertSnippets, updateSnippets } from './snippets.js';
+import { Hubbub } from '../hubbub.js';
+import { BASE, copyLink, insertSnippets, updateSnippets } from './snippets.js';
 import { Composer } from './composer.js';
-import { Conversation } from './conversation.js';
-import { name } from './dom.js';
 import { Login, hashOf, linkedGroup } from './login.js';
-import { explain } from './errors.js';
+import { explain, explainEnd } from './errors.js';
 import { GroupBrowser } from './groups.js';
+import { noteGap, sentAt } from './incoming.js';
+import { LogView } from './log_view.js';
+import { KEPT, Logs } from './logs.js';
 import { Outbox } from './outbox.js';
 import { People } from './people.js';
-import { showError, showState } from './state.js';
+import { showError, showHeading, showState, showUnread } from './state.js';
+import { Storage, restore, snapshot } from './storage.js';
+import { Talks } from './talks.js';
 import { Views } from './views.js';
 
 const byId = (id) => document.getElementById(id);
 
-const conversation = new Conversation(writeTo);
-const composer = new Composer((text, user) => outbox.send(text, user));
-const people = new People(writeTo);
-const groups = new GroupBrowser((group) => goTo(group));
-const views = new Views();
-const outbox = new Outbox(conversation);
+const logs = new Logs();
+const outbox = new Outbox();
+const view = new LogView({ write: talkTo, again: (log, entry) => outbox.again(log, entry) });
+const composer = new Composer((text) => outbox.send(text, view.log), () => showLog(groupLog()));
+const people = new People(talkTo);
+const groups = new GroupBrowser(goTo);
+const talks = new Talks(logs, talkTo);
+const views = new Views(countUnread);
+const storage = new Storage(describe);
 const login = new Login(enter);
 
 /** The client, our user id, and the joined group. */
 let hub = null;
 let me = '';
 let group = '';
+let credentials = null;
+/** The position of the last private message; a page that was reloaded continues from it. */
+let inbox = null;
+/** The number of the last message that was in the group's history when we joined. */
+let historyEnd = 0;
+/** Whether the chat is open and the group joined. Before that, errors are shown in the login form. */
+let entered = false;
+let lastError = '';
+
+const groupLog = () => logs.open('group', group);
+
+logs.onChange = (log, entry, what) => {
+  view.onChange(log, entry, what);
+  storage.save();
+};
+
+// --- connecting and joining ---
 
 /** Connect, join the group, and open the chat. Rejects with the server's reason. */
-async function enter(credentials, wanted) {
-  const opened = new Hubbub(credentials);
+async function enter(wantedCredentials, wanted) {
+  const opened = new Hubbub(BASE, { ...wantedCredentials, inbox });
+  hub = opened;
   try {
-    await opened.connectRealtime((event) => {
-      if (opened === hub) onEvent(event);
-      else if (event.type === 'reconnect') login.showError('The server does not answer. Still trying …');
-    });
-    hub = opened;
-    me = hub.user_id;
-    conversation.clear();
-    outbox.open(hub, me);
+    await opened.connectRealtime((event) => opened === hub && onEvent(event));
+    if (opened !== hub) return;
+    if (me !== opened.user_id) forget(); // somebody else: nothing of the user before
+    [me, credentials, inbox] = [opened.user_id, wantedCredentials, opened.inbox];
+    outbox.use(opened, me);
     await join(wanted);
   } catch (error) {
-    leave();
-    opened.closeRealtime();
+    if (opened !== hub) return;
+    suspend();
     throw error;
   }
-  login.close();
-  byId('chat').hidden = false;
+  entered = true;
+  openChat();
+  if (view.log?.kind !== 'user' || !logs.has(view.log)) showLog(groupLog());
   showState('connected');
   groups.start(hub);
-  views.show('conversation');
-  composer.setRecipient(null);
+  for (const log of logs.list('user')) outbox.adopt(log);
+}
+
+/** Show the chat as it was before a reload, and connect again. */
+function resume(saved) {
+  ({ me, group, credentials, inbox } = saved);
+  restore(logs, saved.logs);
+  openChat();
+  showLog(saved.talk === null ? groupLog() : logs.open('user', saved.talk));
+  showState('connecting');
+  enter(credentials, linkedGroup() || group).catch((error) => askAgain(explain(error)));
+}
+
+function openChat() {
+  login.close();
+  byId('chat').hidden = false;
 }
 
 /** Join another group, or show why that failed. */
 async function goTo(wanted) {
+  if (!entered || hub.state === 'closed') return;
   showError('');
   try {
     if (wanted !== group) await join(wanted);
-    views.show('conversation');
-    composer.setRecipient(null);
+    showLog(groupLog());
   } catch (error) {
     showError(explain(error));
   }
 }
 
+/** Join a group: with what was said since we were last in it, or with its history. */
 async function join(wanted) {
-  await hub.joinRealtime({ group: wanted });
+  const log = logs.open('group', wanted);
+  const joined = await hub.joinRealtime({ group: wanted, since: log.position, history: KEPT });
   group = wanted;
-  outbox.group = group;
+  log.position = hub.position;
+  historyEnd = joined.position?.seq ?? 0;
+  if (!log.hasMessages) log.addNote(`You joined ${wanted}`, 'self');
   location.hash = hashOf(group);
-  document.title = `${group} · Hubbub`;
-  byId('group-name').textContent = group;
-  byId('second-tab').href = `/${hashOf(group)}`;
+  byId('second-tab').href = BASE + hashOf(group);
   updateSnippets(group);
-  conversation.line('You joined ', name(group));
   groups.current = group;
+  outbox.adopt(log);
+  outbox.flush();
   await people.read(hub, group, me);
 }
 
-function leave() {
+// --- leaving ---
+
+/** End the connection and hide the chat; what it showed is kept for the same user. */
+function suspend() {
   const left = hub;
   hub = null; // so that its last events are ignored
+  entered = false;
+  outbox.use(null, me);
   leaveAndClose(left);
-  group = '';
   groups.stop();
-  document.title = 'Hubbub';
+  showError('');
   byId('chat').hidden = true;
 }
 
@@ -96,76 +139,131 @@ async function leaveAndClose(left) {
   left?.closeRealtime();
 }
 
-/** Handle an event of the client. */
+/** Forget everything about the user. */
+function forget() {
+  outbox.clear();
+  logs.clear();
+  inbox = null;
+}
+
+/** Show the login form, to continue as before with another token or name. */
+function askAgain(error) {
+  suspend();
+  login.open({ credentials, group, error });
+}
+
+/** Leave the chat for good and show the login form. */
+function logOut() {
+  suspend();
+  login.open({ credentials, group });
+  forget();
+  credentials = null;
+  storage.clear();
+}
+
+/** Return what a reload of this tab continues with; null while nobody is logged in. */
+function describe() {
+  if (!credentials || !group) return null;
+  const talk = view.log?.kind === 'user' ? view.log.name : null;
+  return { credentials, group, me, inbox, talk, logs: snapshot(logs) };
+}
+
+// --- events of the client ---
+
 function onEvent(event) {
   switch (event.type) {
     case 'message':
+      onGroupMessage(event);
+      break;
     case 'private':
-      if (!outbox.isEcho(event)) {
-        const privately = event.type === 'private';
-        const own = event.sender === me && !privately;
-        conversation.message({ sender: event.sender, body: event.message, own, privately });
-        views.onMessage();
-      }
+      inbox = hub.inbox;
+      addMessage(logs.open('user', event.sender), event, { own: false });
       break;
     case 'notice':
       onNotice(event);
       break;
     case 'gap':
-      onGap(event);
+      noteGap(logs, event, group);
       break;
     default:
       onConnection(event);
   }
 }
 
-const LEFT = { USER_LEFT: ' left', USER_DISCONNECTED: ' lost the connection' };
+function onGroupMessage(event) {
+  const log = logs.open('group', event.sender_rid);
+  if (event.sender_rid === hub.group) log.position = hub.position;
+  const own = event.sender === me;
+  if (own && outbox.isEcho(log, event)) return;
+  addMessage(log, event, { own, earlier: event.sender_rid === group && event.seq <= historyEnd });
+}
+
+/** Add a message to a log. `earlier`: it was said before we came, so it is not new and its time is the sender's. */
+function addMessage(log, { sender, message, seq }, { own, earlier = false }) {
+  log.addMessage({ sender, body: message, own, seq, at: earlier ? sentAt(message, Date.now()) : Date.now() });
+  if (!own && !earlier) log.unread += 1;
+  countUnread();
+}
 
 /** Show who joined and left. For further tabs of a user only the list of people changes. */
 function onNotice({ sender, code, sender_rid, user_connections }) {
   if (sender_rid !== group) return;
-  const joined = code === 'USER_JOINED';
   people.onNotice(sender, user_connections);
   groups.refresh();
-  if (user_connections > (joined ? 1 : 0) || sender === me) return;
-  conversation.line(name(sender), joined ? ' joined' : LEFT[code]);
-}
-
-/** Show that messages are missing. */
-function onGap({ group, missed }) {
-  outbox.onGap();
-  const kind = `${group === null ? 'private ' : ''}message${missed === 1 ? '' : 's'}`;
-  const sentence = missed === null ? `Some ${kind} may be` : `${missed.toLocaleString('en')} ${kind} ${missed === 1 ? 'is' : 'are'}`;
-  conversation.line(`${sentence} missing here.`);
+  if (user_connections > (code === 'USER_JOINED' ? 1 : 0) || sender === me) return;
+  groupLog().addPresence(sender, code);
 }
 
 /** Show the state of the connection. After a reconnect the client has rejoined the group and received what it missed. */
-function onConnection({ type, message }) {
+function onConnection({ type, code, message }) {
+  if (type === 'error') lastError = message;
+  if (!entered) {
+    if (type === 'reconnect') login.showError('The server does not answer. Still trying …');
+    return;
+  }
   if (type === 'reconnect') {
-    if (showState('reconnecting')) conversation.line('Connection lost. Reconnecting …');
+    if (showState('reconnecting')) groupLog().addNote('Connection lost. Reconnecting …', 'connection');
   } else if (type === 'close') {
+    const { text, needsLogin } = explainEnd({ code }, lastError);
     showState('closed');
-    showError(message || 'The connection is closed.', 'Start again', () => logOut());
+    if (needsLogin) askAgain(text);
+    else showError(text, 'Start again', () => askAgain(''));
   } else if (type === 'error') {
     showError(message);
-  } else if (showState('connected') && group) {
+  } else if (showState('connected')) {
+    historyEnd = 0; // numbering may have started again
     showError('');
-    conversation.line('Reconnected.');
+    groupLog().addNote('Connection lost, and reconnected.', 'connection');
     groups.refresh();
+    outbox.flush();
     people.read(hub, group, me).catch(() => {}); // lost again: another "success" follows
   }
 }
 
-/** Leave the chat and show the login form. */
-function logOut() {
-  leave();
-  login.open();
+// --- what is on the screen ---
+
+/** Show a conversation. */
+function showLog(log) {
+  if (view.log) view.log.pinned = false;
+  log.pinned = groupLog().pinned = true;
+  view.show(log);
+  showHeading(log);
+  views.show('conversation');
+  composer.show(log, group); // sets the focus, so it must be visible
+  storage.save();
 }
 
-function writeTo(user) {
-  if (user === me) return;
-  views.show('conversation');
-  composer.setRecipient(user);
+function talkTo(user) {
+  if (user !== me) showLog(logs.open('user', user));
+}
+
+/** Show how many messages nobody has seen yet. */
+function countUnread() {
+  if (!view.log || byId('chat').hidden) return;
+  if (views.showsConversation) view.log.unread = 0;
+  const privately = talks.show(view.log);
+  showUnread(view.log, groupLog().unread, privately);
+  groups.unread = groupLog().unread;
 }
 
 byId('leave').addEventListener('click', logOut);
@@ -173,7 +271,10 @@ byId('share').addEventListener('click', () => copyLink(group, byId('share')));
 byId('build').addEventListener('click', () => byId('build-dialog').showModal());
 addEventListener('hashchange', () => {
   const linked = linkedGroup();
-  if (linked && !hub) login.open();
-  else if (linked && linked !== group) goTo(linked);
+  if (linked && !hub) login.open({ group: linked });
+  else if (linked && entered && linked !== group) goTo(linked);
 });
 insertSnippets();
+const saved = storage.load();
+if (saved) resume(saved);
+else login.open();

@@ -14,20 +14,30 @@ export function element(tag, { text, ...attributes } = {}, ...children) {
   return made;
 }
 
+/** Names with more characters have a tooltip, because they may be cut. */
+const LONG = 20;
+
 /** Return one of the drawings of icons.svg. */
 export function icon(name) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `/demo/icons.svg#${name}`);
+  use.setAttribute('href', `demo/icons.svg#${name}`);
   svg.append(use);
   return svg;
 }
 
 /** Return a name that cannot change the direction of the text around it: `bdi` isolates right-to-left characters. */
 export function name(text) {
-  return element('bdi', { class: 'name', text });
+  return element('bdi', { class: 'name', text, ...(text.length > LONG && { title: text.slice(0, 256) }) });
+}
+
+/** Show a number on a badge; none for 0. @param {Element} badge @param {string} [what] such as "unread" */
+export function showNumber(badge, number, what = '') {
+  badge.hidden = number === 0;
+  badge.replaceChildren(number === 0 ? '' : number > 999 ? '999+' : String(number));
+  if (what && number > 0) badge.append(element('span', { class: 'unseen', text: ` ${what}` }));
 }
 
 /** Return a user's avatar, with the same colour and letters on every screen. */

@@ -12,3 +12,23 @@ export function explain({ code, message }) {
   if (code === 'TOO_LARGE') return `${WORDS.TOO_LARGE} ${message}`;
   return WORDS[code] ?? message ?? 'Something went wrong. Try again.';
 }
+
+const ENDS = {
+  4003: 'The server has disconnected you. An administrator may have done so.',
+  4004: 'You have too many connections open. Close some tabs, then start again.',
+};
+
+/**
+ * Return why the connection has ended, and whether only another token can help.
+ * @param {{code: number | string}} close the event
+ * @param {string} lastError the text of the last error event before it
+ * @returns {{text: string, needsLogin: boolean}}
+ */
+export function explainEnd({ code }, lastError) {
+  if (code === 'UNAUTHORIZED') {
+    const expired = /expired/iu.test(lastError);
+    const text = expired ? 'Your token has expired. Enter a new one to continue.' : `The server does not accept your token any more: ${lastError}`;
+    return { text, needsLogin: true };
+  }
+  return { text: ENDS[code] ?? (lastError || 'The connection has ended.'), needsLogin: code === 'FORBIDDEN' };
+}

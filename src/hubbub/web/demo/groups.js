@@ -1,12 +1,19 @@
 // The server's groups: searched by name or by size, and refreshed while they are shown.
 
-import { arrange, count, element, name } from './dom.js';
+import { arrange, count, element, name, showNumber } from './dom.js';
+import { compareNames, matches, prefixes } from './search.js';
 
-const PAGE = 20;
+/** Rows that are shown at first, and how many more "Load more" shows. */
+const STEP = 20;
 /** Most rows that the server returns in a page. */
-const MOST = 1000;
-/** Milliseconds between two queries. */
+const PAGE = 1000;
+/** Pages that are searched for a part of a name. Beyond those only names that begin with it are found. */
+const PAGES = 3;
+/** Milliseconds between two refreshes of a list of up to `ROWS` rows; longer lists are refreshed less often. */
 const INTERVAL = 1500;
+const ROWS = 200;
+/** Least milliseconds between two refreshes, however many users join and leave. */
+const LEAST = 300;
 
 export class GroupBrowser {
   #form = document.getElementById('groups-form');
@@ -16,36 +23,42 @@ export class GroupBrowser {
   #more = document.getElementById('groups-more');
   #new = document.getElementById('groups-new');
   #items = new Map();
-  #limit = PAGE;
-  #ascending = true;
+  #limit = STEP;
+  /** By name from A to Z; by size the biggest first. */
+  #descending = false;
   #hub = null;
   #current = '';
+  #unread = 0;
   #choose;
   #timer = 0;
+  #queried = 0;
   #queries = 0;
 
   /** @param {(group: string) => void} choose Called with the group that was chosen. */
   constructor(choose) {
     this.#choose = choose;
-    this.#form.addEventListener('input', () => this.#search());
+    this.#form.addEventListener('input', ({ target }) => {
+      if (target.name === 'by') this.#descending = this.#by !== 'group';
+      this.#search();
+    });
     this.#form.addEventListener('submit', (event) => event.preventDefault());
-    this.#form.prefix.addEventListener('keydown', ({ key, isComposing, target }) => {
+    this.#form.search.addEventListener('keydown', ({ key, isComposing, target }) => {
       if (key === 'Enter' && !isComposing && target.value) choose(target.value);
     });
     this.#order.addEventListener('click', () => {
-      this.#ascending = !this.#ascending;
+      this.#descending = !this.#descending;
       this.#search();
     });
-    this.#new.addEventListener('click', () => choose(this.#form.prefix.value));
+    this.#new.addEventListener('click', () => choose(this.#form.search.value));
     this.#more.addEventListener('click', () => {
-      this.#limit = Math.min(this.#limit + PAGE, MOST);
+      this.#limit += STEP;
       this.refresh();
     });
     document.addEventListener('visibilitychange', () => this.refresh());
     this.#label();
   }
 
-  /** Start refreshing the list. @param {import('/hubbub.js').Hubbub} hub */
+  /** Start refreshing the list. @param {import('../hubbub.js').Hubbub} hub */
   start(hub) {
     this.#hub = hub;
     this.refresh();
@@ -63,34 +76,74 @@ export class GroupBrowser {
     this.refresh();
   }
 
-  /** Query the server now, and again after `INTERVAL`. The list is always read from its start, so it is never stale. */
-  async refresh() {
+  /** Show how many messages of the joined group are unread. */
+  set unread(number) {
+    this.#unread = number;
+    this.#mark();
+  }
+
+  /** Query the server soon, and again and again. The list is always read from its start, so it is never stale. */
+  refresh() {
+    this.#queries += 1; // a query that is under way is outdated
+    this.#schedule(this.#queried + LEAST - Date.now());
+  }
+
+  #schedule(delay) {
     clearTimeout(this.#timer);
-    if (!this.#hub || document.hidden) return;
-    const turn = ++this.#queries;
+    if (this.#hub && !document.hidden) this.#timer = setTimeout(() => this.#read(), Math.max(0, delay));
+  }
+
+  async #read() {
+    const turn = this.#queries;
+    this.#queried = Date.now();
+    let rows = 0;
     try {
-      const page = await this.#hub.getRealtimeGroups(this.#query(), { limit: this.#limit, ascending: this.#ascending });
-      if (turn === this.#queries && this.#hub) this.#show(page);
+      const found = this.#by === 'group' ? await this.#byName(this.#form.search.value.trim()) : await this.#bySize();
+      rows = found.list.length;
+      if (turn === this.#queries && this.#hub) this.#show(found);
     } catch {
       // The state of the connection is shown elsewhere; the next query may succeed.
     }
-    if (turn === this.#queries && this.#hub) this.#timer = setTimeout(() => this.refresh(), INTERVAL);
+    if (turn === this.#queries) this.#schedule(INTERVAL * Math.max(1, rows / ROWS));
   }
 
   get #by() {
     return this.#form.by.value;
   }
 
-  #query() {
-    if (this.#by === 'group') {
-      const value = this.#form.prefix.value;
-      return value ? { searchFor: 'group', value, condition: '>=' } : { searchFor: 'group' };
+  /** Return the groups whose names contain what was typed, in natural order; of very many, those that begin with it. */
+  async #byName(typed) {
+    const found = new Map();
+    const keep = ({ list }) => {
+      for (const row of list) if (matches(row.group, typed)) found.set(row.group, row);
+    };
+    let page = null;
+    for (let pages = 0; pages < (typed ? PAGES : 1) && !page?.endOfList; pages += 1) {
+      page = await this.#hub.getRealtimeGroups({ searchFor: 'group' }, { limit: PAGE, fetchMore: pages > 0 });
+      keep(page);
     }
-    return { searchFor: 'number_of_users', value: this.#form.least.valueAsNumber || 0, condition: '>=' };
+    if (typed && !page.endOfList) {
+      for (const value of prefixes(typed)) {
+        keep(await this.#hub.getRealtimeGroups({ searchFor: 'group', value, condition: '>=' }, { limit: PAGE }));
+      }
+    }
+    return { list: this.#ordered([...found.values()]), isPart: !page.endOfList };
+  }
+
+  async #bySize() {
+    const query = { searchFor: 'number_of_users', value: this.#form.least.valueAsNumber || 0, condition: '>=' };
+    const { list, endOfList } = await this.#hub.getRealtimeGroups(query, { limit: PAGE, ascending: !this.#descending });
+    return { list: this.#ordered(list), isPart: !endOfList };
+  }
+
+  #ordered(rows) {
+    const size = this.#by === 'group' ? () => 0 : (row) => row.number_of_users;
+    const sign = this.#descending ? -1 : 1;
+    return rows.sort((a, b) => sign * (size(a) - size(b) || compareNames(a.group, b.group)));
   }
 
   #search() {
-    this.#limit = PAGE;
+    this.#limit = STEP;
     this.#label();
     this.refresh();
   }
@@ -98,39 +151,40 @@ export class GroupBrowser {
   #label() {
     for (const field of this.#form.querySelectorAll('[data-by]')) field.hidden = field.dataset.by !== this.#by;
     const [up, down] = this.#by === 'group' ? ['A to Z', 'Z to A'] : ['Smallest first', 'Biggest first'];
-    this.#order.textContent = this.#ascending ? up : down;
+    this.#order.textContent = this.#descending ? down : up;
     this.#order.setAttribute('aria-label', `Order: ${this.#order.textContent}. Reverse it`);
   }
 
-  #show({ list, endOfList }) {
-    const sizes = new Map(list.map((row) => [row.group, row.number_of_users]));
+  #show({ list, isPart }) {
+    const sizes = new Map(list.slice(0, this.#limit).map((row) => [row.group, row.number_of_users]));
     arrange(this.#list, this.#items, [...sizes.keys()], (group) => this.#item(group));
-    for (const [group, item] of this.#items) {
-      mark(item.firstElementChild, group === this.#current);
-      resize(item.querySelector('.size'), sizes.get(group));
-    }
-    this.#offer(sizes, endOfList);
+    for (const [group, item] of this.#items) resize(item.querySelector('.size'), sizes.get(group));
+    this.#mark();
+    const wanted = this.#by === 'group' ? this.#form.search.value.trim() : '';
+    this.#new.hidden = !wanted || list.some(({ group }) => group === wanted);
+    this.#new.replaceChildren('Start ', name(wanted));
+    this.#more.hidden = list.length <= this.#limit;
+    this.#none.hidden = list.length > 0 && !(isPart && this.#more.hidden);
+    this.#none.textContent = list.length > 0 ? 'There are more groups. Search for their names.'
+      : wanted ? 'No group has such a name.' : 'No group has that many users.';
   }
 
-  #offer(sizes, endOfList) {
-    const wanted = this.#by === 'group' ? this.#form.prefix.value : '';
-    this.#new.hidden = !wanted || sizes.has(wanted);
-    this.#new.replaceChildren('Start ', name(wanted));
-    this.#none.hidden = sizes.size > 0;
-    this.#none.textContent = wanted ? 'No group name starts with this.' : 'No group has that many users.';
-    this.#more.hidden = endOfList || this.#limit >= MOST;
+  /** Mark the joined group's row, with its unread messages. */
+  #mark() {
+    for (const [group, item] of this.#items) {
+      const isCurrent = group === this.#current;
+      if (isCurrent) item.firstElementChild.setAttribute('aria-current', 'true');
+      else item.firstElementChild.removeAttribute('aria-current');
+      showNumber(item.querySelector('.badge'), isCurrent ? this.#unread : 0, 'unread');
+    }
   }
 
   #item(group) {
-    const button = element('button', { type: 'button', class: 'row' }, name(group), element('span', { class: 'size' }));
+    const inside = [name(group), element('span', { class: 'size' }), element('span', { class: 'badge' })];
+    const button = element('button', { type: 'button', class: 'row' }, ...inside);
     button.addEventListener('click', () => this.#choose(group));
     return element('li', {}, button);
   }
-}
-
-function mark(row, here) {
-  if (here) row.setAttribute('aria-current', 'true');
-  else row.removeAttribute('aria-current');
 }
 
 /** Show a size, and highlight it for a moment when it has changed. */

@@ -1,10 +1,16 @@
-// The login form: a name or a token, and a group.
+// The login form: a name or a token, whichever the server accepts, and a group.
 
 import { explain } from './errors.js';
 
 const ADJECTIVES = ['Amber', 'Brave', 'Calm', 'Clever', 'Gentle', 'Happy', 'Lively', 'Lucky', 'Quick', 'Quiet', 'Sunny', 'Witty'];
 const ANIMALS = ['Badger', 'Crane', 'Finch', 'Fox', 'Hare', 'Heron', 'Lynx', 'Otter', 'Owl', 'Robin', 'Seal', 'Wren'];
-const SESSION_KEY = 'hubbub-name';
+const NEEDS_TOKEN = ['UNAUTHORIZED', 'FORBIDDEN'];
+
+/** What the server accepts, as it wrote into the page: "guests", "tokens" or both. */
+const accepted = (document.documentElement.dataset.login ?? 'guests').split(' ');
+
+/** Whether the form asks for a token when the page is opened. */
+export const tokenFirst = !accepted.includes('guests');
 
 /** Return the group that the page's address names (`#group=…`), or "". */
 export function linkedGroup() {
@@ -21,28 +27,38 @@ export class Login {
   #form = document.getElementById('login-form');
   #fields = this.#form.elements;
   #error = document.getElementById('login-error');
-  #button = this.#form.querySelector('button');
+  #button = this.#form.querySelector('[type=submit]');
+  #other = document.getElementById('login-other');
+  #wantsToken = tokenFirst;
 
   /**
    * @param {(credentials: {guest: string} | {token: string}, group: string) => Promise<void>} enter
    *   Called when the form is submitted. Rejects when the server refuses the credentials or the group.
    */
   constructor(enter) {
-    this.#fields.name.value = sessionStorage.getItem(SESSION_KEY) ?? `${pickOne(ADJECTIVES)} ${pickOne(ANIMALS)}`;
+    this.#fields.name.value = `${pickOne(ADJECTIVES)} ${pickOne(ANIMALS)}`;
     this.#fields.group.value = linkedGroup() || 'lobby';
-    this.#fields.name.select();
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit(enter);
     });
+    this.#other.addEventListener('click', () => {
+      this.#askFor(!this.#wantsToken);
+      this.focus();
+    });
+    this.#askFor(this.#wantsToken);
   }
 
-  /** Show the form. */
-  open() {
+  /** Show the form. @param {{credentials?: object, group?: string, error?: string}} [filled] what it begins with */
+  open({ credentials, group, error = '' } = {}) {
     this.#section.hidden = false;
-    this.showError('');
-    this.#fields.group.value = linkedGroup() || this.#fields.group.value;
-    (this.#wantsToken ? this.#fields.token : this.#fields.name).focus();
+    document.title = 'Hubbub';
+    if (credentials) this.#askFor('token' in credentials);
+    if (credentials?.guest) this.#fields.name.value = credentials.guest;
+    this.#fields.token.value = '';
+    this.#fields.group.value = linkedGroup() || group || this.#fields.group.value;
+    this.showError(error);
+    this.focus();
   }
 
   /** Hide the form. */
@@ -55,6 +71,22 @@ export class Login {
     this.#error.textContent = text;
   }
 
+  /** Set the focus to the first field. */
+  focus() {
+    (this.#wantsToken ? this.#fields.token : this.#fields.name).focus();
+    this.#fields.name.select();
+  }
+
+  /** Show the field for a token, or the one for a name. */
+  #askFor(token) {
+    this.#wantsToken = token;
+    document.getElementById('name-field').hidden = this.#fields.name.disabled = token;
+    document.getElementById('token-field').hidden = !token;
+    this.#fields.token.required = token;
+    this.#other.hidden = accepted.length < 2;
+    this.#other.textContent = token ? 'Join as a guest' : 'Use a token';
+  }
+
   async #submit(enter) {
     const name = this.#fields.name.value.trim();
     const token = this.#fields.token.value.trim();
@@ -62,28 +94,13 @@ export class Login {
     this.#button.disabled = true;
     try {
       await enter(this.#wantsToken ? { token } : { guest: name }, this.#fields.group.value);
-      if (name) sessionStorage.setItem(SESSION_KEY, name);
     } catch (error) {
-      this.#onRefusal(error);
+      if (NEEDS_TOKEN.includes(error.code) && /token/iu.test(error.message)) this.#askFor(true);
+      this.showError(explain(error));
+      if (this.#wantsToken) this.#fields.token.focus();
     } finally {
       this.#button.disabled = false;
     }
-  }
-
-  get #wantsToken() {
-    return !document.getElementById('token-field').hidden;
-  }
-
-  #onRefusal(error) {
-    const needsToken = error.code === 'UNAUTHORIZED' || error.code === 'FORBIDDEN';
-    if (needsToken && !this.#wantsToken) {
-      document.getElementById('name-field').hidden = true;
-      document.getElementById('token-field').hidden = false;
-      this.#fields.name.disabled = true;
-      this.#fields.token.required = true;
-    }
-    this.showError(explain(error));
-    if (needsToken) this.#fields.token.focus();
   }
 }
 

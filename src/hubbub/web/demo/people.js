@@ -1,6 +1,7 @@
 // The users in the group: listed once after joining, then kept current by notices.
 
 import { arrange, avatar, count, element, name } from './dom.js';
+import { compareNames } from './search.js';
 
 /** Most names that are shown; for the others, only their number. */
 const SHOWN = 200;
@@ -24,7 +25,7 @@ export class People {
     this.#write = write;
   }
 
-  /** List the users in the group. @param {import('/hubbub.js').Hubbub} hub */
+  /** List the users in the group. @param {import('../hubbub.js').Hubbub} hub */
   async read(hub, group, me) {
     const turn = ++this.#reading;
     this.#me = me;
@@ -60,7 +61,7 @@ export class People {
 
   #show() {
     const users = [...this.#connections.keys()].sort(
-      (a, b) => (b === this.#me) - (a === this.#me) || a.localeCompare(b),
+      (a, b) => (b === this.#me) - (a === this.#me) || compareNames(a, b),
     );
     arrange(this.#list, this.#items, users.slice(0, SHOWN), (user) => this.#item(user));
     for (const [user, item] of this.#items) {
@@ -78,7 +79,7 @@ export class People {
   #item(user) {
     const inside = [avatar(user), name(user), element('span', { class: 'note' })];
     if (user === this.#me) return element('li', {}, element('div', { class: 'row' }, ...inside));
-    const button = element('button', { type: 'button', class: 'row', title: 'Send a private message' }, ...inside);
+    const button = element('button', { type: 'button', class: 'row', 'aria-description': 'Send a private message' }, ...inside);
     button.addEventListener('click', () => this.#write(user));
     return element('li', {}, button);
   }

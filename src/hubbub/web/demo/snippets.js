@@ -1,10 +1,17 @@
 // "Build this": two programs to copy, with the address of this server in them.
 
-import { hashOf } from './login.js';
+import { hashOf, tokenFirst } from './login.js';
 
-const browser = (_server, group) => `\
-const { Hubbub } = await import("/hubbub.js");
-const hub = new Hubbub({ guest: "Ada" });
+/** The address of this server, with a slash at its end; where it is mounted under a path, with that. */
+export const BASE = new URL('../', import.meta.url).href;
+
+const guest = { browser: (user) => `{ guest: "${user}" }`, python: (user) => `guest="${user}"` };
+const token = { browser: () => '{ token: "YOUR-TOKEN" }', python: () => 'token="YOUR-TOKEN"' };
+const credentials = tokenFirst ? token : guest;
+
+const browser = (server, group) => `\
+const { Hubbub } = await import("${server}/hubbub.js");
+const hub = new Hubbub("${server}", ${credentials.browser('Ada')});
 await hub.connectRealtime((event) => console.log(event));
 await hub.joinRealtime({ group: ${JSON.stringify(group)} });
 await hub.postRealtime({ msg: "Hello" }, { group: ${JSON.stringify(group)} });
@@ -14,7 +21,7 @@ const python = (server, group) => `\
 import asyncio, hubbub
 
 async def main():
-    async with hubbub.connect("${server}", guest="Grace") as hub:
+    async with hubbub.connect("${server}", ${credentials.python('Grace')}) as hub:
         await hub.join_realtime(${JSON.stringify(group)})
         await hub.post_realtime({"msg": "Hello"}, {"group": ${JSON.stringify(group)}})
         async for event in hub:
@@ -38,14 +45,14 @@ export function insertSnippets() {
 export function updateSnippets(group) {
   for (const [kind, write] of Object.entries({ browser, python })) {
     for (const code of document.querySelectorAll(`[data-snippet="${kind}"]`)) {
-      code.textContent = write(location.origin, group);
+      code.textContent = write(BASE.slice(0, -1), group);
     }
   }
 }
 
 /** Copy the link to a group. */
 export function copyLink(group, button) {
-  return copy(`${location.origin}/${hashOf(group)}`, button.querySelector('span'));
+  return copy(BASE + hashOf(group), button.querySelector('span'));
 }
 
 /** Copy a text, and show the result on the button for a moment. */

@@ -1,14 +1,21 @@
-// A phone shows one of groups, conversation and people at a time. Also counts unread messages.
+// A phone shows one of groups, conversation and people at a time.
 
 export class Views {
   #chat = document.getElementById('chat');
   #buttons = document.querySelectorAll('.tabs button');
-  #badge = document.getElementById('unread');
-  #unread = 0;
+  #onChange;
 
-  constructor() {
+  /** @param {() => void} onChange called when the conversation may have become visible or hidden */
+  constructor(onChange) {
+    this.#onChange = onChange;
     for (const button of this.#buttons) button.addEventListener('click', () => this.show(button.dataset.view));
-    document.addEventListener('visibilitychange', () => this.#updateUnread());
+    document.addEventListener('visibilitychange', onChange);
+  }
+
+  /** Whether somebody can see the conversation now. */
+  get showsConversation() {
+    const narrow = getComputedStyle(document.querySelector('.tabs')).display !== 'none';
+    return !document.hidden && !this.#chat.hidden && (!narrow || this.#chat.dataset.view === 'conversation');
   }
 
   /** @param {'groups' | 'conversation' | 'people'} view */
@@ -18,20 +25,6 @@ export class Views {
       if (button.dataset.view === view) button.setAttribute('aria-current', 'true');
       else button.removeAttribute('aria-current');
     }
-    this.#updateUnread();
-  }
-
-  /** Count a message that arrived. */
-  onMessage() {
-    this.#unread += 1;
-    this.#updateUnread();
-  }
-
-  #updateUnread() {
-    const narrow = getComputedStyle(document.querySelector('.tabs')).display !== 'none';
-    if (!document.hidden && (!narrow || this.#chat.dataset.view === 'conversation')) this.#unread = 0;
-    this.#badge.hidden = this.#unread === 0;
-    this.#badge.textContent = this.#unread;
-    document.title = document.title.replace(/^(\(\d+\) )?/u, this.#unread ? `(${this.#unread}) ` : '');
+    this.#onChange();
   }
 }
