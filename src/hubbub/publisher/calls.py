@@ -112,7 +112,8 @@ def make_users(
 ) -> Users:
     """Return a query for the connections in `group`. Raises `CommandError` ``INVALID_PARAMETER``."""
     _require_text("group", group)
-    return _convert(Users, group=group, user_id=user_id, limit=limit, ascending=ascending, startKey=start_key)
+    query: Users = _convert(Users, group=group, user_id=user_id, limit=limit, ascending=ascending, startKey=start_key)
+    return query
 
 
 def _convert(kind: type[Any], **fields: Any) -> Any:

@@ -126,7 +126,7 @@ class Publisher:
         ascending: bool | None = None,
         start_key: StartKey | Literal["start"] | None = None,
     ) -> Page[GroupRow]:
-        """Return a page of the groups; its rows are in `list`. The parameters are those of `Client.get_realtime_groups`.
+        """Return a page of the groups, with the parameters of `Client.get_realtime_groups`; its rows are in `list`.
 
         Pass the page's `start_key` to get the next page; it is ``"end"`` after the last.
         """

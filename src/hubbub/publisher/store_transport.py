@@ -13,7 +13,7 @@ from hubbub.client.results import Page, Sent
 from hubbub.counters import Counters
 from hubbub.errors import CommandError, SettingsError, StoreError, invalid
 from hubbub.groups.cursors import Cursors
-from hubbub.messages import Groups, GroupRow, UserRow, Users
+from hubbub.messages import GroupRow, Groups, UserRow, Users
 from hubbub.publisher.calls import Call, Disconnect, Post
 from hubbub.publisher.retries import AttemptError
 from hubbub.services import Services
@@ -82,7 +82,7 @@ def is_store(url: str) -> bool:
 
 
 def parse_store(url: str) -> Address:
-    """Return the address of the store at `url`. Raises `CommandError` ``INVALID_PARAMETER``; the text has no password."""
+    """Return the address of the store. Raises `CommandError` ``INVALID_PARAMETER``; the text has no password."""
     try:
         return parse_address(url)
     except SettingsError:

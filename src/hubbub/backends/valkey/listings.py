@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from typing import Any, Protocol
 
@@ -42,7 +42,19 @@ class ListedShard(Protocol):
         ...
 
 
-async def find_groups(shards: Collection[ListedShard], query: Query, most: int) -> list[GroupRow]:
+class ListedShards(Protocol):
+    """All shards, in the order of their numbers."""
+
+    def __iter__(self) -> Iterator[ListedShard]:
+        """Iterate over them."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+
+async def find_groups(shards: ListedShards, query: Query, most: int) -> list[GroupRow]:
     """Return the first `most` groups of `query`, in its order.
 
     Groups are spread evenly, so each shard is first asked for little more than its share of the page. Only if that is
