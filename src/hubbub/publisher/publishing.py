@@ -182,22 +182,26 @@ class AsyncPublisher:
         transport = self._transport()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
+        last: AttemptError | None = None
         for number in count():
             try:
-                return await self._attempt(transport, call, deadline - loop.time())
+                return await self._attempt(transport, call, deadline - loop.time(), last)
             except AttemptError as failure:
-                pause = pause_before_retry(failure, number, deadline - loop.time(), random.random())  # noqa: S311
-                if pause is None:
-                    raise _with_attempts(failure.error, number + 1) from failure.__cause__
+                last = failure
+            pause = pause_before_retry(last, number, deadline - loop.time(), random.random())  # noqa: S311
+            if pause is None:
+                raise _with_attempts(last.error, number + 1) from last.__cause__
             await asyncio.sleep(pause)
         raise AssertionError("the loop ends with a result or an error")
 
-    async def _attempt(self, transport: _Transport, call: Call, left: float) -> Any:
+    async def _attempt(self, transport: _Transport, call: Call, left: float, last: AttemptError | None) -> Any:
         seconds = min(left, ATTEMPT)
         try:
             async with asyncio.timeout(seconds):
                 return await transport.attempt(call)
         except TimeoutError:
+            if last is not None and seconds < ATTEMPT:
+                raise last from None  # why the earlier attempts failed says more than that there was little time left
             text = f"{transport.server} did not answer within {seconds:.3g} s."
             raise AttemptError(CommandError(ErrorCode.UNAVAILABLE, text)) from None
 
