@@ -47,7 +47,14 @@ def test_seconds_of_a_ban_are_rounded_up() -> None:
     assert make_disconnect("a", None, 0.1) == Disconnect("a", None, 1)
     assert make_disconnect("a", None, None) == Disconnect("a", None, None)
     assert make_disconnect(None, "c", None) == Disconnect(None, "c", None)
-    for wrong in ((None, None, None), ("a", "c", None), (None, "c", 1), ("a", None, -1), ("a", None, math.nan), (3, None, 1)):
+    for wrong in (
+        (None, None, None),
+        ("a", "c", None),
+        (None, "c", 1),
+        ("a", None, -1),
+        ("a", None, math.nan),
+        (3, None, 1),
+    ):
         with pytest.raises(CommandError, match="INVALID_PARAMETER"):
             make_disconnect(*wrong)  # type: ignore[arg-type]
 
@@ -58,7 +65,13 @@ def test_listings() -> None:
         search_for="number_of_users", value=3, condition=">=", limit=10, ascending=False, start_key={"cursor": "x"}
     )
     assert make_users("g", "u", 3, None, "start").start_key == "start"
-    for wrong in ({"limit": "3"}, {"ascending": 1}, {"start_key": 3}, {"value": [1]}, {"condition": "like", "value": "a"}):
+    for wrong in (
+        {"limit": "3"},
+        {"ascending": 1},
+        {"start_key": 3},
+        {"value": [1]},
+        {"condition": "like", "value": "a"},
+    ):
         fields: dict[str, Any] = dict.fromkeys(
             ["search_for", "value", "condition", "range", "limit", "ascending", "start_key"]
         )

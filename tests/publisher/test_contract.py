@@ -156,7 +156,11 @@ WRONG: dict[str, tuple[Callable[[Any], Awaitable[Any]], str, str]] = {
     "users of nothing": (lambda p: p.users(""), "INVALID_PARAMETER", '"group" must be 1 to'),
     "a wrong cursor": (lambda p: p.users("g", start_key={"a": 1}), "INVALID_PARAMETER", '"startKey"'),
     "a wrong order": (lambda p: p.groups("size"), "INVALID_PARAMETER", '"searchFor"'),
-    "text for a number": (lambda p: p.groups("number_of_users", "3"), "INVALID_PARAMETER", '"value" must be a finite number'),
+    "text for a number": (
+        lambda p: p.groups("number_of_users", "3"),
+        "INVALID_PARAMETER",
+        '"value" must be a finite number',
+    ),
     "a number for text": (lambda p: p.groups("group", 3), "INVALID_PARAMETER", '"value" must be a string'),
     "nobody": (lambda p: p.disconnect(), "INVALID_PARAMETER", 'either "user_id" or "connection_id"'),
     "a long ban": (lambda p: p.disconnect("a", for_seconds=604801), "INVALID_PARAMETER", '"for_seconds" must be 0 to'),

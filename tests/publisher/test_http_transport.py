@@ -45,7 +45,9 @@ class Tricky:
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = next((line[15:] for line in head.split("\r\n") if line.lower().startswith("content-length")), 0)
+                length = next(
+                    (line[15:] for line in head.split("\r\n") if line.lower().startswith("content-length")), 0
+                )
                 await reader.readexactly(int(length))
                 trick = head.split("/")[1]
                 self.asked[trick] += 1
@@ -273,8 +275,8 @@ async def test_a_guest_server_lists_without_a_token(server: Server) -> None:
 
 async def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
     made = await asyncio.create_subprocess_exec(
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-out", "c.pem", "-subj", "/CN=x",
-        "-addext", "subjectAltName=IP:127.0.0.1", cwd=tmp_path, stderr=asyncio.subprocess.DEVNULL,
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-out", "c.pem",
+        "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1", cwd=tmp_path, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     assert await made.wait() == 0
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -65,7 +65,10 @@ async def test_a_thousand_posts_while_the_server_is_killed_twice(
         finally:
             server.stop()
 
-    with Publisher(f"http://127.0.0.1:{port}", token=app_token(), timeout=30) as publisher, ThreadPoolExecutor() as pool:
+    with (
+        Publisher(f"http://127.0.0.1:{port}", token=app_token(), timeout=30) as publisher,
+        ThreadPoolExecutor() as pool,
+    ):
         threads = [pool.submit(post, first) for first in range(THREADS)]
         await asyncio.to_thread(kill_twice)
     assert not failed

@@ -103,7 +103,7 @@ async def test_a_slot_that_moves(cluster: ClusterStore) -> None:
     assert await visit.publish(message("hello", "group")) == 0
     await cluster.move(slot, old, new)
     try:
-        with pytest.raises(StoreError):  # the connection leads to the wrong server; the next call asks for the right one
+        with pytest.raises(StoreError):  # the next call asks which server is the right one
             await visit.publish(message("hello", "group"))
         assert await visit.publish(message("hello", "group")) == 0
         await visit.close()
