@@ -58,7 +58,9 @@ class Awaitably:
 async def publisher(request: pytest.FixtureRequest, node: Server, store: Store) -> AsyncIterator[Any]:
     """Each kind of publisher, with awaitable methods."""
     kind, way = request.param.split()
-    url, options = (node.url, {"token": app_token()}) if way == "http" else (store.url(), {})
+    url, options = store.url(), dict[str, Any]()
+    if way == "http":
+        url, options = node.url, {"token": app_token()}
     made: Any = AsyncPublisher(url, **options) if kind == "async" else Awaitably(Publisher(url, **options))
     yield made
     await made.close()

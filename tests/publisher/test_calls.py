@@ -56,7 +56,7 @@ def test_seconds_of_a_ban_are_rounded_up() -> None:
         (3, None, 1),
     ):
         with pytest.raises(CommandError, match="INVALID_PARAMETER"):
-            make_disconnect(*wrong)  # type: ignore[arg-type]
+            make_disconnect(*wrong)
 
 
 def test_listings() -> None:
