@@ -14,7 +14,6 @@ import pytest
 
 from hubbub import AsyncPublisher, CommandError
 from hubbub.publisher.http_messages import MAX_ANSWER
-from hubbub.publisher.http_transport import http_url
 from hubbub.server import Server
 from support.clients import token
 from support.store import free_port
@@ -291,16 +290,3 @@ async def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
         trusting = ssl.create_default_context(cafile=tmp_path / "c.pem")
         async with AsyncPublisher(url, token="t", tls=trusting) as publisher:
             assert (await publisher.post("g", 1)).recipients == 3
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-        ("https://chat.example.com/", "https://chat.example.com"),
-        ("wss://chat.example.com/hub/v1/connect?x=y#z", "https://chat.example.com/hub"),
-        ("ws://[::1]:80/hub/", "http://[::1]:80/hub"),
-    ],
-)
-def test_the_address_of_the_http_side(url: str, expected: str) -> None:
-    assert http_url(url) == expected

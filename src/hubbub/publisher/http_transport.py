@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
-from hubbub.client.reconnect_policy import is_loopback, socket_url
+from hubbub.client.reconnect_policy import http_url, is_loopback
 from hubbub.client.reconnecting import Target
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.publisher.calls import Call
@@ -117,17 +116,6 @@ class HttpTransport:
             refused = CommandError(ErrorCode.UNAVAILABLE, f"Cannot reach {self.server}: {reason}.")
             return AttemptError(refused, final=_is_certificate(error))
         return AttemptError(CommandError(ErrorCode.INVALID_PARAMETER, f"The request cannot be sent: {reason}."))
-
-
-def http_url(url: str) -> str:
-    """Return the base address for HTTP requests to the server at `url`, without a trailing slash.
-
-    Raises:
-        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server.
-    """
-    parts = urlsplit(socket_url(url))
-    path = parts.path.removesuffix("/v1/connect")
-    return parts._replace(scheme=parts.scheme.replace("ws", "http"), path=path, query="", fragment="").geturl()
 
 
 def _is_certificate(error: BaseException | None) -> bool:

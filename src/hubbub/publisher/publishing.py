@@ -11,12 +11,13 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
+from hubbub.client.reconnect_policy import http_url
 from hubbub.client.reconnecting import Target, Token
 from hubbub.client.results import Page, Sent, StartKey
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Order, UserRow
 from hubbub.publisher.calls import Call, make_disconnect, make_groups, make_post, make_users
-from hubbub.publisher.http_transport import HttpTransport, http_url
+from hubbub.publisher.http_transport import HttpTransport
 from hubbub.publisher.retries import ATTEMPT, AttemptError, pause_before_retry
 from hubbub.publisher.store_transport import StoreTransport, is_store, parse_store
 
