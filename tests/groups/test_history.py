@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.groups.history import CHARACTER, GRAINS, OVERHEAD, Histories, History, Window
+from hubbub.groups.history import CHARACTER, GRAINS, OVERHEAD, Histories, History, Window, parse_window
 from hubbub.messages import Message, Position
 
 BESIDES = OVERHEAD + CHARACTER * len("ada")
