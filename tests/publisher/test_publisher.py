@@ -138,6 +138,8 @@ async def test_close_ends_calls_that_wait_and_the_thread() -> None:
     for call in calls:
         with pytest.raises(CommandError, match="closed"):
             await call
+    with pytest.raises(CommandError, match="INVALID_REQUEST: This publisher is closed"):
+        publisher.post("g", 1)
     assert "hubbub-publisher" not in thread_names()
     silent.close()
     for writer in writers:

@@ -13,6 +13,8 @@ from hubbub.errors import CommandError, ErrorCode
 
 T = TypeVar("T")
 
+CLOSED = "This publisher is closed. Make a new one."
+
 
 class _Running:
     """A thread with its loop, in the process where it was started: a thread does not survive a fork."""
@@ -90,12 +92,13 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._running: _Running | None = None
+        self._stopped = False
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run the coroutine that `make` returns in the loop, wait for it, and return its result or raise its error.
 
         Raises:
-            CommandError: ``UNAVAILABLE``: `stop` was called meanwhile.
+            CommandError: ``UNAVAILABLE``: `stop` was called meanwhile. ``INVALID_REQUEST``: it was called before.
         """
         future: Future[T] | None = None
         try:
@@ -110,14 +113,17 @@ class LoopThread:
             raise
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Cancel what runs, run a last coroutine and end the thread, if it runs in this process."""
+        """Cancel what runs, run a last coroutine and end the thread, if it runs in this process. None starts again."""
         with _lock.now:
+            self._stopped = True
             running, self._running = self._running, None
         if running is not None and running.process == os.getpid():
             running.end(last)
 
     def _started(self) -> _Running:
         with _lock.now:
+            if self._stopped:
+                raise CommandError(ErrorCode.INVALID_REQUEST, CLOSED)
             running = self._running
             if running is not None and running.process != os.getpid():
                 _inherited.append(running)

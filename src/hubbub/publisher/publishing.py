@@ -18,6 +18,7 @@ from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Order, UserRow
 from hubbub.publisher.calls import Call, make_disconnect, make_groups, make_post, make_users
 from hubbub.publisher.http_transport import HttpTransport
+from hubbub.publisher.loop_thread import CLOSED
 from hubbub.publisher.retries import ATTEMPT, AttemptError, pause_before_retry
 from hubbub.publisher.store_transport import StoreTransport, is_store, parse_store
 
@@ -209,7 +210,7 @@ class AsyncPublisher:
     def _transport(self) -> _Transport:
         """Return the connections of this loop; new ones after a fork, or when an earlier loop has ended."""
         if self._closed:
-            raise CommandError(ErrorCode.INVALID_REQUEST, "This publisher is closed. Make a new one.")
+            raise CommandError(ErrorCode.INVALID_REQUEST, CLOSED)
         loop, process, open_ = asyncio.get_running_loop(), os.getpid(), self._open
         if open_ is not None and (open_.loop is not loop or open_.process != process):
             if open_.process == process and open_.loop.is_running():
