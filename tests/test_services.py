@@ -160,3 +160,18 @@ async def test_only_a_server_disconnects() -> None:
     services = make_node().services
     assert await refused(services.disconnect_user(READER, "ada")) == "FORBIDDEN"
     assert await refused(services.disconnect_connection(READER, "c")) == "FORBIDDEN"
+
+
+async def test_a_server_names_the_sender() -> None:
+    node, (end,) = await populated("g")
+    with_key = {"key": "k", "min_recipients": None}
+    for sender, shown in (("bob", "bob"), (None, "backend"), ("backend", "backend")):
+        await node.services.post_to_group(SERVER, "g", ONE, **with_key, sender=sender)
+        await node.services.post_to_user(SERVER, "in-g", ONE, **with_key, sender=sender)
+        frames = await new_frames(end)
+        first_time = sender != "backend"  # for the last one the key was used before
+        assert [(frame["sender"], frame["sender_cid"]) for frame in frames] == [(shown, None)] * (2 * first_time)
+    for wrong in ("", "x" * 257):
+        work = node.services.post_to_group(SERVER, "g", ONE, None, None, wrong)
+        assert await refused(work) == "INVALID_PARAMETER"
+    assert await refused(node.services.post_to_group(READER, "g", ONE, None, None, "bob")) == "FORBIDDEN"

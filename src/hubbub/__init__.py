@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from hubbub.auth.authenticator import make_token
     from hubbub.client import Client, connect
     from hubbub.errors import CommandError, ErrorCode, HubbubError
+    from hubbub.publisher import AsyncPublisher, Publisher
     from hubbub.server import Server
     from hubbub.settings import Settings
 
 __all__ = [
+    "AsyncPublisher",
     "Client",
     "CommandError",
     "ErrorCode",
     "HubbubError",
+    "Publisher",
     "Server",
     "Settings",
     "__version__",
@@ -26,10 +29,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AsyncPublisher": "hubbub.publisher",
     "Client": "hubbub.client",
     "CommandError": "hubbub.errors",
     "ErrorCode": "hubbub.errors",
     "HubbubError": "hubbub.errors",
+    "Publisher": "hubbub.publisher",
     "Server": "hubbub.server",
     "Settings": "hubbub.settings",
     "connect": "hubbub.client",

@@ -58,6 +58,17 @@ class CommandError(HubbubError):
         self.message = message
 
 
+class NotJsonError(CommandError, TypeError, ValueError):
+    """A message is not JSON: the text says where and why. Also a `TypeError` and a `ValueError`, as of ``json.dumps``.
+
+    Args:
+        message: What cannot be represented, and where it is.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.INVALID_PARAMETER, message)
+
+
 class StoreError(CommandError):
     """The store could not do what was asked, so the client gets ``UNAVAILABLE``.
 

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import msgspec
 
 from hubbub.auth.bans import MAX_BAN
 from hubbub.auth.identity import Identity
-from hubbub.backends.base import Backend
 from hubbub.counters import Counters
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.groups.cursors import FIELD as SEALED
 from hubbub.groups.cursors import Cursors
-from hubbub.groups.directory import parse_query
-from hubbub.groups.roster import parse_user_query
-from hubbub.limits import check_key, check_message, check_name
+from hubbub.groups.directory import Query, parse_query
+from hubbub.groups.roster import UserQuery, parse_user_query
+from hubbub.limits import MAX_KEY, check_key, check_message, check_name
 from hubbub.messages import Groups, Message, Page, Private, Success, Users, sent
 from hubbub.settings import Settings
+
+
+class Store(Protocol):
+    """The part of `hubbub.backends.base.Backend` that needs no connection; its docstrings are the contract."""
+
+    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+        """See `hubbub.backends.base.Backend.publish`."""
+        ...
+
+    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+        """See `hubbub.backends.base.Backend.post_to_user`."""
+        ...
+
+    async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
+        """See `hubbub.backends.base.Backend.disconnect_user`."""
+        ...
+
+    async def disconnect_connection(self, connection_id: str) -> int:
+        """See `hubbub.backends.base.Backend.disconnect_connection`."""
+        ...
+
+    async def groups(self, query: Query, visible: Callable[[str], bool] | None = None) -> Page:
+        """See `hubbub.backends.base.Backend.groups`."""
+        ...
+
+    async def users(self, group: str, query: UserQuery) -> Page:
+        """See `hubbub.backends.base.Backend.users`."""
+        ...
 
 
 class Services:
@@ -28,7 +58,7 @@ class Services:
         cursors: Encrypts cursors that may stand at a group which the reader must not see.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, counters: Counters, cursors: Cursors) -> None:
+    def __init__(self, settings: Settings, backend: Store, counters: Counters, cursors: Cursors) -> None:
         self._settings = settings
         self._backend = backend
         self.counters = counters
@@ -56,21 +86,35 @@ class Services:
         return await self._backend.users(group, query)
 
     async def post_to_group(
-        self, identity: Identity, group: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
+        self,
+        identity: Identity,
+        group: str,
+        message: msgspec.Raw,
+        key: str | None,
+        min_recipients: int | None,
+        sender: str | None = None,
     ) -> Success:
         """Post as a server: without being a member, and with ``sender_cid`` null. `identity` needs the server role.
 
-        `key` and `min_recipients` are those of `hubbub.messages.Post`.
+        `key` and `min_recipients` are those of `hubbub.messages.Post`. `sender` is the user id that recipients see; by
+        default that of `identity`.
         """
         identity.require_server()
         check_name("group", group, self._settings.max_group_name)
         identity.require_group(group)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
-        return await self.publish(Message(message, identity.user_id, None, group, 0), key, min_recipients or 0)
+        shown, kept = self._posted_as(identity, sender, key)
+        return await self.publish(Message(message, shown, None, group, 0), kept, min_recipients or 0)
 
     async def post_to_user(
-        self, identity: Identity, user_id: str, message: msgspec.Raw, key: str | None, min_recipients: int | None
+        self,
+        identity: Identity,
+        user_id: str,
+        message: msgspec.Raw,
+        key: str | None,
+        min_recipients: int | None,
+        sender: str | None = None,
     ) -> Success:
         """Post to every connection of a user, as a server; see `post_to_group`. `identity` must allow private posts."""
         identity.require_server()
@@ -78,8 +122,8 @@ class Services:
         check_name("user_id", user_id, self._settings.max_user_id)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
-        private = Private(message, identity.user_id, None)
-        return sent(await self._backend.post_to_user(user_id, private, key, min_recipients or 0))
+        shown, kept = self._posted_as(identity, sender, key)
+        return sent(await self._backend.post_to_user(user_id, Private(message, shown, None), kept, min_recipients or 0))
 
     async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
         """Close every connection of a user with 4003; return how many. `identity` needs the server role.
@@ -107,3 +151,17 @@ class Services:
         self.counters.published += 1
         self.counters.delivered += recipients
         return sent(recipients)
+
+    def _posted_as(self, identity: Identity, sender: str | None, key: str | None) -> tuple[str, str | None]:
+        """Return the sender that recipients see, and the key under which the post is remembered.
+
+        A store keeps the keys of each sender apart. A server that posts as somebody else gets keys that this user
+        cannot use up: they are longer than any key that a client may send.
+
+        Raises `CommandError` ``INVALID_PARAMETER`` for a sender that is empty or too long.
+        """
+        if sender is None or sender == identity.user_id:
+            return identity.user_id, key
+        check_name("sender", sender, self._settings.max_user_id)
+        own = f"{len(identity.user_id)}:{identity.user_id}"  # with its length, so that no two are the same text
+        return sender, None if key is None else "\0" * (MAX_KEY + 1) + own + key

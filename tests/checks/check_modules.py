@@ -40,6 +40,7 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "backends/valkey/inbound.py": "tests/backends/test_seam.py, valkey/test_faults.py: two nodes on a store are needed",
     "backends/valkey/listings.py": "tests/backends/test_contract.py: the pages of all backends",
     "backends/valkey/repair.py": "tests/backends/valkey/test_wrong_keys.py: every key of the wrong type",
+    "backends/valkey/visitor.py": "tests/backends/valkey/test_visit.py, tests/publisher/test_store_transport.py",
     "backends/valkey/scripts/__init__.py": "a loader; every test on a store runs what it loads",
     "cli/__init__.py": "tests/cli/test_help.py: the list of commands",
     "cli/http_post.py": "tests/cli/test_post.py: the command that is its only user",
@@ -51,6 +52,8 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "cli/terminal/view.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "dialects/base.py": "a protocol, whose implementations are tested: tests/dialects",
     "messages.py": "structs, which the vectors of both dialects fill: tests/dialects",
+    "publisher/loop_thread.py": "tests/publisher/test_publisher.py: threads, forks and ends of what runs in it",
+    "publisher/publishing.py": "tests/publisher/test_contract.py: what every publisher does, and its neighbours",
     "transports/http/openapi_parts.py": "tests/transports/http/test_openapi.py: the document that they are parts of",
     "transports/http/skapi_discovery.py": "tests/transports/http/test_skapi.py, tests/skapi: in pages",
     # To be written: so far the tests of their neighbours reach them.

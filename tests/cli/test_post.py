@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from hubbub.cli.http_post import http_url
 from hubbub.cli.post import parse_message
 from hubbub.server import Server
 from support.clients import Peer, token
@@ -178,16 +177,3 @@ async def test_a_server_that_is_another(role: str | None, answer: bytes, tmp_pat
     assert (ran.code, ran.out) == (1, "")
     assert len(ran.err.splitlines()) == 1
     assert b"Authorization" not in b"".join(heads[1:])  # where a redirect leads to, the token is nobody's business
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-        ("https://chat.example.com/", "https://chat.example.com"),
-        ("wss://chat.example.com/hub/v1/connect?x=y#z", "https://chat.example.com/hub"),
-        ("ws://[::1]:80/hub/", "http://[::1]:80/hub"),
-    ],
-)
-def test_the_address_of_the_http_side(url: str, expected: str) -> None:
-    assert http_url(url) == expected

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.client.reconnect_policy import BACKOFF_CAP, backoff, is_loopback, refresh_in, should_reconnect, socket_url
+from hubbub.client.reconnect_policy import (
+    BACKOFF_CAP,
+    backoff,
+    http_url,
+    is_loopback,
+    refresh_in,
+    should_reconnect,
+    socket_url,
+)
 from hubbub.errors import CommandError, ErrorCode
 
 
@@ -73,3 +81,16 @@ def test_when_to_ask_for_a_new_token(expires: float | None, wait: float | None) 
 )
 def test_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://chat.example.com/", "https://chat.example.com"),
+        ("wss://chat.example.com/hub/v1/connect?x=y#z", "https://chat.example.com/hub"),
+        ("ws://[::1]:80/hub/", "http://[::1]:80/hub"),
+    ],
+)
+def test_the_address_of_the_http_side(url: str, expected: str) -> None:
+    assert http_url(url) == expected

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.groups.history import CHARACTER, GRAINS, OVERHEAD, Histories, History, Window
+from hubbub.groups.history import CHARACTER, GRAINS, OVERHEAD, Histories, History, Window, parse_window
 from hubbub.messages import Message, Position
 
 BESIDES = OVERHEAD + CHARACTER * len("ada")
@@ -162,3 +163,30 @@ def test_a_lively_history_has_few_marks() -> None:
         history.append(message(1))
         store.sweep(step * WINDOW.age / 1000)
     assert len(store._marks) <= GRAINS + 1
+
+
+@given(
+    st.builds(
+        Window,
+        messages=st.integers(0, 10**6),
+        bytes=st.integers(0, 10**12),
+        age=st.floats(0.001, 1e7),
+        inbox=st.integers(0, 10**6),
+        user=st.integers(0, 10**12),
+    )
+)
+def test_what_nodes_register_can_be_read(window: Window) -> None:
+    shared = window.shared()
+    read = parse_window(shared)
+    assert read.shared() == shared
+    assert (read.messages, read.bytes, read.inbox, read.user) == (
+        window.messages,
+        window.bytes,
+        window.inbox,
+        window.user,
+    )
+    assert abs(read.age - window.age) <= window.age / 10**5
+    assert parse_window("").messages == parse_window("").inbox == 0
+    for wrong in (f"{shared} more=1", shared[:-1] + "x", "messages=1", f"{shared}'"):
+        with pytest.raises(ValueError, match="not a window"):
+            parse_window(wrong)

@@ -6,11 +6,11 @@ import json
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from hubbub.cli.access import TIMEOUT
-from hubbub.client.reconnect_policy import is_loopback, socket_url
+from hubbub.client.reconnect_policy import http_url, is_loopback
 from hubbub.client.wire import encode
 from hubbub.errors import CommandError, ErrorCode
 
@@ -54,13 +54,6 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
         raise CommandError(
             ErrorCode.INTERNAL, f"{http_url(url)} does not answer like a Hubbub server; check --url (HUBBUB_URL)."
         ) from None
-
-
-def http_url(url: str) -> str:
-    """Return the base address for HTTP requests to the server at `url`, without a trailing slash."""
-    parts = urlsplit(socket_url(url))
-    path = parts.path.removesuffix("/v1/connect")
-    return parts._replace(scheme=parts.scheme.replace("ws", "http"), path=path, query="", fragment="").geturl()
 
 
 def _opener(url: str) -> OpenerDirector:

@@ -103,6 +103,17 @@ def socket_url(url: str) -> str:
     return parts._replace(scheme=scheme, path=path, fragment="").geturl()
 
 
+def http_url(url: str) -> str:
+    """Return the base address for HTTP requests to the server at `url`, without a trailing slash.
+
+    Raises:
+        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server.
+    """
+    parts = urlsplit(socket_url(url))
+    path = parts.path.removesuffix(_ENDPOINT)
+    return parts._replace(scheme=parts.scheme.replace("ws", "http"), path=path, query="", fragment="").geturl()
+
+
 def is_loopback(url: str) -> bool:
     """Return whether the host of `url` is this machine, which no proxy can reach for us."""
     host = urlsplit(url).hostname or ""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict, cast, get_args
 import msgspec
 
 from hubbub.client.events import UNREADABLE, Event, Message, Notice, Other, Private, Problem
-from hubbub.errors import CommandError, ErrorCode, invalid
+from hubbub.errors import CommandError, ErrorCode, NotJsonError, invalid
 from hubbub.messages import Gap as ServerGap
 from hubbub.messages import NoticeCode, Position, Restart
 
@@ -81,21 +81,24 @@ def encode(command: Command) -> bytes:
     """Encode a command as JSON.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER`` for values that JSON cannot represent exactly (NaN, sets, bytes, keys that
-            are not strings, …); the text says where they are. ``TOO_LARGE`` for values that are nested too deep.
+        NotJsonError: ``INVALID_PARAMETER`` for values that JSON cannot represent exactly (NaN, sets, bytes, keys that
+            are not strings, …); the text says where they are.
+        CommandError: ``TOO_LARGE`` for values that are nested too deep.
     """
     try:
         if problem := _find_non_json(command):
             path, what = problem
             place = path[0] + "".join(f"[{step!r}]" for step in path[1:])
-            raise invalid(f'"{place}" is {what}, which JSON cannot represent.')
+            raise NotJsonError(f'"{place}" is {what}, which JSON cannot represent.')
         return json.dumps(command, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except RecursionError:
         raise CommandError(ErrorCode.TOO_LARGE, '"message" is nested too deep, or contains itself.') from None
+    except NotJsonError:
+        raise
     except UnicodeEncodeError:
-        raise invalid("The command contains half of a surrogate pair, which is not valid Unicode text.") from None
+        raise NotJsonError("The command contains half of a surrogate pair, which is not valid Unicode text.") from None
     except ValueError as error:  # more digits than `sys.set_int_max_str_digits` allows
-        raise invalid(f"The command is not JSON: {error}.") from None
+        raise NotJsonError(f"The command is not JSON: {error}.") from None
 
 
 def _find_non_json(value: Any) -> tuple[tuple[Any, ...], str] | None:

@@ -10,6 +10,7 @@ least, and usually a little longer.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -58,6 +59,26 @@ class Window(NamedTuple):
     def shared(self) -> str:
         """Return the settings that all nodes of one store should share, as text for the log."""
         return f"messages={self.messages} bytes={self.bytes} age={self.age:g} inbox={self.inbox} user={self.user}"
+
+
+_SHARED = re.compile(
+    r"messages=(\d{1,12}) bytes=(\d{1,15}) age=([\d.]{1,15}(?:e\+\d{1,2})?) inbox=(\d{1,12}) user=(\d{1,15})", re.ASCII
+)
+
+
+def parse_window(shared: str) -> Window:
+    """Return the window whose `Window.shared` this is. An empty text, because no node has registered: keep nothing.
+
+    Raises:
+        ValueError: It is not such a text.
+    """
+    if not shared:
+        return Window(messages=0, inbox=0)
+    found = _SHARED.fullmatch(shared)
+    if found is None:
+        raise ValueError(f"not a window: {shared!r:.200}")
+    messages, size, age, inbox, user = found.groups()
+    return Window(int(messages), int(size), float(age), int(inbox), user=int(user))
 
 
 class Replay(NamedTuple):

@@ -30,7 +30,7 @@ HEARTBEAT = 0.5
 _DELAYS = (0.0, 0.05, 0.1, 0.2, 0.5)
 """Seconds before each attempt to reconnect; the last value is used for all further attempts."""
 
-_CLUSTER_ERRORS = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
+CLUSTER_ERRORS = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")
 """Errors of a cluster's server that cannot serve this slot now, though it may serve others."""
 
 Opener = Callable[[], Coroutine[Any, Any, StoreConnection]]
@@ -121,7 +121,7 @@ class Link:
             if text.startswith("WRONGTYPE"):  # one key is wrong; the connection is in order
                 self._owner.suspect(arguments)
                 raise WrongTypeError from None
-            if text.startswith(_CLUSTER_ERRORS):
+            if text.startswith(CLUSTER_ERRORS):
                 self._leave(text)
             elif text.startswith("OOM"):  # a full store is no reason to reconnect
                 log.warning("the store is full: %s", text)

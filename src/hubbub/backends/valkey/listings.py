@@ -3,19 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import merge
+from typing import Any, Protocol
 
 from hubbub.backends.valkey import schema
+from hubbub.backends.valkey.connection import Argument
 from hubbub.backends.valkey.ranges import group_ranges, group_rows, user_range, user_rows
-from hubbub.backends.valkey.shard import Shard
-from hubbub.backends.valkey.shards import Shards
 from hubbub.groups.query import Query
 from hubbub.groups.roster import UserQuery
 from hubbub.messages import GroupRow, UserRow
 
 
-async def find_groups(shards: Shards, query: Query, most: int) -> list[GroupRow]:
+class ShardLink(Protocol):
+    """The connection to a shard, of a node or of another program."""
+
+    def require_ready(self) -> None:
+        """See `hubbub.backends.valkey.link.Link`."""
+        ...
+
+    async def run(self, script: str, *arguments: Argument) -> Any:
+        """See `hubbub.backends.valkey.link.Link`."""
+        ...
+
+    async def command(self, *arguments: Argument) -> Any:
+        """See `hubbub.backends.valkey.link.Link`."""
+        ...
+
+
+class ListedShard(Protocol):
+    """What a listing needs of a shard: what its keys begin with, and the connection to it."""
+
+    prefix: str
+
+    @property
+    def link(self) -> ShardLink:
+        """The connection."""
+        ...
+
+
+class ListedShards(Protocol):
+    """All shards, in the order of their numbers."""
+
+    def __iter__(self) -> Iterator[ListedShard]:
+        """Iterate over them."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+
+async def find_groups(shards: ListedShards, query: Query, most: int) -> list[GroupRow]:
     """Return the first `most` groups of `query`, in its order.
 
     Groups are spread evenly, so each shard is first asked for little more than its share of the page. Only if that is
@@ -52,7 +91,7 @@ def _merged(query: Query, pieces: list[list[GroupRow]]) -> Iterable[GroupRow]:
     return merge(*pieces, key=lambda row: (row.number_of_users, row.group), reverse=not query.ascending)
 
 
-async def find_users(shard: Shard, group: str, query: UserQuery) -> list[UserRow]:
+async def find_users(shard: ListedShard, group: str, query: UserQuery) -> list[UserRow]:
     """Return the members of `group` that `query` asks for, and the next one, if there is one."""
     direction = [] if query.ascending else [b"REV"]
     key = schema.encode(f"{shard.prefix}m:{group}")
@@ -61,7 +100,7 @@ async def find_users(shard: Shard, group: str, query: UserQuery) -> list[UserRow
     )
 
 
-async def count_shard(shard: Shard) -> tuple[int, int]:
+async def count_shard(shard: ListedShard) -> tuple[int, int]:
     """Return how many groups and how many connections the shard holds."""
     shard.link.require_ready()
     groups, connections = await asyncio.gather(

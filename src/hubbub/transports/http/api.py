@@ -72,7 +72,9 @@ class Api:
         read_nothing(request.scope["query_string"])
         body = await read_message(request, self._node.settings.max_command)
         group = request.path_params["group"]
-        done = self._node.services.post_to_group(identity, group, body.message, body.key, body.min_recipients)
+        done = self._node.services.post_to_group(
+            identity, group, body.message, body.key, body.min_recipients, body.sender
+        )
         return answer(await done)
 
     async def post_to_user(self, request: Request) -> Response:
@@ -81,7 +83,9 @@ class Api:
         read_nothing(request.scope["query_string"])
         body = await read_message(request, self._node.settings.max_command)
         user_id = request.path_params["user_id"]
-        done = self._node.services.post_to_user(identity, user_id, body.message, body.key, body.min_recipients)
+        done = self._node.services.post_to_user(
+            identity, user_id, body.message, body.key, body.min_recipients, body.sender
+        )
         return answer(await done)
 
     async def disconnect_user(self, request: Request) -> Response:

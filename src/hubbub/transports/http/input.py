@@ -160,11 +160,12 @@ def _convert(given: dict[str, Any], type_: type[T]) -> T:
 
 
 class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a post: ``{"message": <any JSON>}``, with the options of `hubbub.messages.Post`."""
+    """The body of a post: ``{"message": <any JSON>}``, with the options of `hubbub.messages.Post`, and its sender."""
 
     message: msgspec.Raw
     key: str | None = None
     min_recipients: int | None = None
+    sender: str | None = None
 
 
 _decode_body = msgspec.json.Decoder(MessageBody).decode
@@ -231,7 +232,7 @@ def _parse(body: bytes) -> MessageBody:
     except msgspec.ValidationError as error:
         problem = explain(str(error))
         if "unknown field" in problem:
-            problem = 'The body has an unknown field. Only "message", "key" and "min_recipients" are allowed.'
+            problem = 'The body has an unknown field. Only "message", "key", "min_recipients" and "sender" are allowed.'
         elif problem.startswith("A command"):
             problem = 'The body must be a JSON object with the field "message".'
         raise invalid(problem) from None

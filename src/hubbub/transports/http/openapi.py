@@ -50,7 +50,7 @@ def openapi(settings: Settings) -> Json:
         "security": [{"bearer": []}],
         "paths": _paths(settings),
         "components": {
-            "schemas": schemas(),
+            "schemas": schemas(settings.max_user_id),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

@@ -144,8 +144,8 @@ def message_body(settings: Settings) -> Json:
 # --- schemas ----------------------------------------------------------------------------------------------------------
 
 
-def schemas() -> Json:
-    """Return the schemas of all bodies, by name."""
+def schemas(longest_user: int) -> Json:
+    """Return the schemas of all bodies, by name; a user id has at most `longest_user` characters."""
     structs = [Success, GroupRow, UserRow, Disconnected, Error]
     _, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     for schema in components.values():
@@ -169,6 +169,12 @@ def schemas() -> Json:
                     "type": "integer",
                     "minimum": 0,
                     "description": "Refuse the post if it would reach fewer connections.",
+                },
+                "sender": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": longest_user,
+                    "description": "The user id that recipients see as sender. Default: that of the token.",
                 },
             },
             "required": ["message"],

@@ -34,6 +34,10 @@ ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave",
 """Scripts that run even when the store is full: they free memory, or others need them to have run."""
 
 
+CHANGED = "CHANGED"
+"""How the error begins with which a script refuses to run because the nodes keep something else by now."""
+
+
 class Script(NamedTuple):
     """A script, and the digest by which a store that has loaded it finds it."""
 
@@ -41,8 +45,12 @@ class Script(NamedTuple):
     digest: bytes
 
 
-def load_scripts(window: Window) -> dict[str, Script]:
-    """Return all scripts, by name, for a node that keeps as much as `window` says; its ``total`` is not used."""
+def load_scripts(window: Window, registered: str | None = None) -> dict[str, Script]:
+    """Return all scripts, by name, for a node that keeps as much as `window` says; its ``total`` is not used.
+
+    For a program that is no node, `registered` is what the nodes have registered in the store, and `window` what it
+    means. As soon as they register something else, the scripts refuse to run, with an error that begins with `CHANGED`.
+    """
     here = files(__name__)
     settings = (
         f"local MOST, BYTES, AGE, INBOX = "
@@ -50,6 +58,11 @@ def load_scripts(window: Window) -> dict[str, Script]:
         f"local USER, OVERHEAD, KEY, GROUP = {window.user}, {OVERHEAD}, {KEY}, {GROUP}\n"
     ).encode()
     common = settings + here.joinpath("common.lua").read_bytes()
+    if registered is not None:
+        common += (
+            f"if (redis.call('GET', P .. 'window') or '') ~= '{registered}' then\n"
+            f"  return redis.error_reply('{CHANGED} the history settings of the nodes')\nend\n"
+        ).encode()
     sources = {
         name: _head(name) + common + b"".join(here.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
         for name, parts in PARTS.items()
