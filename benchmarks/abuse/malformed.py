@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
-from support.frames import command, frame
+from support.frames import GUEST_KEY, command, frame
 from support.raw_socket import Socket, member
 from support.report import report, unharmed
 from support.server_process import ServerProcess
@@ -210,7 +210,7 @@ class Malformed:
     def _in(self) -> Socket:
         one = Socket(self.target.port)
         one.upgrade()
-        assert "ok" in one.ask(do="connect", guest="malformed")
+        assert "ok" in one.ask(do="connect", guest="malformed", guest_key=GUEST_KEY)
         return one
 
     def _ask(
@@ -235,7 +235,7 @@ class Malformed:
             one = Socket((target or self.target).port)
             one.upgrade()
             if target is None:
-                one.ask(do="connect", guest="malformed")
+                one.ask(do="connect", guest="malformed", guest_key=GUEST_KEY)
             return one
         if answers > len(batch):
             self.trouble.append(f"{answers} answers to {len(batch)} commands")

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 from support.attack import Attack, Socket, command, member
+from support.frames import GUEST_KEY
 
 POSTERS, READERS = 5, 90
 
@@ -37,7 +38,7 @@ def main(joins: int, *, reading: bool) -> int:
         asking = [Socket(attack.port) for _ in range(READERS)]
         for one in asking:
             one.upgrade()
-            assert "ok" in one.ask(do="connect", guest="replayer")
+            assert "ok" in one.ask(do="connect", guest="replayer", guest_key=GUEST_KEY)
         with attack.under_way():
             threads = [threading.Thread(target=read, args=(one,)) for one in asking if reading]
             for one in asking:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
-from support.frames import HANDSHAKE, command
+from support.frames import GUEST_KEY, HANDSHAKE, command
 from support.raw_socket import Socket, member
 from support.report import report, unharmed
 from support.server_process import ServerProcess
@@ -39,7 +39,7 @@ def cycles(target: ServerProcess, many: int, chance: random.Random, counts: Coun
         window = []
         for number in range(start, min(start + WINDOW, many)):
             script = (
-                command(id=1, do="connect", guest=f"u{number % 97}")
+                command(id=1, do="connect", guest=f"u{number % 97}", guest_key=GUEST_KEY)
                 + command(id=2, do="join", group=f"g{number % 50}")
                 + command(id=3, do="post", to={"group": f"g{number % 50}"}, message={"number": number})
                 + command(id=4, do="join", group=f"g{chance.randrange(50)}" if chance.random() < 0.5 else None)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from fuzz.targets import _COMMANDS, BYTES, HEADERS, JSON, QUERY
 from support.attack import HANDSHAKE, MIB, Attack, Socket, frame, memory
+from support.frames import GUEST_KEY
 from support.recipes import Recipe, keep, recipes
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
@@ -127,7 +128,7 @@ def connected(port: int, kind: str) -> Socket:
     if kind != "http":
         one.upgrade()
     if kind == "commands":
-        assert "ok" in one.ask(do="connect", guest="fuzz")
+        assert "ok" in one.ask(do="connect", guest="fuzz", guest_key=GUEST_KEY)
         assert "ok" in one.ask(do="join", group="fuzz")
     return one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -12,6 +13,7 @@ from hubbub.errors import SettingsError
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, server_bearer, token
+from support.frames import GUEST_KEY
 from support.store import Store
 
 Start = Callable[..., Awaitable[Server]]
@@ -80,7 +82,7 @@ async def test_connections_of_a_user_are_limited_over_all_nodes(start: Start, st
     one, two = [await start(backend=store.url(), max_connections_per_user=1) for _ in range(2)]
     await peers(one, guest="ada")
     refused = await peers(two)
-    await refused.socket.send('{"id":1,"do":"connect","guest":"ada"}')
+    await refused.socket.send(json.dumps({"id": 1, "do": "connect", "guest": "ada", "guest_key": GUEST_KEY}))
     assert await refused.closed() == 4004
 
 
