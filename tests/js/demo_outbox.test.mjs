@@ -5,7 +5,7 @@ import test from 'node:test';
 
 import { Logs } from '../../src/hubbub/web/demo/logs.js';
 import { Outbox } from '../../src/hubbub/web/demo/outbox.js';
-import { Listener, Server } from './support.mjs';
+import { Listener, Server, WELCOME, scripted } from './support.mjs';
 
 globalThis.crypto ??= (await import('node:crypto')).webcrypto; // missing in Node 18
 
@@ -62,6 +62,29 @@ test('a message whose call timed out in an outage is delivered afterwards, once'
   assert.deepEqual(await said(reader, 2), ['one', 'two']);
   await hub.postRealtime({ msg: 'the end' }, { group: 'g' });
   assert.deepEqual(await said(reader, 1), ['the end']);
+});
+
+test('a message that a connected server does not answer waits, and is sent again with the same key', async () => {
+  const keys = [];
+  let answers = false;
+  const peer = await scripted(({ do: name, key }) => {
+    if (name === 'connect') return WELCOME;
+    if (name === 'join') return { type: 'success', message: 'Joined realtime message group: "g".' };
+    keys.push(key);
+    return answers ? { type: 'success', message: 'Message sent.', recipients: 3 } : undefined;
+  });
+  const { hub, logs, outbox } = await sender(peer, { timeout: 100 });
+  await hub.joinRealtime('g');
+  const log = logs.open('group', 'g');
+  outbox.send('one', log);
+  await settled(logs, log, 'waiting');
+  assert.equal(log.entries[0].info, 'The server did not answer. Trying again …');
+  answers = true;
+  outbox.flush();
+  await settled(logs, log, 'delivered');
+  assert.equal(log.entries[0].info, 'delivered to 2');
+  assert.deepEqual(keys, [log.entries[0].ref, log.entries[0].ref]);
+  outbox.clear();
 });
 
 test('a message to a group waits until the user is in it again', async () => {

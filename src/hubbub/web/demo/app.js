@@ -24,7 +24,7 @@ const view = new LogView({ write: talkTo, again: (log, entry) => outbox.again(lo
 const composer = new Composer((text) => outbox.send(text, view.log), () => showLog(groupLog()));
 const people = new People(talkTo);
 const groups = new GroupBrowser(goTo);
-const talks = new Talks(logs, talkTo);
+const talks = new Talks(logs, (user) => showLog(logs.open('user', user)));
 const views = new Views(countUnread);
 const storage = new Storage(describe);
 const login = new Login(enter);
@@ -70,6 +70,7 @@ async function enter(wantedCredentials, wanted) {
   entered = true;
   openChat();
   if (view.log?.kind !== 'user' || !logs.has(view.log)) showLog(groupLog());
+  if (groupLog().entries.at(-1)?.tag === 'connection') noteReconnected();
   showState('connected');
   groups.start(hub);
   for (const log of logs.list('user')) outbox.adopt(log);
@@ -233,11 +234,15 @@ function onConnection({ type, code, message }) {
   } else if (showState('connected')) {
     historyEnd = 0; // numbering may have started again
     showError('');
-    groupLog().addNote('Connection lost, and reconnected.', 'connection');
+    noteReconnected();
     groups.refresh();
     outbox.flush();
     people.read(hub, group, me).catch(() => {}); // lost again: another "success" follows
   }
+}
+
+function noteReconnected() {
+  groupLog().addNote('Connection lost, and reconnected.', 'connection');
 }
 
 // --- what is on the screen ---

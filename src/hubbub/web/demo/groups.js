@@ -31,8 +31,12 @@ export class GroupBrowser {
   #unread = 0;
   #choose;
   #timer = 0;
+  /** When the last query began, whether it is under way, and whether another one is to follow soon. */
   #queried = 0;
-  #queries = 0;
+  #reading = false;
+  #again = false;
+  /** Counts the searches; what was found for an earlier one is not shown. */
+  #searches = 0;
 
   /** @param {(group: string) => void} choose Called with the group that was chosen. */
   constructor(choose) {
@@ -84,8 +88,8 @@ export class GroupBrowser {
 
   /** Query the server soon, and again and again. The list is always read from its start, so it is never stale. */
   refresh() {
-    this.#queries += 1; // a query that is under way is outdated
-    this.#schedule(this.#queried + LEAST - Date.now());
+    if (this.#reading) this.#again = true;
+    else this.#schedule(this.#queried + LEAST - Date.now());
   }
 
   #schedule(delay) {
@@ -94,17 +98,19 @@ export class GroupBrowser {
   }
 
   async #read() {
-    const turn = this.#queries;
+    const search = this.#searches;
     this.#queried = Date.now();
+    [this.#reading, this.#again] = [true, false];
     let rows = 0;
     try {
       const found = this.#by === 'group' ? await this.#byName(this.#form.search.value.trim()) : await this.#bySize();
       rows = found.list.length;
-      if (turn === this.#queries && this.#hub) this.#show(found);
+      if (search === this.#searches && this.#hub) this.#show(found);
     } catch {
       // The state of the connection is shown elsewhere; the next query may succeed.
     }
-    if (turn === this.#queries) this.#schedule(INTERVAL * Math.max(1, rows / ROWS));
+    this.#reading = false;
+    this.#schedule(this.#again ? LEAST : INTERVAL * Math.max(1, rows / ROWS));
   }
 
   get #by() {
@@ -144,6 +150,7 @@ export class GroupBrowser {
 
   #search() {
     this.#limit = STEP;
+    this.#searches += 1;
     this.#label();
     this.refresh();
   }
