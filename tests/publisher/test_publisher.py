@@ -143,8 +143,8 @@ async def test_close_ends_calls_that_wait_and_the_thread() -> None:
     assert "hubbub-publisher" not in thread_names()
     silent.close()
     for writer in writers:
-        writer.transport.abort()
-    await asyncio.sleep(0)
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_publisher_that_nobody_holds_ends_its_thread(store: Store) -> None:

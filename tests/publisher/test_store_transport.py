@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -87,10 +88,19 @@ async def test_where_no_store_answers(store: Store) -> None:
     assert f"127.0.0.1:{port}" in text
     assert "Tried" in text
     assert "secret" not in text
-    silent = await asyncio.start_server(lambda reader, writer: writer.write(b"HTTP/1.1 200 OK\r\n\r\n"), "127.0.0.1", 0)
-    code, text = await failure(f"valkey://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+
+
+async def test_where_something_else_answers() -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as other:
+        code, text = await failure(f"valkey://127.0.0.1:{other.sockets[0].getsockname()[1]}")
     assert (code, "does not answer like Valkey" in text) == ("UNAVAILABLE", True)
-    silent.close()
 
 
 async def test_a_wrong_password() -> None:
