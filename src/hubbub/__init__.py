@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hubbub.auth.authenticator import make_token
     from hubbub.client import Client, connect
-    from hubbub.errors import CommandError, ErrorCode, HubbubError
+    from hubbub.errors import CommandError, ErrorCode, HubbubError, HubError
+    from hubbub.hub.hub import Hub
     from hubbub.server import Server
     from hubbub.settings import Settings
 
@@ -17,6 +18,8 @@ __all__ = [
     "Client",
     "CommandError",
     "ErrorCode",
+    "Hub",
+    "HubError",
     "HubbubError",
     "Server",
     "Settings",
@@ -29,6 +32,8 @@ _MODULES = {
     "Client": "hubbub.client",
     "CommandError": "hubbub.errors",
     "ErrorCode": "hubbub.errors",
+    "Hub": "hubbub.hub.hub",
+    "HubError": "hubbub.errors",
     "HubbubError": "hubbub.errors",
     "Server": "hubbub.server",
     "Settings": "hubbub.settings",

@@ -130,6 +130,12 @@ class Node:
                 await asyncio.sleep(DRAIN_STEP)
             await self._close_for_restart(sessions[step::steps], after)
 
+    async def emptied(self, timeout: float) -> None:
+        """Return when the last connection has ended, or after `timeout` seconds."""
+        ends = self.now() + timeout
+        while self.sessions and self.now() < ends:  # noqa: ASYNC110  # an event would cost each connection something
+            await asyncio.sleep(DRAIN_STEP)
+
     async def _close_for_restart(self, sessions: list[Session], after: float) -> None:
         if self.settings.restart_grace:
             with suppress(CommandError):  # without the store, other members get leave and join notices

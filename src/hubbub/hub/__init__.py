@@ -1,0 +1,1 @@
+"""A hub: Hubbub inside a Python app."""
