@@ -22,6 +22,7 @@ from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
+from hubbub.hooks import Hooks
 from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
@@ -66,9 +67,11 @@ class Node:
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
         refused_pages: How many connections of refused pages are being closed.
+        tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator) -> None:
+    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator, hooks: Hooks | None = None) -> None:
+        self.hooks = hooks
         self.settings = settings
         self.backend = backend
         self.auth = auth
@@ -87,8 +90,10 @@ class Node:
         self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
         self.tasks: set[asyncio.Task[None]] = set()
         self.refused_pages = 0
+        self.tier = 1
         self._refused_origins = RefusedOrigins()
         self._ticking: asyncio.TimerHandle | None = None
+        self._draining: asyncio.Task[None] | None = None
         backend.attach(self)
 
     # --- start, stop, time ---
@@ -119,7 +124,16 @@ class Node:
         Each client is told when to reconnect: at once if there are other nodes; otherwise when this server can have
         been restarted.
         """
-        self.draining = True
+        await asyncio.shield(self.begin_drain())
+
+    def begin_drain(self) -> asyncio.Task[None]:
+        """Begin to drain, unless that has begun already; return the task that does it."""
+        if self._draining is None:
+            self.draining = True
+            self._draining = self.spawn(self._drain())
+        return self._draining
+
+    async def _drain(self) -> None:
         sessions = list(self.sessions.values())
         steps = int(min(self.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
         with suppress(CommandError):
@@ -157,6 +171,21 @@ class Node:
     def ready(self) -> bool:
         """Whether the node can serve new connections now."""
         return not self.draining and self.backend.ready and self.auth.ready
+
+    @property
+    def asks_app(self) -> bool:
+        """Whether an app says who a client is, by what is in its handshake, which may be a cookie."""
+        return self.hooks is not None and self.hooks.connects
+
+    @property
+    def takes_handshake_tokens(self) -> bool:
+        """Whether a token in a handshake is for us. With ``on_connect`` and without keys it is the app's own."""
+        return not self.asks_app or self.auth.accepts_tokens
+
+    @property
+    def local_pages(self) -> bool:
+        """Whether pages of this machine may connect, whatever the port: cookies ignore ports, so not with an app."""
+        return self.settings.allow_guests and not self.asks_app
 
     @property
     def full(self) -> bool:

@@ -63,6 +63,11 @@ class Authenticator:
         return self._jwks is not None
 
     @property
+    def accepts_tokens(self) -> bool:
+        """Whether there are keys to verify tokens with."""
+        return self._settings.has_keys
+
+    @property
     def ready(self) -> bool:
         """Whether tokens can be verified: False while a key set is configured but was never fetched."""
         return self._jwks is None or self._jwks.ready

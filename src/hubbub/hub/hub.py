@@ -13,6 +13,7 @@ from hubbub.hub.entrance import Entrance
 from hubbub.hub.hub_settings import hub_settings
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.lifespan import HubLifespan
+from hubbub.hub.tiers import check_workers
 from hubbub.hub.wrapped import Wrapped
 from hubbub.node import Node
 
@@ -88,6 +89,7 @@ class Hub:
         if not self._can_identify():
             raise SettingsError(_NOBODY)
         settings = self.settings
+        check_workers(settings.backend)
         # branch hooks: hand the registry of hooks to the node here.
         return Node(settings, make_backend(settings), Authenticator(settings))
 

@@ -12,19 +12,14 @@ from hubbub.dialects.base import Wire
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.node import Node
 from hubbub.refused_origins import refusal_reason
-from hubbub.transports.refusal import HttpError, refusal, server_full
+from hubbub.transports.refusal import refusal
 from hubbub.transports.reset import reset
+from hubbub.transports.websocket.acceptance import stopping, wire_for
 from hubbub.transports.websocket.handshake import Handshake, parse, response
 from hubbub.transports.websocket.refused_page import RefusedPage
-from hubbub.transports.websocket.routes import ROUTES
 
 MAX_EARLY_BYTES = 8192
 """Most bytes of frames that a connection may send before its request is answered: thousands may wait for admission."""
-
-LONGEST_WAIT = 5.0
-"""Seconds that a new connection may have to wait for admission; one that would wait longer is refused with 503."""
-
-_STOPPING = "The server is stopping. Try again later."
 
 Opened: TypeAlias = Callable[[Wire, Identity | None, bytes], None]
 """Called when the connection is open: with what is spoken on it, who the token identified if there was one, and the
@@ -53,8 +48,8 @@ class Opening:
     def receive(self, data: bytes) -> None:
         """Take the request, and keep the frames that come right behind it until it is answered."""
         if not self._requested:
-            self._requested = True
-            self._upgrade(data)
+            settings = self._node.settings
+            self.begin(partial(parse, data, settings.origins, local_only=settings.allow_guests))
         elif self._refused_page is not None:
             self._refused_page.receive(data)
         elif len(self._early) + len(data) <= MAX_EARLY_BYTES:
@@ -62,14 +57,24 @@ class Opening:
         else:  # no client needs to send more before it knows whether its request is accepted
             reset(self._transport)
 
+    def begin(self, read: Callable[[], Handshake]) -> None:
+        """Answer the request that `read` returns, now or when the connection is admitted.
+
+        Args:
+            read: Checks the request. Raises `CommandError` if it must be refused.
+        """
+        self._requested = True
+        self._upgrade(read)
+
     def lost(self) -> None:
         """The connection is lost before it was open."""
         if self._refused_page is not None:
             self._refused_page.lost()
 
-    def _upgrade(self, request: bytes) -> None:
+    def _upgrade(self, read: Callable[[], Handshake]) -> None:
         try:
-            handshake, wire = self._check(request)
+            handshake = read()
+            wire = wire_for(handshake, self._node)
         except CommandError as error:
             self._refuse(error)
             return
@@ -78,25 +83,6 @@ class Opening:
         elif not self._node.admission.enter(partial(self._admit, handshake, wire)):
             self._transport.pause_reading()  # until the connection is admitted
 
-    def _check(self, request: bytes) -> tuple[Handshake, Wire]:
-        """Return what the client asks for and which wire its path has. Raises `CommandError`."""
-        node = self._node
-        handshake = parse(request, node.settings.origins, local_only=node.settings.allow_guests)
-        wire = ROUTES.get(handshake.path)
-        if wire is None:
-            text = f"There is no WebSocket at this path. Connect to {' or '.join(ROUTES)}."
-            raise HttpError(404, ErrorCode.INVALID_REQUEST, text)
-        if node.draining:
-            raise _unavailable(_STOPPING)
-        if node.full:
-            raise server_full()
-        if node.admission.wait > LONGEST_WAIT:
-            raise _unavailable("Too many clients are connecting at the same time. Try again later.")
-        if handshake.token is None and not wire.dialect.connects and handshake.refused_origin is None:
-            text = 'A token is missing. Add it to the address as "?token=…".'
-            raise HttpError(401, ErrorCode.UNAUTHORIZED, text)
-        return handshake, wire
-
     def _admit(self, handshake: Handshake, wire: Wire) -> None:
         """Answer the request. While it waited for admission, the client may have left or the server begun to stop."""
         if self._transport.is_closing():
@@ -104,7 +90,7 @@ class Opening:
         auth = self._node.auth
         try:
             if self._node.draining:
-                raise _unavailable(_STOPPING)
+                raise stopping()
             if handshake.token is not None and auth.waits:
                 self._transport.pause_reading()
                 self._node.spawn(self._authenticate(handshake, wire))
@@ -117,6 +103,8 @@ class Opening:
         assert handshake.token is not None
         try:
             identity = await self._node.auth.authenticate(handshake.token)
+            if self._node.draining:
+                raise stopping()
         except CommandError as error:
             self._refuse(error)
             return
@@ -146,7 +134,3 @@ class Opening:
         self._node.counters.refused[error.code] += 1
         self._transport.write(refusal(error))
         self._transport.close()
-
-
-def _unavailable(message: str) -> CommandError:
-    return CommandError(ErrorCode.UNAVAILABLE, message)
