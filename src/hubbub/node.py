@@ -22,6 +22,8 @@ from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
+from hubbub.hooked_commands import HookedCommands, ended
+from hubbub.hooks import Hooks
 from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
@@ -53,8 +55,10 @@ class Node:
         settings: The limits.
         backend: What is shared with other nodes; the node attaches itself to it.
         auth: Tells whom a token, guest name or ticket identifies.
+        hooks: What an app decides; None without an app.
 
     Attributes:
+        hooks: The same.
         node_id: A random name, unlike that of any other node.
         sessions: All sessions by connection id, identified or not.
         draining: Whether the node is stopping.
@@ -68,7 +72,8 @@ class Node:
         refused_pages: How many connections of refused pages are being closed.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator) -> None:
+    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator, hooks: Hooks | None = None) -> None:
+        self.hooks = hooks
         self.settings = settings
         self.backend = backend
         self.auth = auth
@@ -83,8 +88,16 @@ class Node:
         self.fanout = Fanout(self.after_tick)
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        self.connect_command = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now)
-        self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
+        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks)
+        self.connect_command = connect
+        if hooks is None:
+            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect)
+        else:
+            hooks.count_in(self.counters)
+            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, hooks)
+        self._waiting: frozenset[type[Command]] = frozenset() if hooks is None else hooks.commands
+        if auth.waits:
+            self._waiting |= {Connect}
         self.tasks: set[asyncio.Task[None]] = set()
         self.refused_pages = 0
         self._refused_origins = RefusedOrigins()
@@ -144,13 +157,29 @@ class Node:
     async def _share_key(self) -> None:
         secret = self.settings.secret
         shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
-        self.auth.tickets.use(shared)
+        # A ticket would replace what `on_connect` says, and cannot hold `User.data`.
+        self.auth.tickets.use(None if self.hooks is not None and self.hooks.connects else shared)
         self.cursors.use(shared)
 
     @property
     def ready(self) -> bool:
         """Whether the node can serve new connections now."""
         return not self.draining and self.backend.ready and self.auth.ready
+
+    @property
+    def asks_app(self) -> bool:
+        """Whether an app says who a client is, by what is in its handshake, which may be a cookie."""
+        return self.hooks is not None and self.hooks.connects
+
+    @property
+    def takes_handshake_tokens(self) -> bool:
+        """Whether a token in a handshake is for us. With ``on_connect`` and without keys it is the app's own."""
+        return not self.asks_app or self.auth.accepts_tokens
+
+    @property
+    def local_pages(self) -> bool:
+        """Whether pages of this machine may connect, whatever the port: cookies ignore ports, so not with an app."""
+        return self.settings.allow_guests and not self.asks_app
 
     @property
     def full(self) -> bool:
@@ -207,8 +236,8 @@ class Node:
         self.fanout.send(session, data)
 
     def waits(self, command: Command) -> bool:
-        """Whether executing `command` may have to wait for the backend or, for `Connect`, for the key set."""
-        return not self.backend.immediate or (type(command) is Connect and self.auth.waits)
+        """Whether executing `command` may have to wait: for the backend, a hook or, for `Connect`, the key set."""
+        return not self.backend.immediate or type(command) in self._waiting
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that is kept until it ends."""
@@ -232,6 +261,8 @@ class Node:
             run_now(work)
         else:
             self.spawn(work)
+        if self.hooks is not None and (told := ended(self.hooks, session)) is not None:
+            self.spawn(told)
 
     def who_is(self, user_id: str) -> Identity | None:
         """Return the identity of a user who is connected to this node; None for others."""

@@ -162,6 +162,12 @@ class Backend(Protocol):
         """
         ...
 
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Return the result of the post with this key by `sender` to `group` or to `user_id`; None if there is none."""
+        ...
+
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Deliver `event` to one connection, on whichever node; return 1, or 0 if there is no such connection."""
         ...

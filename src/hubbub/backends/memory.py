@@ -213,6 +213,12 @@ class MemoryBackend:
             self._post_results.put(scope, recipients)
         return recipients
 
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Look the key up."""
+        return self._post_results.get(scope_of(sender, f"user:{user_id}" if group is None else f"group:{group}", key))
+
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Deliver the signal to the node that has the connection."""
         return sum(receiver.deliver_to_connection(connection_id, event) for receiver in self._receivers)

@@ -202,6 +202,17 @@ class ValkeyBackend:
             require_recipients(least, -1 - recipients)
         return int(recipients)
 
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Read the key that the script of the post has set."""
+        script, to = ("post_to_user", user_id or "") if group is None else ("post", group)
+        shard = self._shards.of(to)
+        shard.link.require_ready()
+        scope = schema.encode(f"{shard.prefix}k:") + schema.post_key(sender, f"{script}:{to}", key)
+        found = await shard.link.command(b"GET", scope)
+        return None if found is None else int(found)
+
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""
         return await self._tell_connection(connection_id, b"S" + envelope.pack_signal(connection_id, event))

@@ -33,7 +33,9 @@ class Handshake(NamedTuple):
     """The origin of the page, if pages of that origin may not connect."""
 
 
-def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False) -> Handshake:
+def parse(
+    request: bytes, origins: tuple[str, ...], *, local_only: bool = False, local_pages: bool | None = None
+) -> Handshake:
     """Check the head of an upgrade request, ending with the empty line.
 
     A page of another origin is not an error here, since browsers do not show the answer to a refused handshake: see
@@ -42,7 +44,8 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
     Args:
         request: Request line and headers, names in lower case.
         origins: Web origins that may connect besides the server's own; ``"*"`` for all.
-        local_only: Whether the ``Host`` must be this machine (see `is_local`), and pages of this machine may connect.
+        local_only: Whether the ``Host`` must be this machine (see `is_local`).
+        local_pages: Whether pages of this machine may connect, on whichever port; None: as `local_only`.
 
     Raises:
         HttpError: It is not a valid WebSocket handshake, or its host is not allowed.
@@ -68,8 +71,9 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
         raise HttpError(400, ErrorCode.INVALID_REQUEST, text)
     if local_only and not is_local(headers.get("host", "")):
         raise not_local()
+    local = local_only if local_pages is None else local_pages
     origin = headers.get("origin")  # programs send none
-    allowed = origin is None or is_allowed(origin, headers.get("host", ""), origins, local=local_only)
+    allowed = origin is None or is_allowed(origin, headers.get("host", ""), origins, local=local)
     url = split_url(target, "address")
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip()]
     token = _token(headers.get("authorization"), url.query)

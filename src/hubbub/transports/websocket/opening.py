@@ -10,12 +10,14 @@ from typing import TypeAlias
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.refused_origins import refusal_reason
 from hubbub.transports.refusal import HttpError, refusal, server_full
 from hubbub.transports.reset import reset
 from hubbub.transports.websocket.handshake import Handshake, parse, response
 from hubbub.transports.websocket.refused_page import RefusedPage
+from hubbub.transports.websocket.request_scope import handshake_connection
 from hubbub.transports.websocket.routes import ROUTES
 
 MAX_EARLY_BYTES = 8192
@@ -26,9 +28,9 @@ LONGEST_WAIT = 5.0
 
 _STOPPING = "The server is stopping. Try again later."
 
-Opened: TypeAlias = Callable[[Wire, Identity | None, bytes], None]
-"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, and the
-frames that have already come."""
+Opened: TypeAlias = Callable[[Wire, Identity | None, bytes, AppSide | None], None]
+"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, the frames
+that have already come, and what the app knows of the connection if there is an app."""
 
 
 class Opening:
@@ -40,7 +42,7 @@ class Opening:
         opened: Called once, right after the 101 answer was written; never if the request is refused.
     """
 
-    __slots__ = ("_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
+    __slots__ = ("_app", "_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
 
     def __init__(self, transport: asyncio.Transport, node: Node, opened: Opened) -> None:
         self._transport = transport
@@ -48,6 +50,7 @@ class Opening:
         self._opened = opened
         self._requested = False
         self._early = b""
+        self._app: AppSide | None = None
         self._refused_page: RefusedPage | None = None
 
     def receive(self, data: bytes) -> None:
@@ -75,13 +78,19 @@ class Opening:
             return
         if handshake.refused_origin is not None:
             self._refuse_page(handshake, wire, handshake.refused_origin)
-        elif not self._node.admission.enter(partial(self._admit, handshake, wire)):
+            return
+        if self._node.hooks is not None:
+            self._app = AppSide(handshake_connection(request, self._transport) if self._node.asks_app else None)
+        if not self._node.admission.enter(partial(self._admit, handshake, wire)):
             self._transport.pause_reading()  # until the connection is admitted
 
     def _check(self, request: bytes) -> tuple[Handshake, Wire]:
         """Return what the client asks for and which wire its path has. Raises `CommandError`."""
         node = self._node
-        handshake = parse(request, node.settings.origins, local_only=node.settings.allow_guests)
+        settings = node.settings
+        handshake = parse(request, settings.origins, local_only=settings.allow_guests, local_pages=node.local_pages)
+        if not node.takes_handshake_tokens:
+            handshake = handshake._replace(token=None)
         wire = ROUTES.get(handshake.path)
         if wire is None:
             text = f"There is no WebSocket at this path. Connect to {' or '.join(ROUTES)}."
@@ -92,7 +101,8 @@ class Opening:
             raise server_full()
         if node.admission.wait > LONGEST_WAIT:
             raise _unavailable("Too many clients are connecting at the same time. Try again later.")
-        if handshake.token is None and not wire.dialect.connects and handshake.refused_origin is None:
+        needs_token = not (wire.dialect.connects or node.asks_app)
+        if handshake.token is None and needs_token and handshake.refused_origin is None:
             text = 'A token is missing. Add it to the address as "?token=…".'
             raise HttpError(401, ErrorCode.UNAUTHORIZED, text)
         return handshake, wire
@@ -127,7 +137,7 @@ class Opening:
         if not self._transport.is_reading():
             self._transport.resume_reading()  # before `_opened`, which may have reasons to pause it again
         self._transport.write(response(handshake, wire.dialect.subprotocol))
-        self._opened(wire, identity, self._early)
+        self._opened(wire, identity, self._early, self._app)
 
     def _refuse_page(self, handshake: Handshake, wire: Wire, origin: str) -> None:
         node = self._node

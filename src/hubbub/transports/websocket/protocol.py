@@ -21,6 +21,7 @@ from websockets.protocol import State
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CLOSE_RULES, Close
+from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.session import Session
 from hubbub.time_budget import FRAME
@@ -205,14 +206,15 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # --- the opening handshake ---
 
-    def _opened(self, wire: Wire, identity: Identity | None, early: bytes) -> None:
+    def _opened(self, wire: Wire, identity: Identity | None, early: bytes, app: AppSide | None) -> None:
         """Begin the session, and take the frames that came before it."""
         self._opening = None
         node = self._node
         session = Session(secrets.token_urlsafe(9), wire, self._transport.write, self, node, node.now())
+        session.app = app
         self._session = session
         node.admit(session)
-        if identity is not None:
+        if identity is not None or not wire.dialect.connects:
             session.adopt(identity)
         if early:
             self.data_received(early)
