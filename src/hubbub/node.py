@@ -69,6 +69,7 @@ class Node:
         services: The operations that need no connection.
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
+        before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
     """
 
@@ -99,6 +100,7 @@ class Node:
         if auth.waits:
             self._waiting |= {Connect}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
         self._refused_origins = RefusedOrigins()
         self._ticking: asyncio.TimerHandle | None = None
@@ -116,6 +118,8 @@ class Node:
     async def close(self) -> None:
         """Abort the sessions that are left, finish their tasks, release backend and key set."""
         self.draining = True
+        for call in self.before_close:
+            call()
         if self._ticking is not None:
             self._ticking.cancel()
         for session in list(self.sessions.values()):
@@ -142,6 +146,12 @@ class Node:
             if step:
                 await asyncio.sleep(DRAIN_STEP)
             await self._close_for_restart(sessions[step::steps], after)
+
+    async def emptied(self, timeout: float) -> None:
+        """Return when the last connection has ended, or after `timeout` seconds."""
+        ends = self.now() + timeout
+        while self.sessions and self.now() < ends:  # noqa: ASYNC110  # an event would cost each connection something
+            await asyncio.sleep(DRAIN_STEP)
 
     async def _close_for_restart(self, sessions: list[Session], after: float) -> None:
         if self.settings.restart_grace:

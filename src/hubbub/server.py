@@ -14,12 +14,8 @@ from typing import Any, Self, cast
 import uvicorn
 
 from hubbub.auth.authenticator import Authenticator
-from hubbub.backends.base import Backend
-from hubbub.backends.memory import MemoryBackend
-from hubbub.backends.valkey.address import parse_address
-from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.backends.choose import make_backend
 from hubbub.errors import CommandError, SettingsError, StoreError
-from hubbub.groups.history import Window
 from hubbub.hooks import Hooks
 from hubbub.node import Node
 from hubbub.settings import Settings
@@ -43,22 +39,6 @@ UNSENT = 65_536
 
 SPARE_FILES = 96
 """Open files that are reserved for the process itself: loop, listeners, logs, key set, backend, and refusals."""
-
-
-def window(settings: Settings) -> Window:
-    """Return how much history the settings keep."""
-    return Window(
-        messages=settings.history_messages,
-        # A client that reconnects is sent all of it at once, which must fit into the queue of a slow reader.
-        bytes=min(settings.history_bytes, settings.max_queue // 2),
-        age=settings.history_age,
-        inbox=settings.inbox_messages,
-        total=settings.history_total,
-        keys=settings.history_keys,
-        gone=settings.history_idle_groups,
-        absence=settings.restart_grace,
-        user=settings.history_user,
-    )
 
 
 class Server:
@@ -197,12 +177,6 @@ class _Uvicorn(uvicorn.Server):
             return
         with super().capture_signals():
             yield
-
-
-def make_backend(settings: Settings) -> Backend:
-    """Return the backend that the settings name. Raises `SettingsError` if there is no such backend."""
-    kept = window(settings)
-    return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
 
 
 def _most_connections() -> int:

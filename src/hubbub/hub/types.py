@@ -1,4 +1,4 @@
-"""What hooks take and return: `User`, `Member`, `Post`, `Deny`; and what a program is told that uses a hub wrongly."""
+"""What hooks take and return: `User`, `Member`, `Post`, `Deny`; and the error of a hook that is defined wrongly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from hubbub.errors import HubbubError
+from hubbub.errors import HubbubError, HubError
 
 T = TypeVar("T")
 
@@ -16,12 +16,8 @@ MAX_DENY = 1000
 """Most characters of the text of a `Deny` that the client is sent."""
 
 
-class HookError(HubbubError, TypeError):
+class HookError(HubError, TypeError):
     """A hook cannot be registered: wrong parameters, an unknown name in a pattern, a duplicate. Says what to change."""
-
-
-class HubError(HubbubError, RuntimeError):
-    """A hub was used before its start, after its end, or from another event loop or thread. Says what to do instead."""
 
 
 class Deny(HubbubError):  # noqa: N818  (a fixed name: an answer, not an error of the program)
