@@ -8,36 +8,48 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hubbub.auth.authenticator import make_token
+    from hubbub.auth.patterns import escape_group
     from hubbub.client import Client, connect
     from hubbub.errors import CommandError, ErrorCode, HubbubError, HubError
     from hubbub.hub.hub import Hub
+    from hubbub.hub.types import Deny, Member, Post, User
     from hubbub.server import Server
     from hubbub.settings import Settings
 
 __all__ = [
     "Client",
     "CommandError",
+    "Deny",
     "ErrorCode",
     "Hub",
     "HubError",
     "HubbubError",
+    "Member",
+    "Post",
     "Server",
     "Settings",
+    "User",
     "__version__",
     "connect",
+    "escape_group",
     "make_token",
 ]
 
 _MODULES = {
     "Client": "hubbub.client",
     "CommandError": "hubbub.errors",
+    "Deny": "hubbub.hub.types",
     "ErrorCode": "hubbub.errors",
     "Hub": "hubbub.hub.hub",
     "HubError": "hubbub.errors",
     "HubbubError": "hubbub.errors",
+    "Member": "hubbub.hub.types",
+    "Post": "hubbub.hub.types",
     "Server": "hubbub.server",
     "Settings": "hubbub.settings",
+    "User": "hubbub.hub.types",
     "connect": "hubbub.client",
+    "escape_group": "hubbub.auth.patterns",
     "make_token": "hubbub.auth.authenticator",
 }
 

@@ -6,16 +6,13 @@ A node without hooks has none of this: `AppSide` is made for connections of a no
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from hubbub.auth.identity import Identity
 from hubbub.counters import Counters
 from hubbub.messages import Command
-
-if TYPE_CHECKING:
-    from hubbub.session import Session
 
 WhyLeft = Literal["left", "switched", "disconnected", "node lost"]
 """Why a connection left a group: it sent ``leave``; it joined another group; it ended; its server process died."""
@@ -40,6 +37,20 @@ class AppSide:
         self.data: Any = None
         self.group: str | None = None
         self.after: list[Coroutine[Any, Any, None]] = []
+
+
+class Asking(Protocol):
+    """A session, as the app is asked about it."""
+
+    user_id: str
+    connection_id: str
+    identity: Identity | None
+    app: AppSide | None
+
+    @property
+    def group(self) -> str | None:
+        """The group that it is in."""
+        ...
 
 
 class Hooks(Protocol):
@@ -82,26 +93,26 @@ class Hooks(Protocol):
         """Whether an ``on_post`` is for this group."""
         ...
 
-    async def connect(self, session: Session) -> Identity | None:
+    async def connect(self, session: Asking) -> Identity | None:
         """Ask who the client is, and keep ``User.data`` in `Session.app`; None: the app does not know."""
         ...
 
-    async def join(self, session: Session, group: str) -> None:
+    async def join(self, session: Asking, group: str) -> None:
         """Ask whether the connection may join `group`."""
         ...
 
-    async def post(self, session: Session, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Ask for the message that the group is sent; None: nothing is sent."""
         ...
 
-    async def private(self, session: Session, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Ask for the message that the user `to` is sent; None: nothing is sent."""
         ...
 
-    def left(self, session: Session, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
-        """Return what tells the app that the connection has left `group`; None if the app does not ask. Never raises."""
+    def left(self, session: Asking, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
+        """Return what tells the app that the connection has left `group`; None if it does not ask. Never raises."""
         ...
 
-    def disconnected(self, session: Session) -> Coroutine[Any, Any, None] | None:
+    def disconnected(self, session: Asking) -> Coroutine[Any, Any, None] | None:
         """Return what tells the app that an identified connection has ended; None if it does not ask. Never raises."""
         ...

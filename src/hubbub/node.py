@@ -22,6 +22,7 @@ from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
+from hubbub.hooked_commands import HookedCommands, ended
 from hubbub.hooks import Hooks
 from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
 from hubbub.refused_origins import RefusedOrigins
@@ -54,8 +55,10 @@ class Node:
         settings: The limits.
         backend: What is shared with other nodes; the node attaches itself to it.
         auth: Tells whom a token, guest name or ticket identifies.
+        hooks: What an app decides; None without an app.
 
     Attributes:
+        hooks: The same.
         node_id: A random name, unlike that of any other node.
         sessions: All sessions by connection id, identified or not.
         draining: Whether the node is stopping.
@@ -66,6 +69,7 @@ class Node:
         services: The operations that need no connection.
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
+        before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
         tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
@@ -86,9 +90,18 @@ class Node:
         self.fanout = Fanout(self.after_tick)
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        self.connect_command = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now)
-        self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
+        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks)
+        self.connect_command = connect
+        if hooks is None:
+            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect)
+        else:
+            hooks.count_in(self.counters)
+            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, hooks)
+        self._waiting: frozenset[type[Command]] = frozenset() if hooks is None else hooks.commands
+        if auth.waits:
+            self._waiting |= {Connect}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
         self.tier = 1
         self._refused_origins = RefusedOrigins()
@@ -108,6 +121,8 @@ class Node:
     async def close(self) -> None:
         """Abort the sessions that are left, finish their tasks, release backend and key set."""
         self.draining = True
+        for call in self.before_close:
+            call()
         if self._ticking is not None:
             self._ticking.cancel()
         for session in list(self.sessions.values()):
@@ -164,7 +179,8 @@ class Node:
     async def _share_key(self) -> None:
         secret = self.settings.secret
         shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
-        self.auth.tickets.use(shared)
+        # A ticket would replace what `on_connect` says, and cannot hold `User.data`.
+        self.auth.tickets.use(None if self.hooks is not None and self.hooks.connects else shared)
         self.cursors.use(shared)
 
     @property
@@ -242,8 +258,8 @@ class Node:
         self.fanout.send(session, data)
 
     def waits(self, command: Command) -> bool:
-        """Whether executing `command` may have to wait for the backend or, for `Connect`, for the key set."""
-        return not self.backend.immediate or (type(command) is Connect and self.auth.waits)
+        """Whether executing `command` may have to wait: for the backend, a hook or, for `Connect`, the key set."""
+        return not self.backend.immediate or type(command) in self._waiting
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that is kept until it ends."""
@@ -267,6 +283,8 @@ class Node:
             run_now(work)
         else:
             self.spawn(work)
+        if self.hooks is not None and (told := ended(self.hooks, session)) is not None:
+            self.spawn(told)
 
     def who_is(self, user_id: str) -> Identity | None:
         """Return the identity of a user who is connected to this node; None for others."""

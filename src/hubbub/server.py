@@ -16,6 +16,7 @@ import uvicorn
 from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.choose import make_backend
 from hubbub.errors import CommandError, SettingsError, StoreError
+from hubbub.hooks import Hooks
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http.app import create_app
@@ -46,13 +47,18 @@ class Server:
     Use ``async with Server(Settings(...)) as server:`` inside your program, or call `serve` to run until a signal
     arrives, as ``hubbub serve`` does.
 
+    Args:
+        settings: The settings; None for the defaults.
+        hooks: What an app decides; None without an app.
+
     Attributes:
         url: The address, with the port that the system has chosen, once started.
         node: The node, once started.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, hooks: Hooks | None = None) -> None:
         self.settings = settings or Settings()
+        self._hooks = hooks
         self.url = ""
         self.node: Node
         self._uvicorn: _Uvicorn
@@ -106,7 +112,7 @@ class Server:
         settings = self.settings
         self._sockets = _listen(settings)
         self.url = _url(self._sockets[0])
-        self.node = Node(settings, make_backend(settings), Authenticator(settings))
+        self.node = Node(settings, make_backend(settings), Authenticator(settings), self._hooks)
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),

@@ -69,9 +69,12 @@ class Operations(SessionOwner, Protocol):
 
 
 class AdoptIdentity(Command):
-    """A command of the transport itself: take on an identity that the opening handshake has proved."""
+    """A command of the transport itself: take on an identity that the opening handshake has proved.
 
-    identity: Identity
+    Without an identity, the app's ``on_connect`` is asked.
+    """
+
+    identity: Identity | None
 
 
 _OPENING = (Connect, AdoptIdentity)
@@ -88,8 +91,8 @@ class Session(SessionLifetime):
     ) -> None:
         super().__init__(connection_id, wire, write, link, node, now)
 
-    def adopt(self, identity: Identity) -> None:
-        """Identify the connection as `identity`."""
+    def adopt(self, identity: Identity | None) -> None:
+        """Identify the connection as `identity`, or as what the app's ``on_connect`` says."""
         self._run(AdoptIdentity(identity=identity), 0)
 
     def receive(self, payload: bytes, now: float) -> None:
@@ -143,6 +146,9 @@ class Session(SessionLifetime):
     async def _run_queue(self, held: Held | None, queue: CommandQueue) -> None:
         while held is not None:
             await self._perform(held.command)
+            app = self.app
+            while app is not None and app.after:
+                await app.after.pop(0)
             queue.done(held)
             held = None if self.gone else queue.next()
         self._busy = False

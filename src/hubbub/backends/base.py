@@ -162,6 +162,24 @@ class Backend(Protocol):
         """
         ...
 
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Return the result of the post with this key by `sender` to `group` or to `user_id`; None if there is none."""
+        ...
+
+    async def listen(self, group: str) -> None:
+        """Deliver the messages of `group` to the receivers of this node even while it has no member here.
+
+        Counted: `unlisten` ends it. Meanwhile messages to the group are numbered, kept and delivered even if it has no
+        member at all; but it is in no list and no count. Raises `CommandError` ``UNAVAILABLE``.
+        """
+        ...
+
+    async def unlisten(self, group: str) -> None:
+        """End one `listen`. Never raises."""
+        ...
+
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Deliver `event` to one connection, on whichever node; return 1, or 0 if there is no such connection."""
         ...

@@ -1,1 +1,1 @@
-"""A hub: Hubbub inside a Python app."""
+"""A hub: realtime groups inside a Python app, which decides in hooks who may join, post and connect."""

@@ -9,10 +9,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.choose import make_backend
 from hubbub.errors import SettingsError
+from hubbub.hub.calls import HookCalls
 from hubbub.hub.entrance import Entrance
 from hubbub.hub.hub_settings import hub_settings
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.lifespan import HubLifespan
+from hubbub.hub.operations import Operations
+from hubbub.hub.registry import Registry
 from hubbub.hub.tiers import check_workers
 from hubbub.hub.wrapped import Wrapped
 from hubbub.node import Node
@@ -23,7 +26,13 @@ _NOBODY = (
 )
 
 
-class Hub:
+_ALL_ORIGINS = (
+    'This hub has an on_connect, so a cookie may say who a client is, and with origins=("*",) every page on the web could '
+    "use the cookies of its visitors. Name the origins of your pages, or leave origins out if they come from the app."
+)
+
+
+class Hub(Registry, Operations):
     """Realtime groups inside a Python app.
 
     ``app.mount("/realtime", hub)`` serves the WebSocket, the HTTP API, the metrics and the browser client below that
@@ -38,10 +47,10 @@ class Hub:
     """
 
     def __init__(self, **settings: Any) -> None:
+        super().__init__()
         self.settings = hub_settings(settings)
         self._lifecycle = Lifecycle(self._make_node)
         self._entrance = Entrance(self._lifecycle)
-        # branch hooks: the registry of hooks is made here, and the decorators on_connect, on_join, … are methods below.
 
     # --- start and stop ---
 
@@ -90,14 +99,10 @@ class Hub:
             raise SettingsError(_NOBODY)
         settings = self.settings
         check_workers(settings.backend)
-        # branch hooks: hand the registry of hooks to the node here.
-        return Node(settings, make_backend(settings), Authenticator(settings))
+        if self.hooks("on_connect") and "*" in settings.origins:
+            raise SettingsError(_ALL_ORIGINS)
+        self.freeze()
+        return Node(settings, make_backend(settings), Authenticator(settings), HookCalls(self, settings))
 
     def _can_identify(self) -> bool:
-        # branch hooks: or a function was registered with on_connect.
-        return self.settings.has_keys or bool(self.settings.guests)
-
-    # branch hooks: operations (post, post_to_user, listen, groups, users, disconnect) begin with
-    # ``node = await self._lifecycle.node()``: it starts the hub, or raises HubError with a text that says what to do.
-    # The transports set ``session.handshake`` (an attribute for branch hooks to add to Session; None if there is none)
-    # to the starlette HTTPConnection, before the first frame reaches the session.
+        return bool(self.hooks("on_connect")) or self.settings.has_keys or bool(self.settings.guests)

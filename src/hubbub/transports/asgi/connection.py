@@ -67,7 +67,7 @@ class AsgiConnection:
         node.admit(session)
         try:
             caller.begun(session)
-            if identity is not None:
+            if identity is not None or not session.wire.dialect.connects:
                 session.adopt(identity)
             await self._read()
         except asyncio.CancelledError:

@@ -1,0 +1,317 @@
+"""Runs the hooks of a hub for a node: for how long, how many at once, and what an outcome means for the client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final
+
+import msgspec
+
+from hubbub.auth.identity import Identity
+from hubbub.counters import Counters
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.hooks import Asking, WhyLeft
+from hubbub.hub.identities import identity_of
+from hubbub.hub.registry import Hook, Registry
+from hubbub.hub.routes import Routes
+from hubbub.hub.turns import Turns
+from hubbub.hub.types import Deny, Member, Post
+from hubbub.messages import Command, Connect, Join, Leave
+from hubbub.messages import Post as PostCommand
+from hubbub.session import AdoptIdentity
+from hubbub.settings import Settings
+
+LONGEST_WAIT: Final = 10.0
+"""Seconds that a hook may wait for its turn; then the command fails with ``UNAVAILABLE``. Clients wait as long."""
+
+log = logging.getLogger("hubbub.hooks")
+
+
+class HookCalls:
+    """The `hubbub.hooks.Hooks` of a hub.
+
+    Args:
+        registry: The hooks. They must not change any more.
+        settings: ``hook_timeout``, ``hook_concurrency``, and the limits of user ids.
+        unix_time: Unix time in seconds, for ``User.expires``.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings, unix_time: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._unix_time = unix_time
+        self._counters = Counters()
+        self._turns = Turns(settings.hook_concurrency)
+        self._connect = _only(registry.hooks("on_connect"))
+        self._private = _only(registry.hooks("on_private"))
+        self._disconnect = _only(registry.hooks("on_disconnect"))
+        self._joins = Routes(registry.hooks("on_join"))
+        self._posts = Routes(registry.hooks("on_post"))
+        self._leaves = Routes(registry.hooks("on_leave"))
+        self.connects = self._connect is not None
+        self.privates = self._private is not None
+        self.commands = self._commands()
+        self.checks_joins = self._joins.has
+        self.checks_posts = self._posts.has
+
+    def _commands(self) -> frozenset[type[Command]]:
+        found: set[type[Command]] = set()
+        if self.connects:
+            found |= {Connect, AdoptIdentity}
+        if self._joins:
+            found.add(Join)
+        if self._posts or self.privates:
+            found.add(PostCommand)
+        if self._leaves:
+            found |= {Connect, Join, Leave}
+        return frozenset(found)
+
+    def count_in(self, counters: Counters) -> None:
+        """Count calls there from now on."""
+        self._counters = counters
+
+    @property
+    def running(self) -> int:
+        """How many hooks run at present."""
+        return self._turns.running
+
+    @property
+    def waiting(self) -> int:
+        """How many hooks wait for their turn."""
+        return self._turns.waiting
+
+    # --- hooks that decide ---
+
+    async def connect(self, session: Asking) -> Identity | None:
+        """Run ``on_connect``."""
+        hook, app = self._connect, session.app
+        assert hook is not None
+        assert app is not None
+        user = await self._decide(hook, session, session.connection_id, (app.handshake,), {})
+        identity = None
+        if user is not None:
+            try:
+                identity = identity_of(user, self._settings, self._unix_time())
+            except TypeError as error:
+                raise self._failed(hook, error) from None
+            app.data = user.data
+        app.handshake = None  # it has been answered
+        return identity
+
+    async def join(self, session: Asking, group: str) -> None:
+        """Run the ``on_join`` of `group`."""
+        found = self._joins.find(group)
+        if found is None:
+            return
+        hook, names = found
+        returned = await self._decide(hook, session, session.user_id, (_member(session, group),), names)
+        if returned is not None:
+            text = f"it returned {returned!r:.80}, and only raising Deny refuses: return None to allow the join"
+            raise self._failed(hook, TypeError(text))
+
+    async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+        """Run the ``on_post`` of `group`."""
+        found = self._posts.find(group)
+        if found is None:
+            return message
+        hook, names = found
+        return await self._check(hook, session, message, names, group=group, to=None, key=key)
+
+    async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+        """Run ``on_private``."""
+        assert self._private is not None
+        return await self._check(self._private, session, message, {}, group=None, to=to, key=key)
+
+    async def _check(
+        self,
+        hook: Hook,
+        session: Asking,
+        message: msgspec.Raw,
+        names: dict[str, str],
+        *,
+        group: str | None,
+        to: str | None,
+        key: str | None,
+    ) -> msgspec.Raw | None:
+        value = hook.converter.decode(message)
+        member = _member(session, session.group if group is None else group)
+        returned = await self._decide(hook, session, session.user_id, (Post(value, member, group, to, key),), names)
+        try:
+            return hook.converter.encode(returned)
+        except TypeError as error:
+            raise self._failed(hook, error) from None
+
+    # --- hooks that are told ---
+
+    def left(self, session: Asking, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
+        """Return the call of the ``on_leave`` of `group`."""
+        return self.member_left(_member(session, group), group, why)
+
+    def member_left(self, member: Member, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
+        """Return the call of the ``on_leave`` of `group`, for a member that may have been on another node."""
+        found = self._leaves.find(group)
+        if found is None:
+            return None
+        return self._tell(found[0], member.user_id, (member, group, why), found[1])
+
+    def disconnected(self, session: Asking) -> Coroutine[Any, Any, None] | None:
+        """Return the call of ``on_disconnect``."""
+        if self._disconnect is None:
+            return None
+        return self._tell(self._disconnect, session.user_id, (_member(session, session.group),), {})
+
+    async def _tell(self, hook: Hook, user_id: str, arguments: tuple[Any, ...], names: dict[str, str]) -> None:
+        """Run a hook that nobody waits for: whatever goes wrong is logged only."""
+        try:
+            await self._run(hook, user_id, arguments, names, wait=None)
+        except Deny:
+            self._failed(hook, TypeError("it raised Deny, and there is nothing to refuse: it is called afterwards"))
+        except CommandError:
+            pass  # logged already
+
+    # --- one call ---
+
+    async def _decide(
+        self, hook: Hook, session: Asking, user_id: str, arguments: tuple[Any, ...], names: dict[str, str]
+    ) -> Any:
+        try:
+            return await self._run(hook, user_id, arguments, names, wait=LONGEST_WAIT)
+        except Deny as refusal:
+            if session.app is not None and hook.event == "on_connect":
+                session.app.handshake = None
+            raise CommandError(ErrorCode.FORBIDDEN, refusal.text) from None
+
+    async def _run(
+        self, hook: Hook, user_id: str, arguments: tuple[Any, ...], names: dict[str, str], *, wait: float | None
+    ) -> Any:
+        """Run a hook when it is its turn, within its time; count the outcome.
+
+        Raises:
+            Deny: The hook has refused.
+            CommandError: ``UNAVAILABLE``, it had no turn or no answer in time; ``INTERNAL``, it failed.
+        """
+        turns, outcome = self._turns, "ok"
+        if not turns.take():
+            await self._wait_for_turn(hook, user_id, wait)
+        began = time.perf_counter()
+        try:
+            return await self._within_time(hook.function(*arguments, **names))
+        except Deny:
+            outcome = "denied"
+            raise
+        except _TimeIsUpError:
+            outcome = "timeout"
+            limit = self._settings.hook_timeout
+            log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
+            raise CommandError(
+                ErrorCode.UNAVAILABLE, f"The app did not answer within {limit:g} s. Try again."
+            ) from None
+        except Exception as error:
+            outcome = "failed"
+            raise self._failed(hook, error, count=False) from None
+        finally:
+            turns.done()
+            self._count(hook, outcome, time.perf_counter() - began)
+
+    async def _wait_for_turn(self, hook: Hook, user_id: str, wait: float | None) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def start() -> bool:
+            if turn.done():  # it has waited too long, or its task was cancelled
+                return False
+            turn.set_result(None)
+            return True
+
+        self._turns.wait(user_id, start)
+        try:
+            async with asyncio.timeout(wait):
+                await turn
+        except TimeoutError:
+            self._count(hook, "busy", 0)
+            text = f"The app is busy: {self._settings.hook_concurrency} hooks run already. Try again."
+            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
+        except BaseException:  # cancelled, perhaps just after it got the place
+            if turn.done() and not turn.cancelled():
+                self._turns.done()
+            raise
+
+    async def _within_time(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run a hook within ``hook_timeout``. One that never waits costs no timer."""
+        try:
+            waits_for = work.send(None)
+        except StopIteration as done:
+            return done.value
+        limit = asyncio.timeout(self._settings.hook_timeout)
+        try:
+            async with limit:
+                return await _Rest(work, waits_for)
+        except TimeoutError:
+            if limit.expired():
+                raise _TimeIsUpError from None
+            raise  # of the hook itself, say of a query to its database
+
+    def _failed(self, hook: Hook, error: Exception, *, count: bool = True) -> CommandError:
+        """Log that a hook failed, and return the error for the client.
+
+        With `count`, it has returned something wrong: that is counted here, and has no traceback.
+        """
+        if count:
+            log.error("%s is wrong: %s", hook, error)
+        else:
+            log.error("%s failed", hook, exc_info=error)
+        if count:
+            self._count(hook, "failed", 0)
+        return CommandError(ErrorCode.INTERNAL, "The app failed to answer; its log has the details.")
+
+    def _count(self, hook: Hook, outcome: str, seconds: float) -> None:
+        event, pattern = hook.label
+        self._counters.hooks[event, pattern, outcome] += 1
+        self._counters.hook_seconds[event, pattern] += seconds
+
+
+class _TimeIsUpError(Exception):
+    """A hook had no answer in time."""
+
+
+class _Rest:
+    """What is left of a coroutine that has been started and waits for a future."""
+
+    __slots__ = ("_waits_for", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        self._work = work
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        work, waits_for = self._work, self._waits_for
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:
+                resume: Callable[[], Any] = _throwing(work, error)
+            else:
+                resume = _sending(work, sent)
+            try:
+                waits_for = resume()
+            except StopIteration as done:
+                return done.value
+
+
+def _throwing(work: Coroutine[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
+    return lambda: work.throw(error)
+
+
+def _sending(work: Coroutine[Any, Any, Any], sent: Any) -> Callable[[], Any]:
+    return lambda: work.send(sent)
+
+
+def _only(hooks: list[Hook]) -> Hook | None:
+    return hooks[0] if hooks else None
+
+
+def _member(session: Asking, group: str | None) -> Member:
+    identity, app = session.identity, session.app
+    name = None if identity is None else identity.name
+    return Member(session.user_id, session.connection_id, name, group, None if app is None else app.data)
