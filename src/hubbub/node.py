@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET
 
@@ -125,10 +125,22 @@ class Node:
         for session in list(self.sessions.values()):
             session.link.abort()
             session.lost()
-        while self.tasks:
-            await asyncio.wait(self.tasks)
+        await self._finish_tasks()
         await self.auth.close()
         await self.backend.close()
+
+    async def _finish_tasks(self) -> None:
+        """Wait for the tasks that are left; with hooks, no longer than ``shutdown_timeout``, and then cancel them."""
+        ends = None if self.hooks is None else self.now() + self.settings.shutdown_timeout
+        while self.tasks:
+            left = None if ends is None else max(0.0, ends - self.now())
+            _, late = await asyncio.wait(self.tasks, timeout=left)
+            if late and left is not None and self.now() >= cast(float, ends):
+                log.warning("%d hooks had not ended within shutdown_timeout, and were cancelled", len(late))
+                for task in late:
+                    task.cancel()
+                await asyncio.wait(late, timeout=1.0)
+                return
 
     async def drain(self) -> None:
         """Close the connections, spread over time, so that they do not all reconnect at the same moment.

@@ -62,8 +62,8 @@ class Messages(AsyncIterator[Heard]):
             self.fail(CommandError(ErrorCode.UNAVAILABLE, text))
         elif len(self._waiting) >= self._most or self._bytes + len(event.message) > MOST_BYTES:
             text = (
-                f'This listener to "{self._group}" is too slow: {len(self._waiting)} messages ({self._bytes} bytes) wait, '
-                f"at most {self._most} ({MOST_BYTES} bytes) may. Take them faster, or raise max_messages."
+                f'This listener to "{self._group}" is too slow: {len(self._waiting)} messages of {self._bytes} bytes '
+                f"wait, at most {self._most} of {MOST_BYTES} bytes may. Take them faster, or raise max_messages."
             )
             self.fail(CommandError(ErrorCode.TOO_LARGE, text))
         else:
