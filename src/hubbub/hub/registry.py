@@ -224,7 +224,7 @@ def _hints(function: AnyHook, name: str) -> dict[str, Any]:
 
 
 def _local_names(function: Any) -> dict[str, Any]:
-    """Return the local variables of the functions in which the hook is defined, while they run: its types may be there."""
+    """Return the local variables of the running functions in which the hook is defined: its types may be there."""
     found: dict[str, Any] = {}
     outer = getattr(function, "__qualname__", "").rpartition(".<locals>.")[0]
     frame = sys._getframe(1)
