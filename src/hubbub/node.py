@@ -71,6 +71,7 @@ class Node:
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
+        tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
 
     def __init__(self, settings: Settings, backend: Backend, auth: Authenticator, hooks: Hooks | None = None) -> None:
@@ -102,8 +103,10 @@ class Node:
         self.tasks: set[asyncio.Task[None]] = set()
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
+        self.tier = 1
         self._refused_origins = RefusedOrigins()
         self._ticking: asyncio.TimerHandle | None = None
+        self._draining: asyncio.Task[None] | None = None
         backend.attach(self)
 
     # --- start, stop, time ---
@@ -148,7 +151,16 @@ class Node:
         Each client is told when to reconnect: at once if there are other nodes; otherwise when this server can have
         been restarted.
         """
-        self.draining = True
+        await asyncio.shield(self.begin_drain())
+
+    def begin_drain(self) -> asyncio.Task[None]:
+        """Begin to drain, unless that has begun already; return the task that does it."""
+        if self._draining is None:
+            self.draining = True
+            self._draining = self.spawn(self._drain())
+        return self._draining
+
+    async def _drain(self) -> None:
         sessions = list(self.sessions.values())
         steps = int(min(self.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
         with suppress(CommandError):

@@ -16,6 +16,7 @@ from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.lifespan import HubLifespan
 from hubbub.hub.operations import Operations
 from hubbub.hub.registry import Registry
+from hubbub.hub.tiers import check_workers
 from hubbub.hub.wrapped import Wrapped
 from hubbub.node import Node
 
@@ -97,6 +98,7 @@ class Hub(Registry, Operations):
         if not self._can_identify():
             raise SettingsError(_NOBODY)
         settings = self.settings
+        check_workers(settings.backend)
         if self.hooks("on_connect") and "*" in settings.origins:
             raise SettingsError(_ALL_ORIGINS)
         self.freeze()

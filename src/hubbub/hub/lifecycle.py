@@ -69,6 +69,13 @@ class Lifecycle:
             return self._node
         return await self.start()
 
+    async def serving_node(self) -> Node:
+        """Return the node for a request or a connection: as `node`, but also while the hub is being stopped."""
+        if self.state is State.STOPPING and self._node is not None:
+            self._check_loop(_running_loop())
+            return self._node
+        return await self.node()
+
     def running(self) -> Node:
         """Return the node, which must run already.
 

@@ -6,6 +6,9 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
+from starlette.types import Receive, Send
+
+from hubbub.errors import HubbubError
 from hubbub.hub.lifecycle import Lifecycle
 
 
@@ -52,3 +55,17 @@ class HubLifespan:
     ) -> bool | None:
         """Stop the hub, then leave the inner lifespan."""
         return await self._stack.__aexit__(kind, error, traceback)
+
+
+async def run_lifespan(lifecycle: Lifecycle, receive: Receive, send: Send) -> None:
+    """Serve the scope ``lifespan`` for a hub that is an app by itself."""
+    await receive()
+    try:
+        await lifecycle.start()
+    except HubbubError as error:
+        await send({"type": "lifespan.startup.failed", "message": f"hubbub: {error}"})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await lifecycle.stop()
+    await send({"type": "lifespan.shutdown.complete"})

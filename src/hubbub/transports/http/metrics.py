@@ -56,9 +56,11 @@ class _NodeCollector(Collector):
     def _state(self) -> Iterator[Metric]:
         node, fanout = self._node, self._node.fanout
         info = GaugeMetricFamily(
-            "hubbub_info", "Always 1; the labels name the version and the node.", labels=["version", "node"]
+            "hubbub_info",
+            "Always 1; the labels name the version, the node, and the tier: how connections come to it.",
+            labels=["version", "node", "tier"],
         )
-        info.add_metric([self._version, node.node_id], 1)
+        info.add_metric([self._version, node.node_id, str(node.tier)], 1)
         yield info
         yield GaugeMetricFamily("hubbub_ready", "Whether new connections are served: 1 or 0.", node.ready)
         tasks = len(asyncio.all_tasks())

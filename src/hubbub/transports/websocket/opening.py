@@ -10,27 +10,20 @@ from typing import TypeAlias
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.refused_origins import refusal_reason
-from hubbub.transports.refusal import HttpError, refusal, server_full
+from hubbub.transports.refusal import refusal
 from hubbub.transports.reset import reset
+from hubbub.transports.websocket.acceptance import stopping, wire_for
 from hubbub.transports.websocket.handshake import Handshake, parse, response
 from hubbub.transports.websocket.refused_page import RefusedPage
-from hubbub.transports.websocket.request_scope import handshake_connection
-from hubbub.transports.websocket.routes import ROUTES
 
 MAX_EARLY_BYTES = 8192
 """Most bytes of frames that a connection may send before its request is answered: thousands may wait for admission."""
 
-LONGEST_WAIT = 5.0
-"""Seconds that a new connection may have to wait for admission; one that would wait longer is refused with 503."""
-
-_STOPPING = "The server is stopping. Try again later."
-
-Opened: TypeAlias = Callable[[Wire, Identity | None, bytes, AppSide | None], None]
-"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, the frames
-that have already come, and what the app knows of the connection if there is an app."""
+Opened: TypeAlias = Callable[[Wire, Identity | None, bytes], None]
+"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, and the
+frames that have already come."""
 
 
 class Opening:
@@ -42,7 +35,7 @@ class Opening:
         opened: Called once, right after the 101 answer was written; never if the request is refused.
     """
 
-    __slots__ = ("_app", "_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
+    __slots__ = ("_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
 
     def __init__(self, transport: asyncio.Transport, node: Node, opened: Opened) -> None:
         self._transport = transport
@@ -50,14 +43,13 @@ class Opening:
         self._opened = opened
         self._requested = False
         self._early = b""
-        self._app: AppSide | None = None
         self._refused_page: RefusedPage | None = None
 
     def receive(self, data: bytes) -> None:
         """Take the request, and keep the frames that come right behind it until it is answered."""
         if not self._requested:
-            self._requested = True
-            self._upgrade(data)
+            settings = self._node.settings
+            self.begin(partial(parse, data, settings.origins, local_only=settings.allow_guests))
         elif self._refused_page is not None:
             self._refused_page.receive(data)
         elif len(self._early) + len(data) <= MAX_EARLY_BYTES:
@@ -65,47 +57,31 @@ class Opening:
         else:  # no client needs to send more before it knows whether its request is accepted
             reset(self._transport)
 
+    def begin(self, read: Callable[[], Handshake]) -> None:
+        """Answer the request that `read` returns, now or when the connection is admitted.
+
+        Args:
+            read: Checks the request. Raises `CommandError` if it must be refused.
+        """
+        self._requested = True
+        self._upgrade(read)
+
     def lost(self) -> None:
         """The connection is lost before it was open."""
         if self._refused_page is not None:
             self._refused_page.lost()
 
-    def _upgrade(self, request: bytes) -> None:
+    def _upgrade(self, read: Callable[[], Handshake]) -> None:
         try:
-            handshake, wire = self._check(request)
+            handshake = read()
+            wire = wire_for(handshake, self._node)
         except CommandError as error:
             self._refuse(error)
             return
         if handshake.refused_origin is not None:
             self._refuse_page(handshake, wire, handshake.refused_origin)
-            return
-        if self._node.hooks is not None:
-            self._app = AppSide(handshake_connection(request, self._transport) if self._node.asks_app else None)
-        if not self._node.admission.enter(partial(self._admit, handshake, wire)):
+        elif not self._node.admission.enter(partial(self._admit, handshake, wire)):
             self._transport.pause_reading()  # until the connection is admitted
-
-    def _check(self, request: bytes) -> tuple[Handshake, Wire]:
-        """Return what the client asks for and which wire its path has. Raises `CommandError`."""
-        node = self._node
-        settings = node.settings
-        handshake = parse(request, settings.origins, local_only=settings.allow_guests, local_pages=node.local_pages)
-        if not node.takes_handshake_tokens:
-            handshake = handshake._replace(token=None)
-        wire = ROUTES.get(handshake.path)
-        if wire is None:
-            text = f"There is no WebSocket at this path. Connect to {' or '.join(ROUTES)}."
-            raise HttpError(404, ErrorCode.INVALID_REQUEST, text)
-        if node.draining:
-            raise _unavailable(_STOPPING)
-        if node.full:
-            raise server_full()
-        if node.admission.wait > LONGEST_WAIT:
-            raise _unavailable("Too many clients are connecting at the same time. Try again later.")
-        needs_token = not (wire.dialect.connects or node.asks_app)
-        if handshake.token is None and needs_token and handshake.refused_origin is None:
-            text = 'A token is missing. Add it to the address as "?token=…".'
-            raise HttpError(401, ErrorCode.UNAUTHORIZED, text)
-        return handshake, wire
 
     def _admit(self, handshake: Handshake, wire: Wire) -> None:
         """Answer the request. While it waited for admission, the client may have left or the server begun to stop."""
@@ -114,7 +90,7 @@ class Opening:
         auth = self._node.auth
         try:
             if self._node.draining:
-                raise _unavailable(_STOPPING)
+                raise stopping()
             if handshake.token is not None and auth.waits:
                 self._transport.pause_reading()
                 self._node.spawn(self._authenticate(handshake, wire))
@@ -127,6 +103,8 @@ class Opening:
         assert handshake.token is not None
         try:
             identity = await self._node.auth.authenticate(handshake.token)
+            if self._node.draining:
+                raise stopping()
         except CommandError as error:
             self._refuse(error)
             return
@@ -137,7 +115,7 @@ class Opening:
         if not self._transport.is_reading():
             self._transport.resume_reading()  # before `_opened`, which may have reasons to pause it again
         self._transport.write(response(handshake, wire.dialect.subprotocol))
-        self._opened(wire, identity, self._early, self._app)
+        self._opened(wire, identity, self._early)
 
     def _refuse_page(self, handshake: Handshake, wire: Wire, origin: str) -> None:
         node = self._node
@@ -156,7 +134,3 @@ class Opening:
         self._node.counters.refused[error.code] += 1
         self._transport.write(refusal(error))
         self._transport.close()
-
-
-def _unavailable(message: str) -> CommandError:
-    return CommandError(ErrorCode.UNAVAILABLE, message)
