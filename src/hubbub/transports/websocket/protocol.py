@@ -2,8 +2,8 @@
 
 uvicorn parses the upgrade request and hands the connection over, or an app does, in which a hub is mounted. When the
 request has been answered (`opening`), frames take one of two paths. Whole text frames are cut out of the buffer
-directly (`frames`). Everything else (ping, close, fragments, errors) goes to the WebSocket library (`StrictProtocol`), which is
-created when it is needed and keeps the connection until no frame and no message is incomplete.
+directly (`frames`). Everything else (ping, close, fragments, errors) goes to the WebSocket library (`StrictProtocol`),
+which is created when it is needed and keeps the connection until no frame and no message is incomplete.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from websockets.protocol import State
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CLOSE_RULES, Close
+from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.session import Session
 from hubbub.time_budget import FRAME
@@ -240,11 +241,12 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # --- the opening handshake ---
 
-    def _opened(self, wire: Wire, identity: Identity | None, early: bytes) -> None:
+    def _opened(self, wire: Wire, identity: Identity | None, early: bytes, app: AppSide | None) -> None:
         """Begin the session, and take the frames that came before it."""
         self._opening = None
         node = self._node
         session = Session(secrets.token_urlsafe(9), wire, self._transport.write, self, node, node.now())
+        session.app = app
         self._session = session
         node.admit(session)
         if self._caller is not None:
