@@ -50,7 +50,7 @@ def test_every_decorator_returns_the_function() -> None:
 def test_a_plain_function_is_refused() -> None:
     def join(member: Member) -> None: ...
 
-    assert '"async def"' in define(lambda hub: hub.on_join(join))  # type: ignore[call-overload]
+    assert '"async def"' in define(lambda hub: hub.on_join(join))  # type: ignore[type-var]
     assert "asyncio.to_thread" in define(lambda hub: hub.on_connect(join))  # type: ignore[type-var]
 
 

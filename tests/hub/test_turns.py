@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.hub.turns import Turns
 
 
+def start(started: list[str], who: str) -> bool:
+    started.append(who)
+    return True
+
+
 def test_users_take_turns() -> None:
     turns, started = Turns(1), list[str]()
-
-    def start(who: str) -> bool:
-        started.append(who)
-        return True
 
     assert turns.take()
     for who in ("greedy", "greedy", "greedy", "modest"):
         assert not turns.take()
-        turns.wait(who, lambda who=who: start(who))
+        turns.wait(who, partial(start, started, who))
     while turns.waiting:
         turns.done()
     assert started == ["greedy", "modest", "greedy", "greedy"]
@@ -28,7 +31,7 @@ def test_those_that_have_given_up_are_passed_over() -> None:
     turns, started = Turns(1), list[str]()
     assert turns.take()
     turns.wait("a", lambda: False)
-    turns.wait("b", lambda: started.append("b") is None)
+    turns.wait("b", partial(start, started, "b"))
     turns.done()
     assert (started, turns.running, turns.waiting) == (["b"], 1, 0)
     turns.done()
@@ -54,7 +57,7 @@ def test_the_number_that_run_is_kept(most: int, steps: list[str]) -> None:
         elif turns.take():
             running += 1
         else:
-            turns.wait(step, lambda step=step: order.append(step) is None)
+            turns.wait(step, partial(start, order, step))
         assert turns.running <= most
         running = turns.running
     while turns.running:

@@ -60,7 +60,7 @@ class _HeldHandshake(AppSide):
         super().__init__(handshake)
 
     @property
-    def handshake(self) -> object | None:  # type: ignore[override]  # an attribute of `AppSide`
+    def handshake(self) -> object | None:
         """The opening handshake, as long as ``on_connect`` may need it."""
         return self._handshake
 

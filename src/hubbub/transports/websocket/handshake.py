@@ -34,7 +34,9 @@ class Handshake(NamedTuple):
     """The origin of the page, if pages of that origin may not connect."""
 
 
-def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False) -> Handshake:
+def parse(
+    request: bytes, origins: tuple[str, ...], *, local_only: bool = False, local_pages: bool | None = None
+) -> Handshake:
     """Check the head of an upgrade request, ending with the empty line.
 
     A page of another origin is not an error here, since browsers do not show the answer to a refused handshake: see
@@ -43,7 +45,8 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
     Args:
         request: Request line and headers, names in lower case.
         origins: Web origins that may connect besides the server's own; ``"*"`` for all.
-        local_only: Whether the ``Host`` must be this machine (see `is_local`), and pages of this machine may connect.
+        local_only: Whether the ``Host`` must be this machine (see `is_local`).
+        local_pages: Whether pages of this machine may connect, on whichever port; None: as `local_only`.
 
     Raises:
         HttpError: It is not a valid WebSocket handshake, or its host is not allowed.
@@ -52,7 +55,8 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
     headers = _join(lines)
     accept = check_upgrade(method, headers)
     url = split_url(target, "address")
-    return _check_access(url.path, url.query, headers, accept, origins, local_only=local_only, local_pages=local_only)
+    local = local_only if local_pages is None else local_pages
+    return _check_access(url.path, url.query, headers, accept, origins, local_only=local_only, local_pages=local)
 
 
 def parse_scope(

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.refused_origins import refusal_reason
 from hubbub.transports.refusal import refusal
@@ -17,13 +18,14 @@ from hubbub.transports.reset import reset
 from hubbub.transports.websocket.acceptance import stopping, wire_for
 from hubbub.transports.websocket.handshake import Handshake, parse, response
 from hubbub.transports.websocket.refused_page import RefusedPage
+from hubbub.transports.websocket.request_scope import handshake_connection
 
 MAX_EARLY_BYTES = 8192
 """Most bytes of frames that a connection may send before its request is answered: thousands may wait for admission."""
 
-Opened: TypeAlias = Callable[[Wire, Identity | None, bytes], None]
-"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, and the
-frames that have already come."""
+Opened: TypeAlias = Callable[[Wire, Identity | None, bytes, AppSide | None], None]
+"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, the frames
+that have already come, and what the app knows of the connection if there is an app."""
 
 
 class Opening:
@@ -35,7 +37,7 @@ class Opening:
         opened: Called once, right after the 101 answer was written; never if the request is refused.
     """
 
-    __slots__ = ("_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
+    __slots__ = ("_app", "_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
 
     def __init__(self, transport: asyncio.Transport, node: Node, opened: Opened) -> None:
         self._transport = transport
@@ -43,19 +45,26 @@ class Opening:
         self._opened = opened
         self._requested = False
         self._early = b""
+        self._app: AppSide | None = None
         self._refused_page: RefusedPage | None = None
 
     def receive(self, data: bytes) -> None:
         """Take the request, and keep the frames that come right behind it until it is answered."""
         if not self._requested:
-            settings = self._node.settings
-            self.begin(partial(parse, data, settings.origins, local_only=settings.allow_guests))
+            self.begin(partial(self._parse, data))
         elif self._refused_page is not None:
             self._refused_page.receive(data)
         elif len(self._early) + len(data) <= MAX_EARLY_BYTES:
             self._early += data
         else:  # no client needs to send more before it knows whether its request is accepted
             reset(self._transport)
+
+    def _parse(self, request: bytes) -> Handshake:
+        node, settings = self._node, self._node.settings
+        handshake = parse(request, settings.origins, local_only=settings.allow_guests, local_pages=node.local_pages)
+        if node.hooks is not None:
+            self._app = AppSide(handshake_connection(request, self._transport) if node.asks_app else None)
+        return handshake if node.takes_handshake_tokens else handshake._replace(token=None)
 
     def begin(self, read: Callable[[], Handshake]) -> None:
         """Answer the request that `read` returns, now or when the connection is admitted.
@@ -115,7 +124,7 @@ class Opening:
         if not self._transport.is_reading():
             self._transport.resume_reading()  # before `_opened`, which may have reasons to pause it again
         self._transport.write(response(handshake, wire.dialect.subprotocol))
-        self._opened(wire, identity, self._early)
+        self._opened(wire, identity, self._early, self._app)
 
     def _refuse_page(self, handshake: Handshake, wire: Wire, origin: str) -> None:
         node = self._node
