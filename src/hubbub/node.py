@@ -24,7 +24,7 @@ from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
 from hubbub.hooked_commands import HookedCommands, ended
 from hubbub.hooks import Hooks
-from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
+from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled, UserRow
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
@@ -329,6 +329,11 @@ class Node:
         if isinstance(event, Private):
             self.counters.privates += recipients
         return recipients
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Tell the app of connections that left groups because another node died."""
+        if self.hooks is not None and (told := self.hooks.members_lost(lost)) is not None:
+            self.spawn(told)
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's connections here, or one connection; return how many. Nothing more is delivered to them."""

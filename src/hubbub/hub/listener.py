@@ -12,7 +12,7 @@ import msgspec
 from hubbub.backends.base import Backend
 from hubbub.client.events import Message as Heard
 from hubbub.errors import CommandError, ErrorCode, HubError
-from hubbub.messages import Event, Gap, Message, Notice, Private, Signaled
+from hubbub.messages import Event, Gap, Message, Notice, Private, Signaled, UserRow
 
 MOST_BYTES = 8_388_608
 """Most bytes of messages that wait for one listener."""
@@ -134,6 +134,9 @@ class Listeners:
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
         """Ignore signals."""
         return 0
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Ignore who is lost."""
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close nothing: a listener is no connection."""
