@@ -343,3 +343,21 @@ async def test_the_handshake_is_forgotten_once_it_is_answered(app: App) -> None:
         await settle(node)
         assert end.heard()[-1]["error"]["code"] in {"INVALID_REQUEST", "UNAUTHORIZED"}
     assert [entry[0] for entry in app.log] == ["connect"] * 3
+
+
+@pytest.mark.parametrize("how", ["lost", "ending"])
+async def test_a_client_that_leaves_while_its_join_is_asked_about_never_joins(app: App, how: str) -> None:
+    node = make_node(registry=app)
+    bob, ada = await enter(node, "bob"), await enter(node, "ada", None)
+    app.gate = asyncio.Event()
+    ada.say(do="join", group="g")
+    await asyncio.sleep(0)
+    if how == "lost":
+        ada.session.lost()
+    else:
+        ada.session.ending(node.now())
+    app.gate.set()
+    await settle(node)
+    assert [frame for frame in bob.heard() if frame.get("type") == "notice"] == []
+    assert ada.session.app is not None
+    assert ada.session.app.group is None
