@@ -9,7 +9,8 @@ new Hubbub(null, { token: async () => (await fetch('/token')).text(), WebSocket 
 new Hubbub(new URL('https://example.com'), { token: () => 'a.b.c' });
 new Hubbub('/realtime');
 new Hubbub();
-skapi.renew().then((nothing: void) => nothing);
+const renewed: Promise<void> = skapi.renew();
+void renewed;
 // @ts-expect-error: both
 new Hubbub('https://example.com', { token: 'a', guest: 'b' });
 // @ts-expect-error: a token is text
