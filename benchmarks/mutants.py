@@ -112,7 +112,7 @@ MUTANTS = [
     Mutant("a kick misses a user who is still connecting", "node.py",
            "found += [session for", "[session for", ENDED),
     Mutant("the waiting commands of a kicked user are executed", "session_lifetime.py",
-           "if code in _RIGHTS_ENDED and self._queue is not None:", "if False:", ENDED),
+           "                if self._queue is not None:\n                    self._queue.clear()\n            self.ending", "            self.ending", ENDED),
     Mutant("the store accepts a banned user", "backends/valkey/scripts/connect.lua",
            "if left > 0 then return -left end", "", BANS),
     Mutant("memory accepts a banned user", "backends/memory.py",

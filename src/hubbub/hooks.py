@@ -12,7 +12,7 @@ import msgspec
 
 from hubbub.auth.identity import Identity
 from hubbub.counters import Counters
-from hubbub.messages import Command
+from hubbub.messages import Command, UserRow
 
 WhyLeft = Literal["left", "switched", "disconnected", "node lost"]
 """Why a connection left a group: it sent ``leave``; it joined another group; it ended; its server process died."""
@@ -111,6 +111,10 @@ class Hooks(Protocol):
 
     def left(self, session: Asking, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
         """Return what tells the app that the connection has left `group`; None if it does not ask. Never raises."""
+        ...
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> Coroutine[Any, Any, None] | None:
+        """Return what tells the app that connections left groups because another node died; None if it does not ask."""
         ...
 
     def disconnected(self, session: Asking) -> Coroutine[Any, Any, None] | None:

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET
 
@@ -24,7 +24,7 @@ from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
 from hubbub.hooked_commands import HookedCommands, ended
 from hubbub.hooks import Hooks
-from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
+from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled, UserRow
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
@@ -128,10 +128,22 @@ class Node:
         for session in list(self.sessions.values()):
             session.link.abort()
             session.lost()
-        while self.tasks:
-            await asyncio.wait(self.tasks)
+        await self._finish_tasks()
         await self.auth.close()
         await self.backend.close()
+
+    async def _finish_tasks(self) -> None:
+        """Wait for the tasks that are left; with hooks, no longer than ``shutdown_timeout``, and then cancel them."""
+        ends = None if self.hooks is None else self.now() + self.settings.shutdown_timeout
+        while self.tasks:
+            left = None if ends is None else max(0.0, ends - self.now())
+            _, late = await asyncio.wait(self.tasks, timeout=left)
+            if late and left is not None and self.now() >= cast(float, ends):
+                log.warning("%d hooks had not ended within shutdown_timeout, and were cancelled", len(late))
+                for task in late:
+                    task.cancel()
+                await asyncio.wait(late, timeout=1.0)
+                return
 
     async def drain(self) -> None:
         """Close the connections, spread over time, so that they do not all reconnect at the same moment.
@@ -317,6 +329,11 @@ class Node:
         if isinstance(event, Private):
             self.counters.privates += recipients
         return recipients
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Tell the app of connections that left groups because another node died."""
+        if self.hooks is not None and (told := self.hooks.members_lost(lost)) is not None:
+            self.spawn(told)
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's connections here, or one connection; return how many. Nothing more is delivered to them."""

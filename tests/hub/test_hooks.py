@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.requests import HTTPConnection
 
-from hubbub.hub.registry import Registry
+from hubbub.hub.hub import Hub
 from hubbub.hub.types import Deny, Member, Post, User
 from support.clients import Peer
 from support.hub import serve
@@ -20,9 +20,9 @@ class Chat(msgspec.Struct):
     text: str
 
 
-def app() -> Registry:
+def app() -> Hub:
     """A hub as in the documentation: cookies, teams, moderation."""
-    hub = Registry()
+    hub = Hub()
 
     @hub.on_connect
     async def who(conn: HTTPConnection) -> User | None:

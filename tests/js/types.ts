@@ -7,8 +7,10 @@ const skapi = new Hubbub({ guest: 'alice' });
 new Hubbub('https://example.com', { token: 'a.b.c', timeout: 5000 });
 new Hubbub(null, { token: async () => (await fetch('/token')).text(), WebSocket });
 new Hubbub(new URL('https://example.com'), { token: () => 'a.b.c' });
-// @ts-expect-error: neither token nor guest
-new Hubbub('https://example.com', {});
+new Hubbub('/realtime');
+new Hubbub();
+const renewed: Promise<void> = skapi.renew();
+void renewed;
 // @ts-expect-error: both
 new Hubbub('https://example.com', { token: 'a', guest: 'b' });
 // @ts-expect-error: a token is text

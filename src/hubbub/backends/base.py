@@ -36,6 +36,10 @@ class Receiver(Protocol):
         """Deliver a signal to a local connection; return 1, or 0 if this node does not have it."""
         ...
 
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Note that these connections left these groups because their node died. Reported on one node, at most once."""
+        ...
+
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the local connections of the user, or the one connection; return how many were closed."""
         ...

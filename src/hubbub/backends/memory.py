@@ -104,9 +104,9 @@ class MemoryBackend:
         self._bans.sweep(now)
         self._kept_bytes.sweep(now)
         old = now - self._window.age
-        for name in self._listened.keys() & self._empty.keys():
-            self._empty[name] = now
-            self._empty.move_to_end(name)
+        for listened in self._listened.keys() & self._empty.keys():
+            self._empty[listened] = now
+            self._empty.move_to_end(listened)
         gone = self._window.gone + len(self._listened)
         while (name := _pop_oldest(self._empty, old, gone)) is not None:
             self._histories.forget(self._groups.pop(name).history)

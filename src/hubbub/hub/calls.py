@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from hubbub.hub.registry import Hook, Registry
 from hubbub.hub.routes import Routes
 from hubbub.hub.turns import Turns
 from hubbub.hub.types import Deny, Member, Post
-from hubbub.messages import Command, Connect, Join, Leave
+from hubbub.messages import Command, Connect, Join, Leave, UserRow
 from hubbub.messages import Post as PostCommand
 from hubbub.session import AdoptIdentity
 from hubbub.settings import Settings
@@ -147,14 +147,16 @@ class HookCalls:
 
     def left(self, session: Asking, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
         """Return the call of the ``on_leave`` of `group`."""
-        return self.member_left(_member(session, group), group, why)
+        return self._left(_member(session, group), group, why)
 
-    def member_left(self, member: Member, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
-        """Return the call of the ``on_leave`` of `group`, for a member that may have been on another node."""
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> Coroutine[Any, Any, None] | None:
+        """Return the calls of ``on_leave`` for members of a node that died: their data died with it."""
+        calls = (self._left(Member(r.user_id, r.connection_id, None, group), group, "node lost") for r, group in lost)
+        return _one_after_the_other(calls) if self._leaves else None
+
+    def _left(self, member: Member, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
         found = self._leaves.find(group)
-        if found is None:
-            return None
-        return self._tell(found[0], member.user_id, (member, group, why), found[1])
+        return None if found is None else self._tell(found[0], member.user_id, (member, group, why), found[1])
 
     def disconnected(self, session: Asking) -> Coroutine[Any, Any, None] | None:
         """Return the call of ``on_disconnect``."""
@@ -305,6 +307,12 @@ def _throwing(work: Coroutine[Any, Any, Any], error: BaseException) -> Callable[
 
 def _sending(work: Coroutine[Any, Any, Any], sent: Any) -> Callable[[], Any]:
     return lambda: work.send(sent)
+
+
+async def _one_after_the_other(calls: Iterable[Coroutine[Any, Any, None] | None]) -> None:
+    for call in calls:
+        if call is not None:
+            await call
 
 
 def _only(hooks: list[Hook]) -> Hook | None:

@@ -27,8 +27,8 @@ _NOBODY = (
 
 
 _ALL_ORIGINS = (
-    'This hub has an on_connect, so a cookie may say who a client is, and with origins=("*",) every page on the web could '
-    "use the cookies of its visitors. Name the origins of your pages, or leave origins out if they come from the app."
+    'This hub has an on_connect, so a cookie may say who a client is, and with origins=("*",) every page on the web '
+    "could use the cookies of its visitors. Name the origins of your pages; pages of the app itself need no origins."
 )
 
 

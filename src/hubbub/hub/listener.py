@@ -12,7 +12,7 @@ import msgspec
 from hubbub.backends.base import Backend
 from hubbub.client.events import Message as Heard
 from hubbub.errors import CommandError, ErrorCode, HubError
-from hubbub.messages import Event, Gap, Message, Notice, Private, Signaled
+from hubbub.messages import Event, Gap, Message, Notice, Private, Signaled, UserRow
 
 MOST_BYTES = 8_388_608
 """Most bytes of messages that wait for one listener."""
@@ -62,8 +62,8 @@ class Messages(AsyncIterator[Heard]):
             self.fail(CommandError(ErrorCode.UNAVAILABLE, text))
         elif len(self._waiting) >= self._most or self._bytes + len(event.message) > MOST_BYTES:
             text = (
-                f'This listener to "{self._group}" is too slow: {len(self._waiting)} messages ({self._bytes} bytes) wait, '
-                f"at most {self._most} ({MOST_BYTES} bytes) may. Take them faster, or raise max_messages."
+                f'This listener to "{self._group}" is too slow: {len(self._waiting)} messages of {self._bytes} bytes '
+                f"wait, at most {self._most} of {MOST_BYTES} bytes may. Take them faster, or raise max_messages."
             )
             self.fail(CommandError(ErrorCode.TOO_LARGE, text))
         else:
@@ -134,6 +134,9 @@ class Listeners:
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
         """Ignore signals."""
         return 0
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Ignore who is lost."""
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close nothing: a listener is no connection."""

@@ -215,7 +215,7 @@ def _hints(function: AnyHook, name: str) -> dict[str, Any]:
     if not getattr(target, "__annotations__", None):
         return {}
     try:
-        return get_type_hints(target, localns=_local_names())
+        return get_type_hints(target, localns=_local_names(target))
     except Exception as error:  # whatever evaluating an annotation raises
         raise HookError(
             f"The annotations of {name} cannot be read ({error}): import their types where the hook is defined, "
@@ -223,12 +223,17 @@ def _hints(function: AnyHook, name: str) -> dict[str, Any]:
         ) from None
 
 
-def _local_names() -> dict[str, Any]:
-    """Return the local variables of the function that defines the hook: its types may be there."""
+def _local_names(function: Any) -> dict[str, Any]:
+    """Return the local variables of the running functions in which the hook is defined: its types may be there."""
+    found: dict[str, Any] = {}
+    outer = getattr(function, "__qualname__", "").rpartition(".<locals>.")[0]
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("hubbub.hub."):
-        frame = frame.f_back  # type: ignore[assignment]
-    return {} if frame is None else dict(frame.f_locals)
+    while outer and frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code.co_qualname == outer:
+            found = {**frame.f_locals, **found}
+            outer = outer.rpartition(".<locals>.")[0]
+    return found
 
 
 def _converter(function: AnyHook, hints: dict[str, Any], name: str) -> Converter:

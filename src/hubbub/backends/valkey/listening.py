@@ -1,4 +1,4 @@
-"""The groups that programs on this node listen to: received like those with members, and kept although they have none."""
+"""The groups that programs on this node listen to: received and kept even if they have no members."""
 
 from __future__ import annotations
 
