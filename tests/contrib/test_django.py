@@ -14,7 +14,7 @@ from django.conf import settings
 settings.configure(
     SECRET_KEY="x", DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}},
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
-    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"], ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
 )
 django.setup()
 from django.contrib.auth import get_user_model, login
