@@ -160,16 +160,14 @@ class Commands:
         """Check everything about a post, and return its group or its user; the other one is None."""
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         check_key(command.key, command.min_recipients)
-        to, joined_group = command.to, self._group_of(session)
-        if joined_group and (
-            to == joined_group if isinstance(to, str) else to.group == joined_group and not to.user_id
-        ):
-            group, user_id = joined_group, None
+        to, own = command.to, self._group_of(session)
+        if own and (to == own if isinstance(to, str) else to.group == own and to.user_id is None):
+            group, user_id = own, None
         else:
             check_recipient(to, self._settings.max_group_name, self._settings.max_user_id)
             group, user_id = await self._recipient(session, to)
         if group is not None:
-            if group != joined_group:
+            if group != own:
                 raise _not_joined(group)
             assert session.identity is not None
             session.identity.require_post(group)

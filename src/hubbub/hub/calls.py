@@ -171,7 +171,7 @@ class HookCalls:
     async def _tell(self, hook: Hook, user_id: str, arguments: tuple[Any, ...], names: dict[str, str]) -> None:
         """Run a hook that nobody waits for: whatever goes wrong is logged only."""
         try:
-            await self._run(hook, user_id, arguments, names, wait=None)
+            await self._run(hook, user_id, arguments, names, impatient=False)
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 text = "it raised Deny, and there is nothing to refuse: it is called afterwards"
@@ -185,9 +185,10 @@ class HookCalls:
         user_id: str,
         arguments: tuple[Any, ...],
         names: dict[str, str],
-        wait: float | None = LONGEST_WAIT,
+        *,
+        impatient: bool = True,
     ) -> Any:
-        """Run a hook when it is its turn, within its time; count the outcome.
+        """Run a hook when it is its turn, within its time; count the outcome. With `impatient`, a client waits for it.
 
         Raises:
             CommandError: ``FORBIDDEN``, the hook has refused; ``UNAVAILABLE``, it had no turn or no answer in time;
@@ -195,7 +196,7 @@ class HookCalls:
         """
         turns, outcome = self._turns, "ok"
         if not turns.take():
-            await self._wait_for_turn(hook, user_id, wait)
+            await self._wait_for_turn(hook, user_id, LONGEST_WAIT if impatient else None)
         began = time.perf_counter()
         try:
             work = hook.function(*arguments, **names)
@@ -211,9 +212,8 @@ class HookCalls:
             outcome = "timeout"
             limit = self._settings.hook_timeout
             log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
-            raise CommandError(
-                ErrorCode.UNAVAILABLE, f"The app did not answer within {limit:g} s. Try again."
-            ) from None
+            text = f"The app did not answer within {limit:g} s. Try again."
+            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
         except Exception as error:
             outcome = "failed"
             raise self._failed(hook, error, count=False) from None
