@@ -162,7 +162,8 @@ class Commands:
         check_key(command.key, command.min_recipients)
         to, own = command.to, self._group_of(session)
         if own and (to == own if isinstance(to, str) else to.group == own and to.user_id is None):
-            group, user_id = own, None
+            group: str | None = own
+            user_id: str | None = None
         else:
             check_recipient(to, self._settings.max_group_name, self._settings.max_user_id)
             group, user_id = await self._recipient(session, to)
