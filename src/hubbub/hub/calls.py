@@ -214,8 +214,11 @@ class HookCalls:
             log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
             text = f"The app did not answer within {limit:g} s. Try again."
             raise CommandError(ErrorCode.UNAVAILABLE, text) from None
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             outcome = "failed"
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # the node stops; otherwise the hook has waited for something of its own that was cancelled
             raise self._failed(hook, error, count=False) from None
         finally:
             turns.done()
@@ -254,7 +257,7 @@ class HookCalls:
                 raise _TimeIsUpError from None
             raise  # of the hook itself, say of a query to its database
 
-    def _failed(self, hook: Hook, error: Exception, *, count: bool = True) -> CommandError:
+    def _failed(self, hook: Hook, error: BaseException, *, count: bool = True) -> CommandError:
         """Log that a hook failed, and return the error for the client.
 
         With `count`, it has returned something wrong: that is counted here, and has no traceback.
