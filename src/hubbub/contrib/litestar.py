@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from litestar import asgi
 from litestar.config.app import AppConfig
 from litestar.di import Provide
@@ -31,11 +33,14 @@ class HubPlugin(InitPluginProtocol):
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add the hub to the app. Litestar calls this."""
-        served = self._hub
+        served, prefix = self._hub, self._path
 
         @asgi(self._path, is_mount=True, copy_scope=True)
         async def realtime(scope: Scope, receive: Receive, send: Send) -> None:
-            await served(scope, receive, send)  # type: ignore[arg-type]  # Litestar has types of its own for ASGI
+            # Litestar takes the path of a mount off, adds a slash, and does not say so in "root_path".
+            path = unquote(scope["raw_path"].decode("latin-1"))
+            below = {**scope, "root_path": scope.get("root_path", "") + prefix, "path": path}
+            await served(below, receive, send)  # type: ignore[arg-type]  # Litestar has types of its own for ASGI
 
         app_config.route_handlers.append(realtime)
         app_config.lifespan.append(served.lifespan)

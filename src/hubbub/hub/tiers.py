@@ -24,6 +24,10 @@ _LOGS = ("hubbub.hub", "uvicorn.error", "gunicorn.error", "hypercorn.error", "_g
 """Our logger, and those of servers, which show lines that ours would not show unless the app sets up its log."""
 
 
+_FORKING = {"gunicorn", "hypercorn", "granian"}
+"""Programs that start workers in another way than multiprocessing does."""
+
+
 class _Process:
     """What the server of this process has told about itself, before any connection came."""
 
@@ -97,12 +101,8 @@ def _supposed_workers(arguments: list[str], concurrency: str) -> int:
         if flag in {"--workers", "-w"}:
             value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
             found = int(value) if value.isdecimal() else found
-    return found if found == 1 or multiprocessing.parent_process() is not None or _forked() else 1
-
-
-def _forked() -> bool:
-    """Whether the program's own name is that of a server that forks its workers."""
-    return os.path.basename(sys.argv[0]) in {"gunicorn", "hypercorn", "granian"}
+    forks = os.path.basename(arguments[0]) in _FORKING
+    return found if forks or multiprocessing.parent_process() is not None else 1
 
 
 def _visible_log() -> logging.Logger:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
@@ -55,7 +55,9 @@ class AppWebSockets(asyncio.Protocol):
         self._early = b""
         self._over = False  # somebody else has the connection, or it is lost
         self._taken = False  # by a hub
+        self._handed_over = False  # to uvicorn's class
         self._lost = False
+        self._connects = True  # the next message for an app whose client is lost
         self._task: asyncio.Task[None] | None = None
         self._channel: asyncio.Future[tuple[Receive, Send]] = self._loop.create_future()
         self._outcome: asyncio.Future[None] | None = None
@@ -136,25 +138,27 @@ class AppWebSockets(asyncio.Protocol):
         except Exception as error:
             outcome.set_exception(error)
             outcome.exception()  # so that asyncio does not log it as well
-            if self._taken or self._lost:
+            if not self._handed_over and not isinstance(error, ClientDisconnected) and (self._taken or self._lost):
                 _LOG.exception("Exception in ASGI application\n")
         finally:
             if not outcome.done():
                 outcome.cancel()
-            if not self._lost:
-                self._hand_over()
+            self._hand_over()
 
     async def _receive(self) -> Any:
         self._hand_over()
-        if self._taken:
-            return {"type": "websocket.disconnect", "code": 1005}
+        if not self._handed_over:
+            connects, self._connects = self._connects, False
+            return {"type": "websocket.connect"} if connects else {"type": "websocket.disconnect", "code": 1006}
         receive, _ = self._channel.result() if self._channel.done() else await asyncio.shield(self._channel)
         return await receive()
 
     async def _send(self, message: Any) -> None:
         self._hand_over()
-        if self._taken:  # middleware that ends every connection of its own accord
-            return
+        if not self._handed_over:
+            if self._taken:  # middleware that ends every connection of its own accord
+                return
+            raise ClientDisconnected
         _, send = self._channel.result() if self._channel.done() else await asyncio.shield(self._channel)
         await send(message)
 
@@ -165,24 +169,22 @@ class AppWebSockets(asyncio.Protocol):
         if self._over or self._lost:
             return None
         self._over = self._taken = True
+        self._connects = False
         self._state.connections.discard(self)
         return Taken(self._transport, self._state, self._early)
 
     def _hand_over(self) -> None:
         """Give the connection to uvicorn's own class; its call of the app is answered by the call that runs already."""
-        if self._over:
+        if self._over or self._lost:
             return
-        self._over = True
+        self._over = self._handed_over = True
         self._state.connections.discard(self)
         theirs = WebSocketsSansIOProtocol(self._config, self._state, self._app_state)
         theirs.app = self._join_call
         tasks = len(self._state.tasks)
         theirs.connection_made(self._transport)
         theirs.data_received(self._request + self._early)
-        if self._lost:
-            theirs.connection_lost(None)
-        else:
-            self._transport.set_protocol(theirs)
+        self._transport.set_protocol(theirs)
         if len(self._state.tasks) == tasks and self._task is not None:  # it has refused the request by itself
             self._task.cancel()
 
@@ -193,6 +195,6 @@ class AppWebSockets(asyncio.Protocol):
 
     def _refuse(self, error: CommandError) -> None:
         if not self._over:
-            self._over = True
+            self._over = self._lost = True
             self._transport.write(refusal(error))
             self._transport.close()
