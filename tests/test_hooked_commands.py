@@ -70,6 +70,19 @@ class App(Registry):
             await self.gate.wait()
 
 
+class Waiting(MemoryBackend):
+    """A backend whose commands run in tasks, as on Valkey."""
+
+    immediate = False
+
+
+@pytest.fixture(params=[MemoryBackend, Waiting])
+def backend(request: pytest.FixtureRequest) -> MemoryBackend:
+    """A backend that answers at once, and one that may wait."""
+    made: MemoryBackend = request.param()
+    return made
+
+
 @pytest.fixture
 def app() -> App:
     """The app of a test."""
@@ -99,8 +112,8 @@ def messages(end: FakeLink) -> list[Any]:
     return [frame["message"] for frame in end.heard() if frame.get("type") in {"message", "private"}]
 
 
-async def test_the_order_of_hooks_is_that_of_the_commands(app: App) -> None:
-    node = make_node(registry=app)
+async def test_the_order_of_hooks_is_that_of_the_commands(app: App, backend: MemoryBackend) -> None:
+    node = make_node(backend, registry=app)
     end = await enter(node)
     end.say(do="post", to="g", message=1, key="k")
     end.say(do="join", group="h")
@@ -165,8 +178,8 @@ async def test_the_time_to_identify_stands_still_while_the_app_is_asked(app: App
     assert end.closed == [Close.NOT_IDENTIFIED]
 
 
-async def test_rights_are_checked_again_after_the_hook(app: App) -> None:
-    node = make_node(registry=app)
+async def test_rights_are_checked_again_after_the_hook(app: App, backend: MemoryBackend) -> None:
+    node = make_node(backend, registry=app)
     ada, bob = await enter(node), await enter(node, "bob")
     app.gate = asyncio.Event()
     for command in ({"do": "post", "to": "g", "message": 1}, {"do": "join", "group": "h"}):
@@ -180,8 +193,8 @@ async def test_rights_are_checked_again_after_the_hook(app: App) -> None:
     assert "h" not in node.fanout.groups
 
 
-async def test_a_post_right_before_the_close_still_arrives(app: App) -> None:
-    node = make_node(registry=app)
+async def test_a_post_right_before_the_close_still_arrives(app: App, backend: MemoryBackend) -> None:
+    node = make_node(backend, registry=app)
     ada, bob = await enter(node), await enter(node, "bob")
     for number in range(2):
         ada.say(do="post", to="g", message=number)
@@ -217,8 +230,8 @@ async def test_limits_and_membership_are_checked_before_the_hook(app: App) -> No
 
 
 @pytest.mark.parametrize("to", ["g", {"user_id": "ada"}])
-async def test_a_key_whose_result_is_stored_does_not_ask_again(app: App, to: Any) -> None:
-    node = make_node(registry=app)
+async def test_a_key_whose_result_is_stored_does_not_ask_again(app: App, backend: MemoryBackend, to: Any) -> None:
+    node = make_node(backend, registry=app)
     ada = await enter(node)
     app.log.clear()
     replies = [await ask(ada, do="post", to=to, message=1, key="k") for _ in range(3)]
@@ -300,11 +313,7 @@ async def test_the_right_to_post(app: App) -> None:
 
 @pytest.mark.parametrize("immediate", [True, False])
 async def test_the_right_to_post_without_hooks(immediate: bool) -> None:
-    class Backend(MemoryBackend):
-        pass
-
-    Backend.immediate = immediate
-    node = make_node(Backend(), secret=SECRET)
+    node = make_node(MemoryBackend() if immediate else Waiting(), secret=SECRET)
     end = FakeLink("c", node)
     end.say(do="connect", token=make_token("ada", SECRET, post=["team-*"], now=1000.0))
     end.say(do="join", group="news")

@@ -23,7 +23,7 @@ async def test_a_listened_group_outlasts_the_window_and_its_loss_is_a_gap(store:
     backend.attach(node)
     await backend.listen("g")
     key = f"{backend._shards[0].prefix}g:g"
-    assert 0 < int(await store.run("PTTL", key)) <= 300
+    assert 0 < int(str(await store.run("PTTL", key))) <= 300
     ends = asyncio.get_running_loop().time() + 0.6  # two windows
     while asyncio.get_running_loop().time() < ends:
         assert await store.run("EXISTS", key)
