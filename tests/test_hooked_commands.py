@@ -11,9 +11,11 @@ from starlette.requests import HTTPConnection
 
 from hubbub.auth.authenticator import make_token
 from hubbub.backends.memory import MemoryBackend
+from hubbub.commands import Commands
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
+from hubbub.hub.hub import Hub
 from hubbub.hub.registry import Registry
 from hubbub.hub.types import Deny, Member, Post, User
 from hubbub.node import Node
@@ -370,3 +372,17 @@ async def test_a_client_that_leaves_while_its_join_is_asked_about_never_joins(ap
     assert [frame for frame in bob.heard() if frame.get("type") == "notice"] == []
     assert ada.session.app is not None
     assert ada.session.app.group is None
+
+
+async def test_without_a_hook_posts_take_the_same_way_as_without_an_app() -> None:
+    registry = Registry()
+
+    @registry.on_join
+    async def join(member: Member) -> None: ...
+
+    node = make_node(registry=registry)
+    assert node.commands.post_now == Commands.post_now.__get__(node.commands)
+    hub = Hub(guests=True)
+    await hub.get()
+    assert type(hub._lifecycle.running().commands) is Commands
+    await hub._lifecycle.stop()

@@ -51,6 +51,7 @@ class HookCalls:
         self._posts = Routes(registry.hooks("on_post"))
         self._leaves = Routes(registry.hooks("on_leave"))
         self.connects = self._connect is not None
+        self.posts = bool(self._posts)
         self.privates = self._private is not None
         self.commands = self._commands()
         self.checks_joins = self._joins.has
