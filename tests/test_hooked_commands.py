@@ -11,9 +11,11 @@ from starlette.requests import HTTPConnection
 
 from hubbub.auth.authenticator import make_token
 from hubbub.backends.memory import MemoryBackend
+from hubbub.commands import Commands
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
+from hubbub.hub.hub import Hub
 from hubbub.hub.registry import Registry
 from hubbub.hub.types import Deny, Member, Post, User
 from hubbub.node import Node
@@ -70,6 +72,19 @@ class App(Registry):
             await self.gate.wait()
 
 
+class Waiting(MemoryBackend):
+    """A backend whose commands run in tasks, as on Valkey."""
+
+    immediate = False
+
+
+@pytest.fixture(params=[MemoryBackend, Waiting])
+def backend(request: pytest.FixtureRequest) -> MemoryBackend:
+    """A backend that answers at once, and one that may wait."""
+    made: MemoryBackend = request.param()
+    return made
+
+
 @pytest.fixture
 def app() -> App:
     """The app of a test."""
@@ -99,8 +114,8 @@ def messages(end: FakeLink) -> list[Any]:
     return [frame["message"] for frame in end.heard() if frame.get("type") in {"message", "private"}]
 
 
-async def test_the_order_of_hooks_is_that_of_the_commands(app: App) -> None:
-    node = make_node(registry=app)
+async def test_the_order_of_hooks_is_that_of_the_commands(app: App, backend: MemoryBackend) -> None:
+    node = make_node(backend, registry=app)
     end = await enter(node)
     end.say(do="post", to="g", message=1, key="k")
     end.say(do="join", group="h")
@@ -165,8 +180,8 @@ async def test_the_time_to_identify_stands_still_while_the_app_is_asked(app: App
     assert end.closed == [Close.NOT_IDENTIFIED]
 
 
-async def test_rights_are_checked_again_after_the_hook(app: App) -> None:
-    node = make_node(registry=app)
+async def test_rights_are_checked_again_after_the_hook(app: App, backend: MemoryBackend) -> None:
+    node = make_node(backend, registry=app)
     ada, bob = await enter(node), await enter(node, "bob")
     app.gate = asyncio.Event()
     for command in ({"do": "post", "to": "g", "message": 1}, {"do": "join", "group": "h"}):
@@ -180,8 +195,8 @@ async def test_rights_are_checked_again_after_the_hook(app: App) -> None:
     assert "h" not in node.fanout.groups
 
 
-async def test_a_post_right_before_the_close_still_arrives(app: App) -> None:
-    node = make_node(registry=app)
+async def test_a_post_right_before_the_close_still_arrives(app: App, backend: MemoryBackend) -> None:
+    node = make_node(backend, registry=app)
     ada, bob = await enter(node), await enter(node, "bob")
     for number in range(2):
         ada.say(do="post", to="g", message=number)
@@ -217,8 +232,8 @@ async def test_limits_and_membership_are_checked_before_the_hook(app: App) -> No
 
 
 @pytest.mark.parametrize("to", ["g", {"user_id": "ada"}])
-async def test_a_key_whose_result_is_stored_does_not_ask_again(app: App, to: Any) -> None:
-    node = make_node(registry=app)
+async def test_a_key_whose_result_is_stored_does_not_ask_again(app: App, backend: MemoryBackend, to: Any) -> None:
+    node = make_node(backend, registry=app)
     ada = await enter(node)
     app.log.clear()
     replies = [await ask(ada, do="post", to=to, message=1, key="k") for _ in range(3)]
@@ -300,11 +315,7 @@ async def test_the_right_to_post(app: App) -> None:
 
 @pytest.mark.parametrize("immediate", [True, False])
 async def test_the_right_to_post_without_hooks(immediate: bool) -> None:
-    class Backend(MemoryBackend):
-        pass
-
-    Backend.immediate = immediate
-    node = make_node(Backend(), secret=SECRET)
+    node = make_node(MemoryBackend() if immediate else Waiting(), secret=SECRET)
     end = FakeLink("c", node)
     end.say(do="connect", token=make_token("ada", SECRET, post=["team-*"], now=1000.0))
     end.say(do="join", group="news")
@@ -361,3 +372,17 @@ async def test_a_client_that_leaves_while_its_join_is_asked_about_never_joins(ap
     assert [frame for frame in bob.heard() if frame.get("type") == "notice"] == []
     assert ada.session.app is not None
     assert ada.session.app.group is None
+
+
+async def test_without_a_hook_posts_take_the_same_way_as_without_an_app() -> None:
+    registry = Registry()
+
+    @registry.on_join
+    async def join(member: Member) -> None: ...
+
+    node = make_node(registry=registry)
+    assert node.commands.post_now == Commands.post_now.__get__(node.commands)
+    hub = Hub(guests=True)
+    await hub.get()
+    assert type(hub._lifecycle.running().commands) is Commands
+    await hub._lifecycle.stop()

@@ -160,10 +160,15 @@ class Commands:
         """Check everything about a post, and return its group or its user; the other one is None."""
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         check_key(command.key, command.min_recipients)
-        check_recipient(command.to, self._settings.max_group_name, self._settings.max_user_id)
-        group, user_id = await self._recipient(session, command.to)
+        to, own = command.to, self._group_of(session)
+        if own and (to == own if isinstance(to, str) else to.group == own and to.user_id is None):
+            group: str | None = own
+            user_id: str | None = None
+        else:
+            check_recipient(to, self._settings.max_group_name, self._settings.max_user_id)
+            group, user_id = await self._recipient(session, to)
         if group is not None:
-            if group != self._group_of(session):
+            if group != own:
                 raise _not_joined(group)
             assert session.identity is not None
             session.identity.require_post(group)

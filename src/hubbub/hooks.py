@@ -65,6 +65,9 @@ class Hooks(Protocol):
     connects: bool
     """Whether there is an ``on_connect``."""
 
+    posts: bool
+    """Whether there is an ``on_post``, for whichever groups."""
+
     privates: bool
     """Whether there is an ``on_private``."""
 

@@ -34,7 +34,8 @@ class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
 class Connect(Command, tag="connect"):
     """Identify the connection: by token, by guest name, or by the ticket that came with a `Restart`.
 
-    Sent again with a new token before the old one expires.
+    With none of them, the app in which the hub is mounted says who the client is. Sent again with a new token before
+    the old one expires.
     """
 
     token: str | None = None

@@ -14,7 +14,7 @@ from hubbub.auth.identity import Identity
 from hubbub.command_queue import CommandQueue, Held
 from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import Command, Connect, Post, Reply
+from hubbub.messages import Command, Connect, Post, Reply, Success
 from hubbub.session_lifetime import Link, SessionLifetime, SessionOwner
 
 T = TypeVar("T")
@@ -182,7 +182,10 @@ class Session(SessionLifetime):
         if self.closing:  # no data may follow a close frame (RFC 6455, section 5.5.1)
             return
         if command_id is not None and reply is not None:
-            data = self.wire.reply(command_id, cast(Reply, reply))
+            if type(reply) is Success and reply.recipients is not None:
+                data = self.wire.sent(command_id, reply.recipients)
+            else:
+                data = self.wire.reply(command_id, cast(Reply, reply))
             if data is not None:
                 self._node.fanout.send(self, data)
         for frame in frames:

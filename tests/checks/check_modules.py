@@ -57,6 +57,7 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "hub/entrance.py": "tests/embedding/test_ways.py: it needs an app that calls",
     "hub/hub.py": "tests/hub/test_lifecycle.py, test_lifespan.py and others: it delegates to its parts",
     "listeners.py": "tests/test_server.py: addresses that are taken, not available, shared",
+    "hooks.py": "a protocol: tests/test_hooked_commands.py, tests/hub/test_calls.py have both of its sides",
     "messages.py": "structs, which the vectors of both dialects fill: tests/dialects",
     "transports/asgi/connection.py": "tests/embedding/test_ways.py, test_test_client.py: it needs an ASGI server",
     "transports/asgi/opening.py": "tests/embedding/test_ways.py, test_test_client.py: it needs an ASGI server",

@@ -198,3 +198,65 @@ async def test_a_stop_does_not_wait_for_hooks_that_hang() -> None:
     async with asyncio.timeout(5):
         await end.node.close()
     assert not end.node.tasks
+
+
+async def test_a_hook_that_waits_for_something_cancelled_has_failed() -> None:
+    registry = Registry()
+
+    @registry.on_post
+    async def waiting(post: Post[Any]) -> Any:
+        other = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(other.cancel)
+        await other
+
+    end = await member(registry)
+    assert (await post(end))["error"]["code"] == "INTERNAL"
+    assert (await post(end))["error"]["code"] == "INTERNAL"  # the connection goes on
+
+
+async def test_a_hook_can_use_timeouts_tasks_and_context_managers() -> None:
+    registry = Registry()
+
+    @registry.on_post
+    async def using(post: Post[Any]) -> Any:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            task = group.create_task(asyncio.sleep(0, post.message + 1))
+        try:
+            async with asyncio.timeout(0):
+                await asyncio.sleep(60)
+        except TimeoutError:
+            return await task
+
+    end = await member(registry)
+    assert (await post(end))["ok"]["recipients"] == 1
+    assert [frame["message"] for frame in end.heard() if frame.get("type") == "message"] == [2]
+
+
+async def test_a_user_with_many_connections_does_not_keep_others_waiting() -> None:
+    """An attack: every place is taken by slow hooks of one user, who has many more waiting."""
+    registry, gate, asked = Registry(), asyncio.Semaphore(0), list[str]()
+
+    @registry.on_post
+    async def slow(post: Post[Any]) -> Any:
+        asked.append(post.member.user_id)
+        await gate.acquire()
+        return post.message
+
+    node = make_node(registry=registry, hook_concurrency=2)
+    ends = [FakeLink(f"c{number}", node) for number in range(21)]
+    for number, end in enumerate(ends):
+        end.say(do="connect", guest="greedy" if number < 20 else "modest")
+        end.say(do="join", group="g")
+        end.say(do="post", to="g", message=number)
+    assert node.hooks is not None
+    while node.hooks.waiting < 19:
+        await asyncio.sleep(0)
+    for _ in range(2):
+        gate.release()
+    while len(asked) < 4:
+        await asyncio.sleep(0)
+    assert "modest" in asked
+    for _ in ends:
+        gate.release()
+    await settle(node)
+    assert len(asked) == 21

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import msgspec
 from starlette.requests import HTTPConnection
+from websockets.asyncio.client import connect
 
 from hubbub.hub.hub import Hub
 from hubbub.hub.types import Deny, Member, Post, User
@@ -86,3 +89,43 @@ async def test_a_client_that_the_app_refuses_or_does_not_know(peers: Peers) -> N
         assert (await mallory.fail("connect"))["code"] == "UNAUTHORIZED"
         nobody = await peers(server)
         assert "log in" in (await nobody.fail("connect"))["message"]
+
+
+async def test_the_legacy_client_over_a_real_socket(peers: Peers) -> None:
+    async with serve(app()) as server:
+        ada = await peers(server, query="?team=red", **cookie("ada"))
+        await ada.do("connect")
+        await ada.do("join", group="team-red")
+        address = server.url.replace("http", "ws", 1) + "/skapi/connect?team=red&token=not-ours"
+        async with connect(address, proxy=None, **cookie("bob")) as legacy:
+            await legacy.send('{"action":"joinRoom","rid":"team-red"}')
+            assert (await ada.event())["sender"] == "bob"
+            await legacy.send('{"action":"broadcast","rid":"team-red","content":{"text":"shout"}}')
+            assert (await ada.event())["message"] == {"text": "SHOUT"}
+            await legacy.send('{"action":"broadcast","rid":"team-red","content":{"text":"curse"}}')
+            while "#error" not in (frame := json.loads(await legacy.recv())):
+                pass
+            assert frame == {"#error": "Mind your language.", "#code": "FORBIDDEN"}
+        async with connect(address, proxy=None, **cookie("mallory")) as refused:
+            assert json.loads(await refused.recv())["#error"] == "Log in first."
+            await refused.wait_closed()
+            assert refused.close_code == 4003
+
+
+async def test_the_metrics_count_hooks(peers: Peers, browse: Callable[..., httpx.AsyncClient]) -> None:
+    async with serve(app()) as server:
+        ada = await peers(server, query="?team=red", **cookie("ada"))
+        await ada.do("connect")
+        await ada.do("join", group="team-red")
+        await ada.fail("join", group="team-blue")
+        await ada.do("post", to="team-red", message={"text": "hi"})
+        text = (await browse(server).get("/metrics")).text
+        for line in (
+            'hubbub_hook_calls_total{hook="on_connect",outcome="ok",pattern=""} 1.0',
+            'hubbub_hook_calls_total{hook="on_join",outcome="denied",pattern="team-{team}"} 1.0',
+            'hubbub_hook_calls_total{hook="on_post",outcome="ok",pattern="team-{team}"} 1.0',
+            "hubbub_hooks_running 0.0",
+            "hubbub_hooks_waiting 0.0",
+        ):
+            assert line in text
+        assert 'hubbub_hook_seconds_total{hook="on_post",pattern="team-{team}"}' in text

@@ -51,6 +51,7 @@ class HookCalls:
         self._posts = Routes(registry.hooks("on_post"))
         self._leaves = Routes(registry.hooks("on_leave"))
         self.connects = self._connect is not None
+        self.posts = bool(self._posts)
         self.privates = self._private is not None
         self.commands = self._commands()
         self.checks_joins = self._joins.has
@@ -89,7 +90,12 @@ class HookCalls:
         hook, app = self._connect, session.app
         assert hook is not None
         assert app is not None
-        user = await self._decide(hook, session, session.connection_id, (app.handshake,), {})
+        try:
+            user = await self._run(hook, session.connection_id, (app.handshake,), {})
+        except CommandError as error:
+            if error.code == ErrorCode.FORBIDDEN:
+                app.handshake = None
+            raise
         identity = None
         if user is not None:
             try:
@@ -106,7 +112,7 @@ class HookCalls:
         if found is None:
             return
         hook, names = found
-        returned = await self._decide(hook, session, session.user_id, (_member(session, group),), names)
+        returned = await self._run(hook, session.user_id, (_member(session, group),), names)
         if returned is not None:
             text = f"it returned {returned!r:.80}, and only raising Deny refuses: return None to allow the join"
             raise self._failed(hook, TypeError(text))
@@ -117,12 +123,12 @@ class HookCalls:
         if found is None:
             return message
         hook, names = found
-        return await self._check(hook, session, message, names, group=group, to=None, key=key)
+        return await self._check(hook, session, message, names, group, None, key)
 
     async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Run ``on_private``."""
         assert self._private is not None
-        return await self._check(self._private, session, message, {}, group=None, to=to, key=key)
+        return await self._check(self._private, session, message, {}, None, to, key)
 
     async def _check(
         self,
@@ -130,14 +136,13 @@ class HookCalls:
         session: Asking,
         message: msgspec.Raw,
         names: dict[str, str],
-        *,
         group: str | None,
         to: str | None,
         key: str | None,
     ) -> msgspec.Raw | None:
-        value = hook.converter.decode(message)
         member = _member(session, session.group if group is None else group)
-        returned = await self._decide(hook, session, session.user_id, (Post(value, member, group, to, key),), names)
+        post = Post(hook.converter.decode(message), member, group, to, key)
+        returned = await self._run(hook, session.user_id, (post,), names)
         try:
             return hook.converter.encode(returned)
         except TypeError as error:
@@ -167,51 +172,54 @@ class HookCalls:
     async def _tell(self, hook: Hook, user_id: str, arguments: tuple[Any, ...], names: dict[str, str]) -> None:
         """Run a hook that nobody waits for: whatever goes wrong is logged only."""
         try:
-            await self._run(hook, user_id, arguments, names, wait=None)
-        except Deny:
-            self._failed(hook, TypeError("it raised Deny, and there is nothing to refuse: it is called afterwards"))
-        except CommandError:
-            pass  # logged already
+            await self._run(hook, user_id, arguments, names, impatient=False)
+        except CommandError as error:
+            if error.code == ErrorCode.FORBIDDEN:
+                text = "it raised Deny, and there is nothing to refuse: it is called afterwards"
+                self._failed(hook, TypeError(text))
 
     # --- one call ---
 
-    async def _decide(
-        self, hook: Hook, session: Asking, user_id: str, arguments: tuple[Any, ...], names: dict[str, str]
-    ) -> Any:
-        try:
-            return await self._run(hook, user_id, arguments, names, wait=LONGEST_WAIT)
-        except Deny as refusal:
-            if session.app is not None and hook.event == "on_connect":
-                session.app.handshake = None
-            raise CommandError(ErrorCode.FORBIDDEN, refusal.text) from None
-
     async def _run(
-        self, hook: Hook, user_id: str, arguments: tuple[Any, ...], names: dict[str, str], *, wait: float | None
+        self,
+        hook: Hook,
+        user_id: str,
+        arguments: tuple[Any, ...],
+        names: dict[str, str],
+        *,
+        impatient: bool = True,
     ) -> Any:
-        """Run a hook when it is its turn, within its time; count the outcome.
+        """Run a hook when it is its turn, within its time; count the outcome. With `impatient`, a client waits for it.
 
         Raises:
-            Deny: The hook has refused.
-            CommandError: ``UNAVAILABLE``, it had no turn or no answer in time; ``INTERNAL``, it failed.
+            CommandError: ``FORBIDDEN``, the hook has refused; ``UNAVAILABLE``, it had no turn or no answer in time;
+                ``INTERNAL``, it failed.
         """
         turns, outcome = self._turns, "ok"
         if not turns.take():
-            await self._wait_for_turn(hook, user_id, wait)
+            await self._wait_for_turn(hook, user_id, LONGEST_WAIT if impatient else None)
         began = time.perf_counter()
         try:
-            return await self._within_time(hook.function(*arguments, **names))
-        except Deny:
+            work = hook.function(*arguments, **names)
+            try:
+                waits_for = work.send(None)  # a hook that never waits costs no timer
+            except StopIteration as done:
+                return done.value
+            return await self._rest_in_time(work, waits_for)
+        except Deny as refusal:
             outcome = "denied"
-            raise
+            raise CommandError(ErrorCode.FORBIDDEN, refusal.text) from None
         except _TimeIsUpError:
             outcome = "timeout"
             limit = self._settings.hook_timeout
             log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
-            raise CommandError(
-                ErrorCode.UNAVAILABLE, f"The app did not answer within {limit:g} s. Try again."
-            ) from None
-        except Exception as error:
+            text = f"The app did not answer within {limit:g} s. Try again."
+            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
+        except (Exception, asyncio.CancelledError) as error:
             outcome = "failed"
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # the node stops; otherwise the hook has waited for something of its own that was cancelled
             raise self._failed(hook, error, count=False) from None
         finally:
             turns.done()
@@ -239,12 +247,8 @@ class HookCalls:
                 self._turns.done()
             raise
 
-    async def _within_time(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a hook within ``hook_timeout``. One that never waits costs no timer."""
-        try:
-            waits_for = work.send(None)
-        except StopIteration as done:
-            return done.value
+    async def _rest_in_time(self, work: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
+        """Run the rest of a hook that has begun to wait, within ``hook_timeout``."""
         limit = asyncio.timeout(self._settings.hook_timeout)
         try:
             async with limit:
@@ -254,7 +258,7 @@ class HookCalls:
                 raise _TimeIsUpError from None
             raise  # of the hook itself, say of a query to its database
 
-    def _failed(self, hook: Hook, error: Exception, *, count: bool = True) -> CommandError:
+    def _failed(self, hook: Hook, error: BaseException, *, count: bool = True) -> CommandError:
         """Log that a hook failed, and return the error for the client.
 
         With `count`, it has returned something wrong: that is counted here, and has no traceback.
@@ -268,9 +272,9 @@ class HookCalls:
         return CommandError(ErrorCode.INTERNAL, "The app failed to answer; its log has the details.")
 
     def _count(self, hook: Hook, outcome: str, seconds: float) -> None:
-        event, pattern = hook.label
-        self._counters.hooks[event, pattern, outcome] += 1
-        self._counters.hook_seconds[event, pattern] += seconds
+        label = hook.event, hook.pattern.text
+        self._counters.hooks[(*label, outcome)] += 1
+        self._counters.hook_seconds[label] += seconds
 
 
 class _TimeIsUpError(Exception):

@@ -33,14 +33,14 @@ _ALL_ORIGINS = (
 
 
 class Hub(Registry, Operations):
-    """Realtime groups inside a Python app.
+    """Realtime groups inside a Python app, which decides in hooks who connects, who joins and what is posted.
 
     ``app.mount("/realtime", hub)`` serves the WebSocket, the HTTP API, the metrics and the browser client below that
     path. ``FastAPI(lifespan=hub.lifespan)`` starts and stops the hub with the app; without it, the first use starts it.
 
     Args:
         settings: The fields of `hubbub.Settings`, but not ``host``, ``port`` and ``workers``: ``Hub(backend="valkey://…")``.
-            ``demo`` and ``guests`` are off unless they are set.
+            ``demo`` and ``guests`` are off unless they are set. ``hook_timeout`` and ``hook_concurrency`` limit hooks.
 
     Raises:
         SettingsError: A setting is unknown, or its value is not allowed.
@@ -102,7 +102,8 @@ class Hub(Registry, Operations):
         if self.hooks("on_connect") and "*" in settings.origins:
             raise SettingsError(_ALL_ORIGINS)
         self.freeze()
-        return Node(settings, make_backend(settings), Authenticator(settings), HookCalls(self, settings))
+        hooks = HookCalls(self, settings) if self.has_hooks else None
+        return Node(settings, make_backend(settings), Authenticator(settings), hooks)
 
     def _can_identify(self) -> bool:
         return bool(self.hooks("on_connect")) or self.settings.has_keys or bool(self.settings.guests)

@@ -129,6 +129,11 @@ class Registry:
         """Refuse further hooks: the hub is about to start."""
         self._frozen = True
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether any hook is registered."""
+        return any(self._hooks.values())
+
     def hooks(self, event: Event) -> list[Hook]:
         """Return the hooks for an event, the most specific first."""
         return sorted(self._hooks[event], key=lambda hook: hook.pattern.rank, reverse=True)

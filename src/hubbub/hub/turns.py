@@ -45,6 +45,8 @@ class Turns:
     def done(self) -> None:
         """Give a place back; the next one that waits gets it."""
         self.running -= 1
+        if not self._queues:
+            return
         while self._queues and self.running < self._most:
             user_id, queue = self._queues.popitem(last=False)
             start = queue.popleft()
