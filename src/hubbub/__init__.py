@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hubbub.auth.authenticator import make_token
+    from hubbub.auth.patterns import escape_group
     from hubbub.client import Client, connect
-    from hubbub.errors import CommandError, ErrorCode, HubbubError
+    from hubbub.errors import CommandError, ErrorCode, HubbubError, HubError
+    from hubbub.hub.hub import Hub
+    from hubbub.hub.types import Deny, Member, Post, User
     from hubbub.publisher import AsyncPublisher, Publisher
     from hubbub.server import Server
     from hubbub.settings import Settings
@@ -18,13 +21,20 @@ __all__ = [
     "AsyncPublisher",
     "Client",
     "CommandError",
+    "Deny",
     "ErrorCode",
+    "Hub",
+    "HubError",
     "HubbubError",
+    "Member",
+    "Post",
     "Publisher",
     "Server",
     "Settings",
+    "User",
     "__version__",
     "connect",
+    "escape_group",
     "make_token",
 ]
 
@@ -32,12 +42,19 @@ _MODULES = {
     "AsyncPublisher": "hubbub.publisher",
     "Client": "hubbub.client",
     "CommandError": "hubbub.errors",
+    "Deny": "hubbub.hub.types",
     "ErrorCode": "hubbub.errors",
+    "Hub": "hubbub.hub.hub",
+    "HubError": "hubbub.errors",
     "HubbubError": "hubbub.errors",
+    "Member": "hubbub.hub.types",
+    "Post": "hubbub.hub.types",
     "Publisher": "hubbub.publisher",
     "Server": "hubbub.server",
     "Settings": "hubbub.settings",
+    "User": "hubbub.hub.types",
     "connect": "hubbub.client",
+    "escape_group": "hubbub.auth.patterns",
     "make_token": "hubbub.auth.authenticator",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 from uuid import UUID
 
+from hubbub.auth.identity import Identity
 from hubbub.backends.base import Backend, ImmediateBackend
 from hubbub.connect_command import ConnectCommand, replay_frames
 from hubbub.errors import CommandError, ErrorCode, invalid
@@ -39,7 +40,7 @@ from hubbub.time_budget import DELIVERY
 
 
 class Commands:
-    """Executes the commands of the sessions of one node.
+    """Executes the commands of the sessions of one node. `hubbub.hooked_commands` adds what an app decides.
 
     Args:
         settings: The limits.
@@ -57,6 +58,7 @@ class Commands:
         self._fanout = fanout
         self._services = services
         self._counters = services.counters
+        self._waiting: frozenset[type[Command]] = frozenset()
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             AdoptIdentity: connect.adopt_identity,
@@ -83,7 +85,7 @@ class Commands:
             raise
         finally:
             self._counters.commands[type(command).__name__.lower(), outcome] += 1
-            if self._backend.immediate:  # otherwise most of it was waiting
+            if self._backend.immediate and type(command) not in self._waiting:  # otherwise most of it was waiting
                 session.budget.left -= time.perf_counter() - began
 
     def post_now(self, session: Session, post: Post) -> int | None:
@@ -93,6 +95,8 @@ class Commands:
             return None
         if to != lane.group if isinstance(to, str) else to.group != lane.group or to.user_id is not None:
             return None
+        if session.restricted:
+            cast(Identity, session.identity).require_post(lane.group)
         check_message(post.message, settings.max_message, settings.max_depth)
         message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
         if post.key is None and post.min_recipients is None:
@@ -105,15 +109,11 @@ class Commands:
         session.budget.left -= recipients * DELIVERY
         return recipients
 
-    async def _join(self, session: Session, command: Join) -> Success | Replayed:
+    async def _join(self, session: Session, command: Join) -> Success | Replayed | None:
         group = command.group
         if not group:
             return await self._leave(session)
-        check_name("group", group, self._settings.max_group_name)
-        assert session.identity is not None
-        session.identity.require_group(group)
-        if command.history < 0:
-            raise invalid(f'"history" must be 0 or more, not {command.history}.')
+        self._check_join(session, group, command.history)
         before = session.group
         if before != group or command.since is not None:
             self._fanout.leave(session)  # what is delivered from here on is not for it, or will be replayed
@@ -126,6 +126,13 @@ class Commands:
         self._join_fanout(session, group)
         frames, replayed, gap = replay_frames(session, replay, self._settings)
         return Replayed(joined(group, replay.position, replayed, gap=gap), frames)
+
+    def _check_join(self, session: Session, group: str, history: int) -> None:
+        check_name("group", group, self._settings.max_group_name)
+        assert session.identity is not None
+        session.identity.require_group(group)
+        if history < 0:
+            raise invalid(f'"history" must be 0 or more, not {history}.')
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
         before = session.group
@@ -142,16 +149,39 @@ class Commands:
         if group is not None and session.group != group and not session.closing:
             self._fanout.join(session, group)
 
-    async def _post(self, session: Session, command: Post) -> Success:
+    async def _post(self, session: Session, command: Post) -> Success | None:
+        group, user_id = await self._check_post(session, command)
+        if group is not None:
+            return await self._publish(session, group, command)
+        assert user_id is not None
+        return await self._publish_private(session, user_id, command)
+
+    async def _check_post(self, session: Session, command: Post) -> tuple[str | None, str | None]:
+        """Check everything about a post, and return its group or its user; the other one is None."""
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         check_key(command.key, command.min_recipients)
-        group, user_id = await self._recipient(session, command.to)
+        to, own = command.to, self._group_of(session)
+        if own and (to == own if isinstance(to, str) else to.group == own and to.user_id is None):
+            group: str | None = own
+            user_id: str | None = None
+        else:
+            group, user_id = await self._recipient(session, to)
         if group is not None:
-            if group != session.group:
+            if group != own:
                 raise _not_joined(group)
-            message = Message(command.message, session.user_id, session.connection_id, group, 0)
-            return await self._services.publish(message, command.key, command.min_recipients or 0)
-        assert user_id is not None
+            assert session.identity is not None
+            session.identity.require_post(group)
+        return group, user_id
+
+    def _group_of(self, session: Session) -> str | None:
+        """Return the group that the session is in."""
+        return session.group
+
+    async def _publish(self, session: Session, group: str, command: Post) -> Success:
+        message = Message(command.message, session.user_id, session.connection_id, group, 0)
+        return await self._services.publish(message, command.key, command.min_recipients or 0)
+
+    async def _publish_private(self, session: Session, user_id: str, command: Post) -> Success:
         private = Private(command.message, session.user_id, session.connection_id)
         return sent(await self._backend.post_to_user(user_id, private, command.key, command.min_recipients or 0))
 
@@ -170,7 +200,7 @@ class Commands:
         assert session.identity is not None
         settings = self._settings
         if isinstance(to, str):
-            if to == session.group and to:
+            if to == self._group_of(session) and to:
                 return to, None
             if to:
                 session.identity.require_private()

@@ -12,6 +12,7 @@ from hubbub.backends.base import Backend
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.fanout import Fanout
 from hubbub.groups.history import Replay
+from hubbub.hooks import Hooks
 from hubbub.messages import Connect, Position, UserRow, Welcome
 from hubbub.session import AdoptIdentity, Replayed, Session
 from hubbub.session_lifetime import NEVER
@@ -30,6 +31,7 @@ class ConnectCommand:
         auth: Tells whom a token, guest name or ticket identifies.
         fanout: Where identified connections are added.
         now: Seconds on the clock of the event loop, which deadlines are measured by.
+        hooks: What the app decides; None without an app.
 
     Attributes:
         connecting: Sessions whose user is just being reported to the backend, with the user's id. They are not in the
@@ -44,6 +46,7 @@ class ConnectCommand:
         auth: Authenticator,
         fanout: Fanout,
         now: Callable[[], float],
+        hooks: Hooks | None = None,
     ) -> None:
         self._node_id = node_id
         self._settings = settings
@@ -51,6 +54,7 @@ class ConnectCommand:
         self._auth = auth
         self._fanout = fanout
         self._now = now
+        self._hooks = hooks
         self.connecting: dict[Session, str] = {}
 
     async def connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
@@ -58,12 +62,15 @@ class ConnectCommand:
 
         Raises:
             CommandError: See `hubbub.auth.authenticator.Authenticator.identify` and `hubbub.backends.base`;
-                ``INVALID_REQUEST``, a ticket on a connection that is identified already.
+                ``INVALID_REQUEST``, a ticket, or nothing at all, on a connection that is identified already.
         """
         renewed = session.identity is not None
         if renewed and command.ticket is not None:  # it may give more rights than the current token
             raise CommandError(ErrorCode.INVALID_REQUEST, "A ticket opens a new connection: renew this with a token.")
-        identity, ticket = await self._auth.identify(command)
+        if self._hooks is not None and self._hooks.connects and _is_bare(command):
+            identity, ticket = await self._ask_app(session, self._hooks), None
+        else:
+            identity, ticket = await self._auth.identify(command)
         guest_key = (command.guest_key or new_guest_key()) if command.guest is not None and not renewed else None
         inbox = await self._identify_session(session, identity, command.since, ticket, guest_key)
         if inbox is None:
@@ -86,13 +93,49 @@ class ConnectCommand:
         return Replayed(welcome, frames)
 
     async def adopt_identity(self, session: Session, command: AdoptIdentity) -> None:
-        """Identify a session as its handshake has proved."""
+        """Identify a session as its handshake has proved, or as the app says.
+
+        There is no command to answer, so a refusal is sent as an event and followed by a close frame.
+        """
+        identity = command.identity
         try:
-            await self._identify_session(session, command.identity)
+            if identity is None:
+                assert self._hooks is not None
+                identity = await self._ask_app(session, self._hooks)
+            await self._identify_session(session, identity)
         except CommandError as error:
-            if error.code == ErrorCode.FORBIDDEN:  # there is no command to answer: the close code has to say it
+            refused = error.code in {ErrorCode.FORBIDDEN, ErrorCode.UNAUTHORIZED}
+            if command.identity is None and not session.closing:
+                self._fanout.send(session, session.wire.error(None, error))
+                session.close(Close.DISCONNECTED if refused else Close.INTERNAL, self._now())
+            elif refused:
                 session.close(Close.DISCONNECTED, self._now())
             raise
+
+    async def _ask_app(self, session: Session, hooks: Hooks) -> Identity:
+        """Return who the app says that the client is.
+
+        Raises:
+            CommandError: See `hubbub.hooks.Hooks`; ``INVALID_REQUEST``, the session is identified already;
+                ``UNAUTHORIZED``, the app does not know the client, or was asked before: what a handshake says about the
+                client never changes.
+        """
+        if session.identity is not None:
+            text = "This connection is identified: renew a token with a token; open a new connection for fresh cookies."
+            raise CommandError(ErrorCode.INVALID_REQUEST, text)
+        if session.app is None or session.app.handshake is None:
+            text = "The app has refused this connection already: log in, then open a new connection."
+            raise CommandError(ErrorCode.UNAUTHORIZED, text)
+        session.ask_app(self._now())
+        try:
+            identity = await hooks.connect(session)
+        finally:
+            session.app_answered(self._now())
+        if identity is None:
+            how = "connect with a token, or log in" if self._auth.accepts_tokens else "log in"
+            text = f"The app does not know who you are: {how}, then open a new connection."
+            raise CommandError(ErrorCode.UNAUTHORIZED, text)
+        return identity
 
     async def _identify_session(
         self,
@@ -141,7 +184,9 @@ class ConnectCommand:
             return None
         finally:
             self.connecting.pop(session, None)
-        session.identified(identity, expires, now)
+        if session.app is not None:
+            session.app.handshake = None
+        session.identified(identity, expires, self._now())
         return inbox if self._add_to_fanout(session) else None
 
     def _add_to_fanout(self, session: Session) -> bool:
@@ -160,6 +205,11 @@ class ConnectCommand:
             await self._backend.leave(session.row)
         except CommandError:
             session.close(Close.INTERNAL, self._now())
+
+
+def _is_bare(command: Connect) -> bool:
+    """Whether the client leaves it to the app who it is."""
+    return command.token is None and command.guest is None and command.ticket is None
 
 
 def replay_frames(session: Session, replay: Replay, settings: Settings) -> tuple[list[bytes], int, bool]:

@@ -7,7 +7,7 @@ turns them into Prometheus metrics when these are requested.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the histogram of the loop's lag, in seconds."""
@@ -26,6 +26,9 @@ class Counters:
         refused: WebSocket handshakes refused, by error code.
         closes: WebSocket connections that ended, by close code; ``"other"`` for codes that we do not know.
         requests: HTTP requests answered, by method, route and status.
+        hooks: Calls of an app's hooks, by event, pattern and outcome: ``"ok"``, ``"denied"``, ``"failed"``,
+            ``"timeout"``, or ``"busy"``, when it had no turn in time.
+        hook_seconds: How long they took in all, by event and pattern.
         lag: How often the loop was late by at most the bound at the same index of `LAG_BOUNDS`; the last one: by more.
         lag_sum: The sum of all lags, in seconds.
     """
@@ -34,6 +37,8 @@ class Counters:
         "closes",
         "commands",
         "delivered",
+        "hook_seconds",
+        "hooks",
         "lag",
         "lag_sum",
         "posts",
@@ -54,6 +59,8 @@ class Counters:
         self.refused: Counter[str] = Counter()
         self.closes: Counter[str] = Counter()
         self.requests: Counter[tuple[str, str, int]] = Counter()
+        self.hooks: Counter[tuple[str, str, str]] = Counter()
+        self.hook_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.lag = [0] * (len(LAG_BOUNDS) + 1)
         self.lag_sum = 0.0
 

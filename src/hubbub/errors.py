@@ -44,6 +44,10 @@ class SettingsError(HubbubError):
     """A setting is missing, of the wrong type or out of range; the text names it and says what to set."""
 
 
+class HubError(HubbubError):
+    """A hub is used in a wrong way, at a wrong time or in a wrong event loop; the text says what to do."""
+
+
 class CommandError(HubbubError):
     """A command was refused. Only its sender is told: the reply carries ``code`` and ``message``.
 

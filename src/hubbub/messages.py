@@ -39,8 +39,9 @@ class Command(msgspec.Struct, tag_field="do", kw_only=True, gc=False):
 class Connect(Command, tag="connect"):
     """Identify the connection: by token, by guest name, or by the ticket that came with a `Restart`.
 
-    Sent again with a new token before the old one expires. A guest name that is in use is refused without its
-    `guest_key`, which the welcome of the name's first connection carries; that connection may also choose it.
+    With none of them, the app in which the hub is mounted says who the client is. Sent again with a new token before
+    the old one expires. A guest name that is in use is refused without its `guest_key`, which the welcome of the name's
+    first connection carries; that connection may also choose it.
     """
 
     token: str | None = None

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET
 
@@ -22,7 +22,9 @@ from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
-from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
+from hubbub.hooked_commands import HookedCommands, ended
+from hubbub.hooks import Hooks
+from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled, UserRow
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
@@ -53,8 +55,10 @@ class Node:
         settings: The limits.
         backend: What is shared with other nodes; the node attaches itself to it.
         auth: Tells whom a token, guest name or ticket identifies.
+        hooks: What an app decides; None without an app.
 
     Attributes:
+        hooks: The same.
         node_id: A random name, unlike that of any other node.
         sessions: All sessions by connection id, identified or not.
         draining: Whether the node is stopping.
@@ -65,10 +69,14 @@ class Node:
         services: The operations that need no connection.
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
+        before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
+        public_hosts: Hosts that are answered besides this machine while guests are accepted.
+        tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator) -> None:
+    def __init__(self, settings: Settings, backend: Backend, auth: Authenticator, hooks: Hooks | None = None) -> None:
+        self.hooks = hooks
         self.settings = settings
         self.backend = backend
         self.auth = auth
@@ -83,12 +91,24 @@ class Node:
         self.fanout = Fanout(self.after_tick)
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        self.connect_command = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now)
-        self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
+        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks)
+        self.connect_command = connect
+        if hooks is None:
+            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect)
+        else:
+            hooks.count_in(self.counters)
+            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, hooks)
+        self._waiting: frozenset[type[Command]] = frozenset() if hooks is None else hooks.commands
+        if auth.waits:
+            self._waiting |= {Connect}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
+        self.tier = 1
+        self.public_hosts: frozenset[str] = frozenset()
         self._refused_origins = RefusedOrigins()
         self._ticking: asyncio.TimerHandle | None = None
+        self._draining: asyncio.Task[None] | None = None
         backend.attach(self)
 
     # --- start, stop, time ---
@@ -103,15 +123,29 @@ class Node:
     async def close(self) -> None:
         """Abort the sessions that are left, finish their tasks, release backend and key set."""
         self.draining = True
+        for call in self.before_close:
+            call()
         if self._ticking is not None:
             self._ticking.cancel()
         for session in list(self.sessions.values()):
             session.link.abort()
             session.lost()
-        while self.tasks:
-            await asyncio.wait(self.tasks)
+        await self._finish_tasks()
         await self.auth.close()
         await self.backend.close()
+
+    async def _finish_tasks(self) -> None:
+        """Wait for the tasks that are left; with hooks, no longer than ``shutdown_timeout``, and then cancel them."""
+        ends = None if self.hooks is None else self.now() + self.settings.shutdown_timeout
+        while self.tasks:
+            left = None if ends is None else max(0.0, ends - self.now())
+            _, late = await asyncio.wait(self.tasks, timeout=left)
+            if late and left is not None and self.now() >= cast(float, ends):
+                log.warning("%d hooks had not ended within shutdown_timeout, and were cancelled", len(late))
+                for task in late:
+                    task.cancel()
+                await asyncio.wait(late, timeout=1.0)
+                return
 
     async def drain(self) -> None:
         """Close the connections, spread over time, so that they do not all reconnect at the same moment.
@@ -119,7 +153,16 @@ class Node:
         Each client is told when to reconnect: at once if there are other nodes; otherwise when this server can have
         been restarted.
         """
-        self.draining = True
+        await asyncio.shield(self.begin_drain())
+
+    def begin_drain(self) -> asyncio.Task[None]:
+        """Begin to drain, unless that has begun already; return the task that does it."""
+        if self._draining is None:
+            self.draining = True
+            self._draining = self.spawn(self._drain())
+        return self._draining
+
+    async def _drain(self) -> None:
         sessions = list(self.sessions.values())
         steps = int(min(self.settings.drain_spread, len(sessions) / DRAIN_RATE) / DRAIN_STEP) + 1
         with suppress(CommandError):
@@ -129,6 +172,12 @@ class Node:
             if step:
                 await asyncio.sleep(DRAIN_STEP)
             await self._close_for_restart(sessions[step::steps], after)
+
+    async def emptied(self, timeout: float) -> None:
+        """Return when the last connection has ended, or after `timeout` seconds."""
+        ends = self.now() + timeout
+        while self.sessions and self.now() < ends:  # noqa: ASYNC110  # an event would cost each connection something
+            await asyncio.sleep(DRAIN_STEP)
 
     async def _close_for_restart(self, sessions: list[Session], after: float) -> None:
         if self.settings.restart_grace:
@@ -144,13 +193,29 @@ class Node:
     async def _share_key(self) -> None:
         secret = self.settings.secret
         shared = await self.backend.shared_secret() if secret is None else secret_bytes(secret)
-        self.auth.tickets.use(shared)
+        # A ticket would replace what `on_connect` says, and cannot hold `User.data`.
+        self.auth.tickets.use(None if self.hooks is not None and self.hooks.connects else shared)
         self.cursors.use(shared)
 
     @property
     def ready(self) -> bool:
         """Whether the node can serve new connections now."""
         return not self.draining and self.backend.ready and self.auth.ready
+
+    @property
+    def asks_app(self) -> bool:
+        """Whether an app says who a client is, by what is in its handshake, which may be a cookie."""
+        return self.hooks is not None and self.hooks.connects
+
+    @property
+    def takes_handshake_tokens(self) -> bool:
+        """Whether a token in a handshake is for us. With ``on_connect`` and without keys it is the app's own."""
+        return not self.asks_app or self.auth.accepts_tokens
+
+    @property
+    def local_pages(self) -> bool:
+        """Whether pages of this machine may connect, whatever the port: cookies ignore ports, so not with an app."""
+        return self.settings.allow_guests and not self.asks_app
 
     @property
     def full(self) -> bool:
@@ -207,8 +272,8 @@ class Node:
         self.fanout.send(session, data)
 
     def waits(self, command: Command) -> bool:
-        """Whether executing `command` may have to wait for the backend or, for `Connect`, for the key set."""
-        return not self.backend.immediate or (type(command) is Connect and self.auth.waits)
+        """Whether executing `command` may have to wait: for the backend, a hook or, for `Connect`, the key set."""
+        return not self.backend.immediate or type(command) in self._waiting
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that is kept until it ends."""
@@ -232,6 +297,8 @@ class Node:
             run_now(work)
         else:
             self.spawn(work)
+        if self.hooks is not None and (told := ended(self.hooks, session)) is not None:
+            self.spawn(told)
 
     def who_is(self, user_id: str) -> Identity | None:
         """Return the identity of a user who is connected to this node; None for others."""
@@ -264,6 +331,11 @@ class Node:
         if isinstance(event, Private):
             self.counters.privates += recipients
         return recipients
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Tell the app of connections that left groups because another node died."""
+        if self.hooks is not None and (told := self.hooks.members_lost(lost)) is not None:
+            self.spawn(told)
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the user's connections here, or one connection; return how many. Nothing more is delivered to them."""

@@ -10,7 +10,7 @@ LOGGED = 20
 PERIOD = 3600.0
 """Seconds after which an origin may be logged again."""
 
-LONGEST = 70
+LONGEST = 66
 """Most characters of an origin that are repeated: the reason of a close frame has at most 123 bytes."""
 
 

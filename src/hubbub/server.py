@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
@@ -16,50 +14,17 @@ from typing import Any, Self, cast
 import uvicorn
 
 from hubbub.auth.authenticator import Authenticator
-from hubbub.backends.base import Backend
-from hubbub.backends.memory import MemoryBackend
-from hubbub.backends.valkey.address import parse_address
-from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.backends.choose import make_backend
 from hubbub.errors import CommandError, SettingsError, StoreError
-from hubbub.groups.history import Window
+from hubbub.hooks import Hooks
+from hubbub.listeners import BACKLOG, listen, most_connections, url
 from hubbub.node import Node
 from hubbub.settings import Settings
 from hubbub.transports.http.app import create_app
 from hubbub.transports.http.held_bytes import HttpMemory
 from hubbub.transports.http.protocol import HttpProtocol
 from hubbub.transports.websocket.protocol import WebSocketProtocol
-
-if sys.platform != "win32":
-    import resource
-
-BACKLOG = 4096
-"""Connections that the kernel queues for each listener before we accept them; the default maximum of Linux."""
-
-LISTENERS = 8
-"""Sockets that listen on the port, each with its own backlog. When 10,000 clients reconnect at once, a single backlog
-overflows, and the kernel lets the others retry after 1, 3 and 7 seconds: all at once again each time."""
-
-UNSENT = 65_536
-"""Bytes for a slow connection that the kernel buffers; further ones wait, and are counted, in our own queue."""
-
-SPARE_FILES = 96
-"""Open files that are reserved for the process itself: loop, listeners, logs, key set, backend, and refusals."""
-
-
-def window(settings: Settings) -> Window:
-    """Return how much history the settings keep."""
-    return Window(
-        messages=settings.history_messages,
-        # A client that reconnects is sent all of it at once, which must fit into the queue of a slow reader.
-        bytes=min(settings.history_bytes, settings.max_queue // 2),
-        age=settings.history_age,
-        inbox=settings.inbox_messages,
-        total=settings.history_total,
-        keys=settings.history_keys,
-        idle_groups=settings.history_idle_groups,
-        restart_grace=settings.restart_grace,
-        user=settings.history_user,
-    )
+from hubbub.uvicorn_server import UvicornServer
 
 
 class Server:
@@ -68,16 +33,21 @@ class Server:
     Use ``async with Server(Settings(...)) as server:`` inside your program, or call `serve` to run until a signal
     arrives, as ``hubbub serve`` does.
 
+    Args:
+        settings: The settings; None for the defaults.
+        hooks: What an app decides; None without an app.
+
     Attributes:
         url: The address, with the port that the system has chosen, once started.
         node: The node, once started.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, hooks: Hooks | None = None) -> None:
         self.settings = settings or Settings()
+        self._hooks = hooks
         self.url = ""
         self.node: Node
-        self._uvicorn: _Uvicorn
+        self._uvicorn: UvicornServer
         self._sockets: list[socket.socket]
         self._serving: asyncio.Task[None]
 
@@ -131,13 +101,13 @@ class Server:
 
     async def _prepare(self, *, signals: bool) -> None:
         settings = self.settings
-        self._sockets = _listen(settings)
-        self.url = _url(self._sockets[0])
-        self.node = Node(settings, make_backend(settings), Authenticator(settings))
+        self._sockets = listen(settings.host, settings.port, workers=settings.workers)
+        self.url = url(self._sockets[0])
+        self.node = Node(settings, make_backend(settings), Authenticator(settings), self._hooks)
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),
-            http=cast(Any, partial(HttpProtocol, _most_connections(), HttpMemory())),
+            http=cast(Any, partial(HttpProtocol, most_connections(), HttpMemory())),
             lifespan="off",
             access_log=False,  # uvicorn's would show query strings, which may contain tokens
             log_config=None,
@@ -146,7 +116,7 @@ class Server:
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
             backlog=BACKLOG,
         )
-        self._uvicorn = _Uvicorn(config, self.node, signals=signals)
+        self._uvicorn = UvicornServer(config, lambda: [self.node], signals=signals)
         try:
             await self.node.start()
         except CommandError as error:
@@ -166,104 +136,3 @@ def _no_start_messages(record: logging.LogRecord) -> bool:
 
 def _start_failure(error: CommandError) -> str:
     return f"cannot use the store: {error.reason}" if isinstance(error, StoreError) else error.message
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn's server. It reports when it listens, drains the node before it stops, and can leave signals alone."""
-
-    def __init__(self, config: uvicorn.Config, node: Node, *, signals: bool) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._node = node
-        self._signals = signals
-
-    def stop(self) -> None:
-        self._node.draining = True
-        self.should_exit = True
-        self._stopping.set()
-
-    async def main_loop(self) -> None:
-        """Do what uvicorn does ten times a second, but stop at once when asked to."""
-        counter = 0
-        while not await self.on_tick(counter):
-            counter += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 0.1)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Meanwhile the listener stays open: /readyz answers 503, and new clients are told why they are refused.
-        await self._node.drain()
-        await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if not self._signals:
-            yield
-            return
-        with super().capture_signals():
-            yield
-
-
-def make_backend(settings: Settings) -> Backend:
-    """Return the backend that the settings name. Raises `SettingsError` if there is no such backend."""
-    kept = window(settings)
-    return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
-
-
-def _most_connections() -> int:
-    """Return how many connections the limit of open files allows."""
-    if sys.platform == "win32":  # there is no such limit
-        return sys.maxsize
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
-
-
-def reserve_port(settings: Settings) -> socket.socket:
-    """Return a bound socket that does not listen; it reserves the address, so that only our workers can listen there.
-
-    Raises:
-        SettingsError: The address is in use or not available.
-    """
-    first = _bind(settings.host, settings.port)
-    # Set after binding: with it set before, binding could succeed where another program listens.
-    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    return first
-
-
-def _listen(settings: Settings) -> list[socket.socket]:
-    if settings.workers > 1:  # their parent has reserved the port
-        first = _bind(settings.host, settings.port, shared=True)
-    elif sys.platform != "linux":  # elsewhere the sockets would not share new connections
-        return [_bind(settings.host, settings.port)]
-    else:
-        first = reserve_port(settings)
-    port = first.getsockname()[1]
-    return [first, *(_bind(settings.host, port, shared=True) for _ in range(LISTENERS - 1))]
-
-
-def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY on accepted sockets only if the protocol is named; else small answers wait for 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if sys.platform == "linux":  # accepted sockets inherit this; elsewhere the kernel's buffers add to our limit
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    listener.setblocking(False)
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

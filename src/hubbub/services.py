@@ -102,6 +102,7 @@ class Services:
         identity.require_server()
         check_name("group", group, self._settings.max_group_name)
         identity.require_group(group)
+        identity.require_post(group)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
         shown, kept = self._posted_as(identity, sender, key)

@@ -14,7 +14,7 @@ from hubbub.auth.identity import Identity
 from hubbub.command_queue import CommandQueue, Held
 from hubbub.dialects.base import BadCommandError, Wire
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.messages import Command, Connect, Post, Reply
+from hubbub.messages import Command, Connect, Post, Reply, Success
 from hubbub.session_lifetime import Link, SessionLifetime, SessionOwner
 
 T = TypeVar("T")
@@ -69,9 +69,12 @@ class Operations(SessionOwner, Protocol):
 
 
 class AdoptIdentity(Command):
-    """A command of the transport itself: take on an identity that the opening handshake has proved."""
+    """A command of the transport itself: take on an identity that the opening handshake has proved.
 
-    identity: Identity
+    Without an identity, the app's ``on_connect`` is asked.
+    """
+
+    identity: Identity | None
 
 
 _OPENING = (Connect, AdoptIdentity)
@@ -88,8 +91,8 @@ class Session(SessionLifetime):
     ) -> None:
         super().__init__(connection_id, wire, write, link, node, now)
 
-    def adopt(self, identity: Identity) -> None:
-        """Identify the connection as `identity`."""
+    def adopt(self, identity: Identity | None) -> None:
+        """Identify the connection as `identity`, or as what the app's ``on_connect`` says."""
         self._run(AdoptIdentity(identity=identity), 0)
 
     def receive(self, payload: bytes, now: float) -> None:
@@ -143,6 +146,9 @@ class Session(SessionLifetime):
     async def _run_queue(self, held: Held | None, queue: CommandQueue) -> None:
         while held is not None:
             await self._perform(held.command)
+            app = self.app
+            while app is not None and app.after:
+                await app.after.pop(0)
             queue.done(held)
             held = None if self.gone else queue.next()
         self._busy = False
@@ -176,7 +182,10 @@ class Session(SessionLifetime):
         if self.closing:  # no data may follow a close frame (RFC 6455, section 5.5.1)
             return
         if command_id is not None and reply is not None:
-            data = self.wire.reply(command_id, cast(Reply, reply))
+            if type(reply) is Success and reply.recipients is not None:
+                data = self.wire.sent(command_id, reply.recipients)
+            else:
+                data = self.wire.reply(command_id, cast(Reply, reply))
             if data is not None:
                 self._node.fanout.send(self, data)
         for frame in frames:

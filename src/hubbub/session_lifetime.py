@@ -20,6 +20,7 @@ from hubbub.command_queue import CommandQueue
 from hubbub.dialects.base import Wire
 from hubbub.errors import Close
 from hubbub.fanout import Fanout
+from hubbub.hooks import AppSide
 from hubbub.lanes import Connection
 from hubbub.messages import UserRow
 from hubbub.rate_limit import RateLimit
@@ -89,14 +90,18 @@ class SessionLifetime(Connection):
         heard: Whether the peer has sent anything since the last ping interval began.
         pinged: Whether a ping waits for its answer.
         paused: Whether the transport has stopped reading.
+        restricted: Whether the identity limits the groups that may be posted to.
+        rights_ended: Whether it was closed because the client has no rights any more: kicked, or its token has expired.
+        app: What the app knows of the connection; None on a node without hooks.
         closing: Whether the closing handshake has begun.
         gone: Whether the transport has lost the connection.
     """
 
     # fmt: off
     __slots__ = (
-        "_busy", "_node", "_queue", "_rate", "_time_left", "budget",
-        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "paused", "pinged", "silent",
+        "_asking", "_busy", "_node", "_queue", "_rate", "_time_left", "app", "budget",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "paused", "pinged", "restricted",
+        "rights_ended", "silent",
     )
     # fmt: on
     wire: Wire
@@ -127,6 +132,10 @@ class SessionLifetime(Connection):
         self.budget = node.budgets.unidentified
         self.paused = False
         self._time_left = NEVER
+        self._asking = False
+        self.restricted = False
+        self.rights_ended = False
+        self.app: AppSide | None = None
 
     @property
     def row(self) -> UserRow:
@@ -139,6 +148,7 @@ class SessionLifetime(Connection):
             self.budget = self._node.budgets.enter(identity.user_id)
         self.identity = identity
         self.user_id = identity.user_id
+        self.restricted = identity.post is not None
         self.expires = expires
         if not self.closing:
             self.deadline = min(expires, now + self._node.settings.ping_interval)
@@ -152,14 +162,34 @@ class SessionLifetime(Connection):
         """
         if not self.paused:
             self.paused = True
-            if self.identity is None and not self.closing:
-                self._time_left, self.deadline = self.deadline - now, NEVER
+            if not self._asking:
+                self._stop_clock(now)
 
     def resume(self, now: float) -> None:
         """Note that the transport reads again."""
         self.paused, self.heard = False, True
         if self.silent != NEVER:
             self.silent = now + self.wire.dialect.silence
+        if not self._asking:
+            self._start_clock(now)
+
+    def ask_app(self, now: float) -> None:
+        """Note that the app is asked who the client is: until `app_answered` the time to identify stands still."""
+        self._asking = True
+        if not self.paused:
+            self._stop_clock(now)
+
+    def app_answered(self, now: float) -> None:
+        """Note that the app has answered."""
+        self._asking = False
+        if not self.paused:
+            self._start_clock(now)
+
+    def _stop_clock(self, now: float) -> None:
+        if self.identity is None and not self.closing:
+            self._time_left, self.deadline = self.deadline - now, NEVER
+
+    def _start_clock(self, now: float) -> None:
         if self.identity is None and not self.closing:
             self.deadline = now + self._time_left
 
@@ -203,8 +233,10 @@ class SessionLifetime(Connection):
         them (4002, 4003).
         """
         if not self.closing:
-            if code in _RIGHTS_ENDED and self._queue is not None:
-                self._queue.clear()
+            if code in _RIGHTS_ENDED:
+                self.rights_ended = True
+                if self._queue is not None:
+                    self._queue.clear()
             self.ending(now, SLOW_READER_CLOSE_TIMEOUT if code is Close.TOO_SLOW else CLOSE_TIMEOUT)
             self.link.close(code)
 

@@ -111,6 +111,10 @@ class Settings:
     """HTTP requests that one user may send at once before the rate limit applies."""
     identify_timeout: float = 5.0
     """Seconds after which a connection that has not identified itself is closed with 4001."""
+    hook_timeout: float = 5.0
+    """Seconds that a hook of an app may take; then the client is told UNAVAILABLE."""
+    hook_concurrency: int = 100
+    """Hooks of an app that run at the same time in one process; further ones wait for their turn."""
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one that is silent for two intervals is closed with 4006."""
     restart_grace: float = 5.0
@@ -219,6 +223,8 @@ _LEAST: dict[str, float] = {
     "http_rate_limit": 0,
     "http_rate_burst": 1,
     "identify_timeout": 0.1,
+    "hook_timeout": 0.01,
+    "hook_concurrency": 1,
     "ping_interval": 0.1,
     "restart_grace": 0,
     "drain_spread": 0,

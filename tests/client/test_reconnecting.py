@@ -8,14 +8,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 from websockets.asyncio.server import ServerConnection
 
 from client.conftest import WELCOME, Scripted, next_event
 from hubbub.client import Client, Closed, Connected, Message, Problem, Reconnecting
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.hub.hub import Hub
+from hubbub.hub.types import Deny, User
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, token
+from support.hub import serve
 
 Make = Callable[..., Client]
 Play = Callable[..., Awaitable[Scripted]]
@@ -218,3 +222,85 @@ async def test_a_token_that_is_not_a_string(secured: Server, clients: Make) -> N
         await client.connect_realtime()
     assert caught.value.code == ErrorCode.INVALID_PARAMETER
     assert client.state == "closed"
+
+
+# --- apps that say who the client is, and fresh rights ---
+
+
+async def test_a_client_without_a_token_is_who_its_cookie_says(clients: Make) -> None:
+    hub, team = Hub(), "red"
+
+    @hub.on_connect
+    async def who(conn: HTTPConnection) -> User | None:
+        if "user" not in conn.cookies:
+            raise Deny("Log in first.")
+        return User(conn.cookies["user"], groups=[f"team-{team}"])
+
+    async with serve(hub) as server:
+        client = await clients(server, headers={"Cookie": "user=ada"})
+        assert client.user_id == "ada"
+        await client.join_realtime("team-red")
+        other = await clients(server, headers=lambda: {"Cookie": "user=bob"})
+        await other.join_realtime("team-red")
+        first = client.connection_id
+        renewing = asyncio.create_task(client.renew())
+        await next_event(client, Reconnecting)
+        await other.post_realtime("meanwhile", "team-red")
+        await renewing
+        assert (await next_event(client, Message)).message == "meanwhile"
+        assert (client.state, client.group) == ("connected", "team-red")
+        assert client.connection_id != first
+
+        with pytest.raises(CommandError, match="Log in first") as refused:
+            await clients(server)
+        assert refused.value.code == ErrorCode.FORBIDDEN
+
+        team = "blue"
+        await client.renew()  # the group is not allowed any more; the connection is
+        assert (await next_event(client, Problem)).code == ErrorCode.FORBIDDEN
+        assert (client.state, client.group) == ("connected", None)
+
+
+async def test_a_renewal_that_is_refused_ends_the_client(clients: Make) -> None:
+    hub, cookies = Hub(), ["user=ada", "user="]
+
+    @hub.on_connect
+    async def who(conn: HTTPConnection) -> User | None:
+        if not conn.cookies["user"]:
+            raise Deny("Log in again.")
+        return User(conn.cookies["user"])
+
+    async def headers() -> dict[str, str]:
+        return {"Cookie": cookies.pop(0)}
+
+    async with serve(hub) as server:
+        client = await clients(server, headers=headers)
+        with pytest.raises(CommandError, match="Log in again"):
+            await client.renew()
+        await next_event(client, Closed)
+        assert client.state == "closed"
+
+
+async def test_a_token_is_renewed_on_the_spot(clients: Make) -> None:
+    tokens = [token(groups=["a"]), token(groups=["a", "b"]), "refused"]
+    async with Server(Settings(port=0, secret=SECRET)) as server:
+        client = await clients(server, token=lambda: tokens.pop(0))
+        first = client.connection_id
+        with pytest.raises(CommandError, match="does not allow"):
+            await client.join_realtime("b")
+        await client.renew()
+        await client.join_realtime("b")
+        with pytest.raises(CommandError, match="token") as refused:
+            await client.renew()
+        assert refused.value.code == ErrorCode.UNAUTHORIZED
+        assert (client.connection_id, client.state, client.group) == (first, "connected", "b")
+
+
+async def test_what_cannot_be_renewed(clients: Make) -> None:
+    async with Server(Settings(port=0)) as server:
+        client = clients(server, guest="ada")
+        with pytest.raises(CommandError, match="connect_realtime"):
+            await client.renew()
+        await client
+        with pytest.raises(CommandError, match="guest"):
+            await client.renew()

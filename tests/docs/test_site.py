@@ -91,7 +91,7 @@ def is_elsewhere(link: str) -> bool:
 
 
 def test_the_public_names_are_on_the_page_made_from_docstrings(site: Path) -> None:
-    anchors = Links(site / "reference/python-api.html").anchors
+    anchors = {anchor for page in ("api", "hub") for anchor in Links(site / f"reference/python-{page}.html").anchors}
     homes = {name: f"hubbub.{name}" for name in hubbub.__all__ if name != "__version__"}
     homes |= {"connect": "hubbub.client.connect", "Client": "hubbub.client.Client"}
     homes["Position"] = "hubbub.messages.Position"

@@ -106,6 +106,47 @@ test('a token of another user (FORBIDDEN) is final, with or without a function',
   assert.equal((await client.nextEvent('close')).code, 'FORBIDDEN');
 });
 
+test('without token and guest, connect is sent bare, and a refusal is final', async () => {
+  const peer = await scripted((command, socket, connection) => (connection === 2 ? refused('FORBIDDEN') : WELCOME));
+  const client = await Listener.connected(peer, {});
+  assert.deepEqual(peer.commands, [{ id: 1, do: 'connect' }]);
+  const other = new Listener(peer, {});
+  await assert.rejects(other.connect(), { name: 'HubbubError', code: 'FORBIDDEN', message: 'no longer' });
+  assert.deepEqual([client.state, other.state, peer.connections], ['connected', 'closed', 2]);
+});
+
+test('renew() with a token function asks for a fresh token on the spot', async () => {
+  let asked = 0;
+  const peer = await scripted((command) => (command.token === '3' ? refused('UNAUTHORIZED') : WELCOME));
+  const client = await Listener.connected(peer, { token: () => String((asked += 1)) });
+  await client.renew();
+  await assert.rejects(client.renew(), unauthorized('no longer'));
+  assert.deepEqual(peer.commands.map((command) => command.token), ['1', '2', '3']);
+  assert.deepEqual([client.state, peer.connections], ['connected', 1]);
+});
+
+test('renew() with cookies reconnects at once and resumes', async () => {
+  const position = { epoch: 'e', seq: 7 };
+  const peer = await scripted((command) => (command.do === 'join' ? { message: 'Joined.', position } : WELCOME));
+  const client = await Listener.connected(peer, {});
+  await client.joinRealtime('g');
+  await Promise.all([client.renew(), client.renew()]);
+  assert.deepEqual([client.state, peer.connections, client.group], ['connected', 2, 'g']);
+  assert.deepEqual(peer.commands.at(-1), { id: 2, do: 'join', group: 'g', since: position });
+  const { delay } = await client.nextEvent('reconnect');
+  assert.equal(delay, 0);
+});
+
+test('renew() fails when the new connection is refused, for guests, and before connecting', async () => {
+  const peer = await scripted((command, socket, connection) => (connection === 2 ? refused('FORBIDDEN') : WELCOME));
+  const client = await Listener.connected(peer, {});
+  await assert.rejects(client.renew(), { code: 'FORBIDDEN' });
+  assert.equal(client.state, 'closed');
+  await assert.rejects(client.renew(), { code: 'INVALID_REQUEST', message: /connectRealtime/ });
+  const guest = await Listener.connected(peer, { guest: 'ada' });
+  await assert.rejects(guest.renew(), { code: 'INVALID_REQUEST', message: /guest/ });
+});
+
 function withResolvers() {
   const made = {};
   made.promise = new Promise((resolve) => (made.resolve = resolve));

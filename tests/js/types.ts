@@ -10,8 +10,10 @@ new Hubbub(new URL('https://example.com'), { token: () => 'a.b.c' });
 new Hubbub({ guest: 'alice', guest_key: 'sixteen characters' });
 // @ts-expect-error: a key belongs to a guest
 new Hubbub({ token: 'a', guest_key: 'sixteen characters' });
-// @ts-expect-error: neither token nor guest
-new Hubbub('https://example.com', {});
+new Hubbub('/realtime');
+new Hubbub();
+const renewed: Promise<void> = skapi.renew();
+void renewed;
 // @ts-expect-error: both
 new Hubbub('https://example.com', { token: 'a', guest: 'b' });
 // @ts-expect-error: a token is text

@@ -6,12 +6,17 @@ import asyncio
 import json
 from typing import Any
 
+from starlette.requests import HTTPConnection
+
 from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.dialects.base import Wire
 from hubbub.dialects.v1 import V1
 from hubbub.errors import Close
 from hubbub.groups.history import Replay
+from hubbub.hooks import AppSide
+from hubbub.hub.calls import HookCalls
+from hubbub.hub.registry import Registry
 from hubbub.messages import Position, UserRow
 from hubbub.node import Node
 from hubbub.session import Session
@@ -25,9 +30,9 @@ LINES = Wire(V1(), lambda payload: payload + b"\n")
 
 
 class FakeLink:
-    """One connection of `node`; the `Link` of its session."""
+    """One connection of `node`; the `Link` of its session. For a node with hooks, `user` is in its cookie."""
 
-    def __init__(self, connection_id: str, node: Node, wire: Wire = LINES) -> None:
+    def __init__(self, connection_id: str, node: Node, wire: Wire = LINES, user: str | None = None) -> None:
         self.node = node
         self.written = b""
         self.closed: list[Close] = []
@@ -35,6 +40,9 @@ class FakeLink:
         self.aborted = False
         self.born = node.now()
         self.session = Session(connection_id, wire, self.write, self, node, self.born)
+        if node.hooks is not None:
+            headers = [] if user is None else [(b"cookie", f"user={user}".encode())]
+            self.session.app = AppSide(HTTPConnection({"type": "websocket", "headers": headers}))
         node.admit(self.session)
 
     def write(self, data: bytes) -> None:
@@ -75,10 +83,13 @@ async def settle(node: Node) -> None:
     await turn(node)
 
 
-def make_node(backend: MemoryBackend | None = None, wall: float = 1000.0, **options: Any) -> Node:
-    """Make a node with these settings, for which it is always the Unix time `wall`."""
+def make_node(
+    backend: MemoryBackend | None = None, wall: float = 1000.0, registry: Registry | None = None, **options: Any
+) -> Node:
+    """Make a node with these settings and hooks, for which it is always the Unix time `wall`."""
     settings = Settings(**options)
-    return Node(settings, backend or MemoryBackend(), Authenticator(settings, unix_time=lambda: wall))
+    hooks = None if registry is None else HookCalls(registry, settings, unix_time=lambda: wall)
+    return Node(settings, backend or MemoryBackend(), Authenticator(settings, unix_time=lambda: wall), hooks)
 
 
 def enter(node: Node, guest: str = "ada") -> FakeLink:

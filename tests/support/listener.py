@@ -16,6 +16,7 @@ class Listener:
         self.group_events: list[tuple[str, Event]] = []
         self.privates: list[tuple[str, Private | Gap]] = []
         self.signals: list[tuple[str, Signaled]] = []
+        self.lost: list[tuple[UserRow, str]] = []
         self.disconnected: list[tuple[str | None, str | None]] = []
 
     def deliver(self, group: str, event: Event) -> int:
@@ -32,6 +33,9 @@ class Listener:
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
         self.signals.append((connection_id, event))
         return 1
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        self.lost += lost
 
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         self.disconnected.append((user_id, connection_id))

@@ -37,6 +37,9 @@ class NoticeRecorder:
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
         return 0
 
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Ignore who is lost."""
+
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         return 0
 

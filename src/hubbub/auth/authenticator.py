@@ -69,6 +69,11 @@ class Authenticator:
         return self._jwks is not None
 
     @property
+    def accepts_tokens(self) -> bool:
+        """Whether there are keys to verify tokens with."""
+        return self._settings.has_keys
+
+    @property
     def ready(self) -> bool:
         """Whether tokens can be verified: False while a key set is configured but was never fetched."""
         return self._jwks is None or self._jwks.ready
@@ -186,6 +191,7 @@ def make_token(
     groups: Sequence[str] | None = None,
     server: bool = False,
     private: bool = True,
+    post: Sequence[str] | None = None,
     issuer: str | None = None,
     audience: str | None = None,
     now: float | None = None,
@@ -197,9 +203,11 @@ def make_token(
         user_id: The user that it identifies (``sub``).
         secret: At least 32 bytes.
         ttl: Seconds until it expires (``exp``).
-        groups: Glob patterns of the groups that it allows; None for all.
+        groups: Glob patterns of the groups that it allows to join; None for all. `escape_group` makes a pattern that
+            matches one name, whatever characters that has.
         server: Whether it gives the rights of a server (``"role": "server"``).
         private: Whether it allows private messages and signals.
+        post: Glob patterns of the groups that it allows to post to; None for all that it allows to join.
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
         now: Unix time in seconds at which it is issued; None for the present.
@@ -214,6 +222,7 @@ def make_token(
         "groups": None if groups is None else list(groups),
         "role": "server" if server else None,
         "private": None if private else False,
+        "post": None if post is None else list(post),
         "iss": issuer,
         "aud": audience,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from hubbub.auth.identity import Identity
@@ -11,11 +12,11 @@ from hubbub.errors import CommandError, ErrorCode
 from hubbub.settings import Settings
 
 MAX_PATTERNS = 1000
-"""Most entries of the claim ``groups``."""
+"""Most entries of the claim ``groups``, and of ``post``."""
 GUEST_PREFIX = "guest:"
 """Prefix of guests' ids on a server that accepts tokens too, so that no guest can take the id of a token's user."""
 MAX_PATTERN = 256
-"""Most characters of one entry of the claim ``groups``."""
+"""Most characters of one such entry."""
 
 
 def unauthorized(message: str) -> CommandError:
@@ -57,11 +58,12 @@ def read_claims(payload: bytes, settings: Settings, unix_time: float) -> Identit
     _check_source(claims, settings)
     return Identity(
         user_id=_subject(claims, settings),
-        groups=_groups(claims),
+        groups=_patterns(claims, "groups"),
         server=claims.get("role") == "server",
         expires=expires,
         name=_name(claims, settings.max_user_id),
         private=_private(claims),
+        post=_patterns(claims, "post"),
     )
 
 
@@ -126,19 +128,24 @@ def _private(claims: dict[str, Any]) -> bool:
     return private
 
 
-def _groups(claims: dict[str, Any]) -> tuple[str, ...] | None:
-    patterns = claims.get("groups")
+def _patterns(claims: dict[str, Any], name: str) -> tuple[str, ...] | None:
+    patterns = claims.get(name)
     if patterns is None:
         return None
     if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
-        raise unauthorized('The token\'s "groups" must be a list of texts.')
-    if len(patterns) > MAX_PATTERNS or any(len(pattern) > MAX_PATTERN for pattern in patterns):
-        raise unauthorized(
-            f'The token\'s "groups" may have at most {MAX_PATTERNS} patterns of at most {MAX_PATTERN} characters.'
-        )
-    if not all(map(is_unicode, patterns)):
-        raise unauthorized('The token\'s "groups" are not valid Unicode.')
+        raise unauthorized(f'The token\'s "{name}" must be a list of texts.')
+    if problem := wrong_patterns(patterns):
+        raise unauthorized(f'The token\'s "{name}" {problem}.')
     return tuple(patterns)
+
+
+def wrong_patterns(patterns: Sequence[str]) -> str | None:
+    """Return what is wrong with patterns of groups, as the end of a sentence; None if they are within the limits."""
+    if len(patterns) > MAX_PATTERNS or any(len(pattern) > MAX_PATTERN for pattern in patterns):
+        return f"may have at most {MAX_PATTERNS} patterns of at most {MAX_PATTERN} characters"
+    if not all(map(is_unicode, patterns)):
+        return "are not valid Unicode"
+    return None
 
 
 def is_unicode(text: str) -> bool:

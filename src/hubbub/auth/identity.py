@@ -22,6 +22,7 @@ class Identity(msgspec.Struct, frozen=True):
             of recipients tells whether that user is connected.
         name: The display name, if the token has one.
         expires: When the rights end, Unix time in seconds; None for never (guests).
+        post: Patterns, as in `groups`, of the groups that this user may post to; None for all that it may join.
     """
 
     user_id: str
@@ -30,10 +31,15 @@ class Identity(msgspec.Struct, frozen=True):
     expires: float | None = None
     name: str | None = None
     private: bool = True
+    post: tuple[str, ...] | None = None
 
     def may_join(self, group: str) -> bool:
         """Return whether one of the patterns in `groups` matches the whole name."""
         return self.groups is None or compile_patterns(self.groups).match(group)
+
+    def may_post(self, group: str) -> bool:
+        """Return whether one of the patterns in `post` matches the whole name, or all groups may be posted to."""
+        return self.post is None or compile_patterns(self.post).match(group)
 
     @property
     def visible(self) -> Callable[[str], bool] | None:
@@ -44,6 +50,12 @@ class Identity(msgspec.Struct, frozen=True):
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
         if not self.may_join(group):
             raise CommandError(ErrorCode.FORBIDDEN, f'The token does not allow the group "{group}".')
+
+    def require_post(self, group: str) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may post to `group`; joining it is another right."""
+        if not self.may_post(group):
+            text = f'You may not post to the group "{group}": your rights ("post") allow other groups only.'
+            raise CommandError(ErrorCode.FORBIDDEN, text)
 
     def require_private(self) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""

@@ -46,6 +46,7 @@ def make_skapi_tokens(
     ttl: float = DAY,
     groups: list[str] | None = None,
     private: bool = True,
+    post: list[str] | None = None,
     issuer: str | None = None,
     audience: str | None = None,
 ) -> SkapiTokens:
@@ -60,6 +61,7 @@ def make_skapi_tokens(
         ttl: Seconds until they expire.
         groups: Glob patterns of the groups that they allow; None for all.
         private: Whether they allow private messages and WebRTC signals.
+        post: Glob patterns of the groups that they allow to post to; None for all that they allow to join.
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
 
@@ -82,7 +84,15 @@ def make_skapi_tokens(
 
     def make(extra: Mapping[str, object]) -> str:
         return make_token(
-            user_id, secret, ttl=ttl, groups=groups, private=private, issuer=issuer, audience=audience, extra=extra
+            user_id,
+            secret,
+            ttl=ttl,
+            groups=groups,
+            private=private,
+            post=post,
+            issuer=issuer,
+            audience=audience,
+            extra=extra,
         )
 
     # The client sends the refresh token to Amazon Cognito only; any text will do.

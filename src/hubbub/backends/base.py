@@ -36,6 +36,10 @@ class Receiver(Protocol):
         """Deliver a signal to a local connection; return 1, or 0 if this node does not have it."""
         ...
 
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> None:
+        """Note that these connections left these groups because their node died. Reported on one node, at most once."""
+        ...
+
     def close_connections(self, user_id: str | None, connection_id: str | None) -> int:
         """Close the local connections of the user, or the one connection; return how many were closed."""
         ...
@@ -170,6 +174,24 @@ class Backend(Protocol):
         `key` and `least` are as in `publish`. The message is kept in the user's inbox as well, which stays for the
         window after the last connection has gone. Nothing is kept for users without an inbox.
         """
+        ...
+
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Return the result of the post with this key by `sender` to `group` or to `user_id`; None if there is none."""
+        ...
+
+    async def listen(self, group: str) -> None:
+        """Deliver the messages of `group` to the receivers of this node even while it has no member here.
+
+        Counted: `unlisten` ends it. Meanwhile messages to the group are numbered, kept and delivered even if it has no
+        member at all; but it is in no list and no count. Raises `CommandError` ``UNAVAILABLE``.
+        """
+        ...
+
+    async def unlisten(self, group: str) -> None:
+        """End one `listen`. Never raises."""
         ...
 
     async def signal(self, connection_id: str, event: Signaled) -> int:

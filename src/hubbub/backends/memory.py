@@ -78,6 +78,7 @@ class MemoryBackend:
         self._kept_bytes = KeptBytes(self._window.user, 2 * self._window.age)
         self._absences = Absences()
         self._bans = Bans()
+        self._listened: dict[str, int] = {}  # group -> listeners
         self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -105,7 +106,11 @@ class MemoryBackend:
         self._bans.sweep(now)
         self._kept_bytes.sweep(now)
         old = now - self._window.age
-        while (name := _pop_oldest(self._empty, old, self._window.idle_groups)) is not None:
+        for listened in self._listened.keys() & self._empty.keys():
+            self._empty[listened] = now
+            self._empty.move_to_end(listened)
+        idle_groups = self._window.idle_groups + len(self._listened)
+        while (name := _pop_oldest(self._empty, old, idle_groups)) is not None:
             self._histories.forget(self._groups.pop(name).history)
         while (user_id := _pop_oldest(self._away, old, self._window.idle_groups)) is not None:
             self._histories.forget(self._users.pop(user_id).inbox)
@@ -227,6 +232,28 @@ class MemoryBackend:
             self._post_results.put(scope, recipients)
         return recipients
 
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Look the key up."""
+        return self._post_results.get(scope_of(sender, f"user:{user_id}" if group is None else f"group:{group}", key))
+
+    async def listen(self, group: str) -> None:
+        """Keep the group, as one without members, for as long as somebody listens."""
+        self._listened[group] = self._listened.get(group, 0) + 1
+        if group not in self._groups:
+            self._groups[group] = _Group(self._histories.new(self._window.messages))
+            self._empty[group] = self._now()
+
+    async def unlisten(self, group: str) -> None:
+        """Keep the group no longer than others."""
+        self._listened[group] -= 1
+        if not self._listened[group]:
+            del self._listened[group]
+            if not self._window.messages and not self._groups[group].roster.rows:
+                self._histories.forget(self._groups.pop(group).history)
+                self._empty.pop(group, None)
+
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Deliver the signal to the node that has the connection."""
         return sum(receiver.deliver_to_connection(connection_id, event) for receiver in self._receivers)
@@ -294,7 +321,7 @@ class MemoryBackend:
                 self._announce(code, group, user, connections)
         else:
             self._directory.remove(group)
-            if self._window.messages:
+            if self._window.messages or group in self._listened:
                 self._empty[group] = self._now()
             else:
                 del self._groups[group]

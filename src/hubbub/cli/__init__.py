@@ -15,7 +15,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 from cyclopts.config import Env
 
-from hubbub.cli.sources import Sources, refuse_old_flag
+from hubbub.cli.sources import Sources, refuse_flag_of_hub, refuse_old_flag
 from hubbub.cli.terminal.screen import escape_controls
 from hubbub.errors import CommandError, HubbubError, SettingsError
 
@@ -55,6 +55,10 @@ for _number, (_where, _config) in enumerate(_COMMANDS.items()):
     app.command(f"hubbub.cli.{_where}", name=_where.partition(":")[2], sort_key=_number, config=_config)
 
 
+_SERVE_APP = "serve-app"  # what "hubbub serve --app" becomes: it takes other options
+app.command("hubbub.cli.serve_app:serve_app", name=_SERVE_APP, show=False, config=_COMMANDS["serve:serve"])
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command in `arguments` (if None: those of the process), and exit."""
     _complete_streams()
@@ -86,11 +90,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> None:
+    runs_app = _runs_app(arguments)
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        app([_SERVE_APP, *arguments[1:]] if runs_app else arguments, exit_on_error=False, print_error=False)
     except UnknownOptionError as error:
-        refuse_old_flag(error.token.keyword or error.token.value)
+        option = error.token.keyword or error.token.value
+        refuse_old_flag(option)
+        if runs_app:
+            refuse_flag_of_hub(option)
         raise
+
+
+def _runs_app(arguments: Sequence[str]) -> bool:
+    """Return whether ``hubbub serve`` is asked to run an app, for which it takes other options."""
+    if arguments[:1] != ["serve"] or any(each in app.help_flags for each in arguments):
+        return False
+    return bool(os.environ.get("HUBBUB_APP")) or any(each.partition("=")[0] == "--app" for each in arguments)
 
 
 def _complete_streams() -> None:

@@ -25,6 +25,7 @@ from hubbub.cli.process.loop import run
 from hubbub.cli.process.open_files import allow_open_files
 from hubbub.cli.process.workers import run_workers
 from hubbub.cli.sources import unknown_variables
+from hubbub.errors import SettingsError
 from hubbub.log_throttle import LogThrottle
 from hubbub.server import Server
 from hubbub.settings import Settings
@@ -40,6 +41,7 @@ log = logging.getLogger("hubbub.cli")
 
 def serve(
     *,
+    app: str | None = None,
     config: Annotated[Path | None, Parameter(env_var="HUBBUB_CONFIG")] = None,
     settings: Annotated[Settings | None, Parameter(name="*")] = None,
 ) -> None:
@@ -52,21 +54,32 @@ def serve(
         hubbub serve --port 9000 --rate-limit 20
         hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
+        hubbub serve --app main:app --port 9000
 
     Every option can also be set in the environment (--max-message as
     HUBBUB_MAX_MESSAGE) and in a TOML file (max_message = 65536). Flags take
     precedence over the environment, and the environment over the file.
 
+    With --app it runs an ASGI app in which a Hub is mounted. Only --host, --port,
+    --workers, --log-level and --shutdown-timeout go with it: all else is said to
+    the Hub.
+
     Args:
+        app: ASGI app to run, as "module:attribute". Default: none, only Hubbub.
         config: Settings file. Default: hubbub.toml in the working directory, if it exists.
         settings: Every option of the server.
     """
+    assert app is None  # `hubbub.cli` runs `hubbub.cli.serve_app` then
     settings = settings or Settings()
     set_up_log(settings.log_level)
     for warning in (*warnings(sources.origins), *unknown_variables(os.environ)):
         log.warning("%s", warning)
     settings = fit_open_files(settings, chosen="max_connections" in sources.origins)
     if settings.workers > 1:
+        if settings.backend == "memory":
+            raise SettingsError(
+                'several workers cannot share the backend "memory": set --backend (HUBBUB_BACKEND) to a Valkey server'
+            )
         run_workers(settings, _work)
     else:
         run(_serve(settings))
@@ -96,9 +109,8 @@ def fit_open_files(settings: Settings, *, chosen: bool) -> Settings:
 
 
 async def _serve(settings: Settings, announces: bool = True) -> None:
-    stopped = _stop_on_signal()
-    if parent := parent_process():  # a worker stops when its parent has ended, for whatever reason
-        asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
+    stopped = stop_on_signal()
+    stop_with_parent(stopped)
     async with Server(settings) as server:
         collect_rarely()
         returning_memory = asyncio.create_task(return_freed_memory())
@@ -147,7 +159,13 @@ def set_up_log(level: str) -> None:
         handler.addFilter(LogThrottle())
 
 
-def _stop_on_signal() -> asyncio.Event:
+def stop_with_parent(stopped: asyncio.Event) -> None:
+    """Set `stopped` when the parent of this worker has ended, for whatever reason."""
+    if parent := parent_process():
+        asyncio.get_running_loop().add_reader(parent.sentinel, stopped.set)
+
+
+def stop_on_signal() -> asyncio.Event:
     """Return an event that the first SIGINT or SIGTERM sets; the second ends the process at once."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()

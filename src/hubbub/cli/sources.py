@@ -22,7 +22,7 @@ DEFAULT_FILE = Path("hubbub.toml")
 NAMES = tuple(field.name for field in fields(Settings))
 
 PREFIX = "HUBBUB_"
-VARIABLES = (*(name.upper() for name in NAMES), "CONFIG", "URL", "TOKEN", "GUEST_KEY")
+VARIABLES = (*(name.upper() for name in NAMES), "APP", "CONFIG", "URL", "TOKEN", "GUEST_KEY")
 """Every environment variable that a command reads, without the prefix."""
 
 _KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_[0-9]+_\w+")
@@ -78,6 +78,16 @@ def refuse_old_flag(option: str) -> None:
     name = option.removeprefix("--").replace("-", "_")
     if name in RENAMED:
         raise SettingsError(f"{option} is now called --{RENAMED[name].replace('_', '-')}: use the new name")
+
+
+def refuse_flag_of_hub(option: str) -> None:
+    """Raise `SettingsError` if `option`, as in ``--name``, is a setting of the hub, beside ``--app``."""
+    option = option.partition("=")[0]
+    name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+    if name in NAMES:
+        raise SettingsError(
+            f"{option} does not go with --app: it is a setting of the hub. Write Hub({name}=…) in the app"
+        )
 
 
 def refuse_old_variables(environment: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ def token(
     *,
     ttl: Annotated[Duration | None, Parameter(show_default=lambda _: "1h; 1d with --skapi")] = None,
     groups: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
+    post: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
     no_private: Annotated[bool, Parameter(negative=())] = False,
     server: Annotated[bool, Parameter(negative=())] = False,
     skapi: Annotated[str | None, Parameter(metavar="SERVICE")] = None,
@@ -58,6 +59,7 @@ def token(
         user: The user's id, 1 to 256 characters.
         ttl: How long the token is valid: 90s, 15m, 1h, 7d.
         groups: Pattern for the names of groups that the user may join. Can be repeated. Default: all groups.
+        post: Pattern for the names of groups that the user may post to. Can be repeated. Default: all it may join.
         no_private: The user may post to the joined group only, and cannot send private messages.
         server: A token for your own server program, which may post to any group or user and disconnect users over HTTP.
         skapi: Print the three tokens for skapi.loginWithToken() as JSON; SERVICE as in "new Skapi(...)", USER a UUID.
@@ -90,6 +92,7 @@ def token(
                 groups=groups,
                 server=server,
                 private=not no_private,
+                post=post,
                 issuer=issuer,
                 audience=audience,
                 extra=extra,
@@ -109,6 +112,7 @@ def token(
         ttl=ttl,
         groups=groups,
         private=not no_private,
+        post=post,
         issuer=issuer,
         audience=audience,
     )

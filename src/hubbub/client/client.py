@@ -14,7 +14,7 @@ from hubbub.client.connection import Call, End
 from hubbub.client.event_queue import EventQueue, call_with_events
 from hubbub.client.events import Closed, Event, Problem
 from hubbub.client.paging import QueryCache
-from hubbub.client.reconnecting import ReconnectingConnection, Target, Token
+from hubbub.client.reconnecting import Headers, ReconnectingConnection, Target, Token
 from hubbub.client.results import Joined, Page, Row, Sent, StartKey
 from hubbub.client.wire import Command, Recipient, listing_command, post_command
 from hubbub.errors import Close, CommandError, ErrorCode, invalid
@@ -30,6 +30,7 @@ def connect(
     token: Token | None = None,
     guest: str | None = None,
     guest_key: str | None = None,
+    headers: Headers | None = None,
     on_event: Callable[[Event], object] | None = None,
     timeout: float = 10.0,
     connect_timeout: float | None = 10.0,
@@ -42,9 +43,12 @@ def connect(
         url: The server's address (``http``, ``https``, ``ws`` or ``wss``); a path before ``/v1/connect`` is kept.
         token: A token, or a function, which may be async, that returns a fresh one. The function is called before each
             attempt to connect, and shortly before the present token expires.
-        guest: A name instead of a token, if the server accepts guests.
+        guest: A name instead of a token, if the server accepts guests. Without either, the app in which the hub is
+            mounted says who this client is, for example by a cookie in `headers`.
         guest_key: 16 to 128 ASCII characters that other programs need to connect with the same guest name while it is
             in use. Default: random for each process and server, so clients of one process can share a name.
+        headers: Headers of the opening handshake, such as ``{"Cookie": "session=…"}``, or a function, which may be
+            async, that returns them. The function is called before each attempt to connect.
         on_event: Called with every event, one after the other; may be async. Without it, read the events with
             ``async for event in client``.
         timeout: Seconds that a call waits for its reply.
@@ -54,12 +58,11 @@ def connect(
         tls: How the server's certificate is checked; None for the system's default.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server, or not exactly one of `token` and
-            `guest` is given.
+        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server, or `token` and `guest` are given.
     """
     if max_events < 1:
         raise invalid('"max_events" must be at least 1.')
-    return Client(Target(url, token, guest, timeout, tls, guest_key), on_event, connect_timeout, max_events)
+    return Client(Target(url, token, guest, timeout, tls, guest_key, headers), on_event, connect_timeout, max_events)
 
 
 class Client:
@@ -150,6 +153,18 @@ class Client:
         await asyncio.wait([running])
         if calling_back and calling_back is not asyncio.current_task():  # the callback itself may close the client
             await asyncio.wait([calling_back])
+
+    async def renew(self) -> None:
+        """Use fresh rights from now on, for example after the user's teams have changed.
+
+        With a token function it asks for a fresh token and sends that on the connection that is open. With cookies it
+        reconnects, since those of a handshake never change, and resumes: messages posted meanwhile are replayed.
+
+        Raises:
+            CommandError: The server's refusal. A refused token leaves the connection as it was; a refused reconnect
+                ends it. ``INVALID_REQUEST``: not connected, or connected as a guest.
+        """
+        await self._required().renew()
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self.__aenter__().__await__()

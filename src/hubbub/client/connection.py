@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -235,7 +235,14 @@ class _Opening(connect):
         return exc
 
 
-async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: ssl.SSLContext | None) -> Connection:
+async def open_connection(
+    url: str,
+    on_event: OnEvent,
+    *,
+    timeout: float,
+    tls: ssl.SSLContext | None,
+    headers: Mapping[str, str] | None = None,
+) -> Connection:
     """Open a WebSocket.
 
     Args:
@@ -243,6 +250,7 @@ async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: s
         on_event: Called with every event, and about how many bytes it takes.
         timeout: Seconds, for all of the opening handshake.
         tls: How certificates are checked; None for the system's default.
+        headers: Sent with the opening handshake.
 
     Raises:
         CommandError: ``UNAVAILABLE``: no server answers; or the error with which the server refused.
@@ -252,6 +260,7 @@ async def open_connection(url: str, on_event: OnEvent, *, timeout: float, tls: s
             url,
             subprotocols=[SUBPROTOCOL],
             ssl=tls,
+            additional_headers=headers,
             compression=None,
             max_size=MAX_FRAME,
             open_timeout=timeout,

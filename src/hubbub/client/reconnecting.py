@@ -7,7 +7,7 @@ import inspect
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +33,12 @@ from hubbub.messages import Position, Restart, Welcome
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, which may be async, that returns a fresh one."""
 
+Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
+"""Headers of the opening handshake, or a function, which may be async, that returns them."""
+
+RENEWED = "RENEWED"
+"""The code of a connection that this client ended to open another one with fresh cookies."""
+
 
 class Target(msgspec.Struct, frozen=True):
     """Where to connect, with which identity, and how many seconds to wait for a reply. See `hubbub.connect`."""
@@ -43,13 +49,14 @@ class Target(msgspec.Struct, frozen=True):
     timeout: float
     tls: ssl.SSLContext | None
     guest_key: str | None = None
+    headers: Headers | None = None
 
     def __post_init__(self) -> None:
         """Reject options that can never work. Raises `CommandError`."""
-        if (self.token is None) == (self.guest is None):
-            raise invalid('connect() needs either "token" or "guest", and not both.')
+        if self.token is not None and self.guest is not None:
+            raise invalid('connect() takes either "token" or "guest", and not both.')
         if self.guest_key is not None and self.guest is None:
-            raise invalid('"guest_key" belongs to "guest": leave it out with a token.')
+            raise invalid('"guest_key" belongs to "guest": leave it out without a guest name.')
         if not self.timeout > 0:
             raise invalid('"timeout" must be a positive number of seconds.')
 
@@ -64,15 +71,22 @@ class Target(msgspec.Struct, frozen=True):
             return {"guest": self.guest, "guest_key": self.guest_key or derive_guest_key(self.url)}
         if isinstance(self.token, str):
             return {"token": self.token}
-        assert self.token is not None
+        return {} if self.token is None else {"token": await self._call("token", self.token)}
+
+    async def handshake_headers(self) -> Mapping[str, str] | None:
+        """Return the headers of the next handshake. Raises `CommandError` ``UNAUTHORIZED`` if that fails."""
+        headers = self.headers
+        return await self._call("headers", headers) if callable(headers) else headers
+
+    async def _call(self, what: str, function: Callable[[], Any]) -> Any:
         try:
-            token = self.token()
-            if inspect.isawaitable(token):
+            value = function()
+            if inspect.isawaitable(value):
                 async with asyncio.timeout(self.timeout):
-                    token = await token
+                    value = await value
         except Exception as error:
-            raise CommandError(ErrorCode.UNAUTHORIZED, f"The token function failed: {error!r}.") from error
-        return {"token": token}
+            raise CommandError(ErrorCode.UNAUTHORIZED, f"The {what} function failed: {error!r}.") from error
+        return value
 
 
 class ReconnectingConnection:
@@ -96,6 +110,9 @@ class ReconnectingConnection:
         self._ready_at = float("inf")
         self._restart: Restart | None = None  # the server's restart notice
         self._ticket: str | None = None  # from the notice, until it has been used
+        self._renewing: asyncio.Task[None] | None = None  # sends new tokens on the present connection
+        self._renewals: list[asyncio.Future[None]] = []  # wait for the next connection
+        self._another: asyncio.Future[None] | None = None  # done when the present connection is to be replaced
         self.positions = Positions(self._emit)
         self.welcome: Welcome | None = None
         self.last_error = "the server has not answered"
@@ -130,10 +147,31 @@ class ReconnectingConnection:
             lambda joined: self.positions.on_join(group or None, since, joined),
         )
 
+    async def renew(self) -> None:
+        """Use fresh rights from now on: see `hubbub.Client.renew`. Raises `CommandError`."""
+        if self._target.guest is not None:
+            raise CommandError(ErrorCode.INVALID_REQUEST, "A guest has no token or cookie, so nothing can be renewed.")
+        connection = self._connection
+        if self._target.token is not None and connection is not None:
+            welcome = await self._send_credentials(connection, await self._target.credentials())
+            self._keep_renewing(connection, welcome.expires)
+            return
+        # The cookies of a handshake never change, so another connection is needed; while there is none, it is coming.
+        renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._renewals.append(renewed)
+        if self._another is not None and not self._another.done():
+            self._another.set_result(None)
+        await renewed
+
     def fail(self, error: CommandError) -> None:
         """Fail all calls, and `connected`, with `error`."""
         for call in self._calls:
             call.reject(error)
+        for renewed in self._renewals:
+            if not renewed.done():
+                renewed.set_exception(error)
+                renewed.exception()
+        self._renewals.clear()
         if not self.connected.done():
             self.connected.set_exception(error)
             self.connected.exception()  # so that asyncio does not complain if nobody awaits it
@@ -145,6 +183,9 @@ class ReconnectingConnection:
             self._ready_at = float("inf")
             end = await self._stay_connected()
             self.last_error = end.reason
+            if end.code == RENEWED:
+                self._emit(Reconnecting(end.code, end.reason, 0.0))
+                continue
             if not should_reconnect(end.code, renewable=self._target.renewable and self.welcome is not None):
                 return end
             if time.monotonic() - self._ready_at >= STABLE_AFTER:
@@ -162,18 +203,28 @@ class ReconnectingConnection:
         try:
             credentials = {"ticket": self._ticket} if self._ticket else await self._target.credentials()
             connection = await open_connection(
-                self._url, self._on_event, timeout=self._target.timeout, tls=self._target.tls
+                self._url,
+                self._on_event,
+                timeout=self._target.timeout,
+                tls=self._target.tls,
+                headers=await self._target.handshake_headers(),
             )
             running = asyncio.create_task(connection.run())
             welcome = await self._identify(connection, credentials)
             await self._rejoin(connection)
             self._on_ready(connection, welcome)
-            renewing = asyncio.create_task(self._renew_token(connection, welcome.expires))
+            self._keep_renewing(connection, welcome.expires)
+            self._another = asyncio.get_running_loop().create_future()
             try:
-                return await asyncio.shield(running)
+                waits: list[asyncio.Future[Any]] = [running, self._another]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                renewing.cancel()
-                await asyncio.wait([renewing])
+                self._another = None
+                renewing, self._renewing = self._renewing, None
+                if renewing is not None:
+                    renewing.cancel()
+                    await asyncio.wait([renewing])
+            return running.result() if running.done() else End(RENEWED, "renewed by this client")
         except CommandError as error:
             if running and running.done() and error.code == ErrorCode.UNAVAILABLE:
                 return running.result()  # the close code is more precise than the call that failed because of it
@@ -231,6 +282,10 @@ class ReconnectingConnection:
         for call in self._calls:
             self._send(call)
         self._emit(Connected())
+        for renewed in self._renewals:
+            if not renewed.done():
+                renewed.set_result(None)
+        self._renewals.clear()
         if not self.connected.done():
             self.connected.set_result(None)
 
@@ -242,6 +297,11 @@ class ReconnectingConnection:
             self._connection.send(call)
         except CommandError as error:
             call.reject(error)
+
+    def _keep_renewing(self, connection: Connection, expires: float | None) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self._renewing = asyncio.create_task(self._renew_token(connection, expires))
 
     async def _renew_token(self, connection: Connection, expires: float | None) -> None:
         """Send a new token each time before the old one expires."""

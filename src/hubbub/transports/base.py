@@ -12,6 +12,18 @@ from hubbub.counters import Counters
 from hubbub.session import Operations, Session
 
 
+class Caller(Protocol):
+    """The call of an app that has brought a connection to a hub."""
+
+    def begun(self, session: Session) -> None:
+        """Take the new session, before its first frame."""
+        ...
+
+    def ended(self) -> None:
+        """Note that the connection is lost."""
+        ...
+
+
 class TransportNode(Operations, Protocol):
     """The node as a transport that carries sessions sees it.
 

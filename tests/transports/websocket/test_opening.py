@@ -39,7 +39,7 @@ def stuck(server: Server, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
 
 
 async def test_every_client_is_admitted_in_the_end(server: Server, peers: Peers, stuck: pytest.MonkeyPatch) -> None:
-    stuck.setattr("hubbub.transports.websocket.opening.LONGEST_WAIT", float("inf"))
+    stuck.setattr("hubbub.transports.websocket.acceptance.LONGEST_WAIT", float("inf"))
     admission = server.node.admission
     coming = [asyncio.create_task(peers(server, guest=f"u{number}", group="g")) for number in range(CLIENTS)]
     while admission.waiting < CLIENTS:  # however slow this machine is, all of them wait before the first is admitted
@@ -63,7 +63,7 @@ async def test_a_client_that_would_wait_too_long_is_told_to_try_later(server: Se
 
 async def waits(server: Server, stuck: pytest.MonkeyPatch) -> asyncio.Task[Peer]:
     """Return somebody who stands in the stuck."""
-    stuck.setattr("hubbub.transports.websocket.opening.LONGEST_WAIT", float("inf"))
+    stuck.setattr("hubbub.transports.websocket.acceptance.LONGEST_WAIT", float("inf"))
     task = asyncio.create_task(open_peer(server))
     while server.node.admission.waiting < 2:
         await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, schema
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.inbound import group_replay, user_replay
+from hubbub.backends.valkey.listening import Listening
 from hubbub.backends.valkey.listings import count_shard, find_groups, find_users
 from hubbub.backends.valkey.local_members import LocalMember, LocalMembers
 from hubbub.backends.valkey.offsets import script_position
@@ -47,6 +48,7 @@ class ValkeyBackend:
         self._local_members: LocalMembers = {}
         self._receivers: list[Receiver] = []
         self._shards = Shards(address, self._window, self._local_members, self._receivers)
+        self._listening = Listening(self._shards, self._window.age)
 
     # --- start, stop, state ---
 
@@ -60,10 +62,12 @@ class ValkeyBackend:
 
     async def close(self) -> None:
         """Remove everything of this node from the store, and disconnect."""
+        await self._listening.close()
         await self._shards.close()
 
     async def abort(self) -> None:
         """Disconnect without telling the store, as a kill does."""
+        await self._listening.close()
         await self._shards.abort()
 
     @property
@@ -207,6 +211,25 @@ class ValkeyBackend:
         if recipients < 0:
             require_recipients(least, -1 - recipients)
         return int(recipients)
+
+    async def find_post(
+        self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
+    ) -> int | None:
+        """Read the key that the script of the post has set."""
+        script, to = ("post_to_user", user_id or "") if group is None else ("post", group)
+        shard = self._shards.of(to)
+        shard.link.require_ready()
+        scope = schema.encode(f"{shard.prefix}k:") + schema.post_key(sender, f"{script}:{to}", key)
+        found = await shard.link.command(b"GET", scope)
+        return None if found is None else int(found)
+
+    async def listen(self, group: str) -> None:
+        """Subscribe to the group, and keep it."""
+        await self._listening.begin(group)
+
+    async def unlisten(self, group: str) -> None:
+        """Undo one `listen`."""
+        self._listening.end(group)
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""

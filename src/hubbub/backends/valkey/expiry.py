@@ -55,7 +55,7 @@ class Expiry:
         left, next_sweep = 1, loop.time() + HEARTBEAT
         while left:
             try:
-                left, notices = await shard.link.run("expire_node", incarnation, silence, chunks.CHUNK)
+                left, notices, lost = await shard.link.run("expire_node", incarnation, silence, chunks.CHUNK)
             except WrongTypeError:  # the wrong key belongs to one of the entries that the dead node has left
                 shard.wrong.suspect(tuple(await self._entries_of(incarnation)))
                 await self._repair.look()
@@ -64,6 +64,8 @@ class Expiry:
                 )
                 return
             shard.notices += notices
+            if lost:
+                shard.inbound.members_lost(lost)
             # To expire a large node may take longer than this node may be silent.
             if incarnation != shard.incarnation and loop.time() >= next_sweep:
                 next_sweep = loop.time() + HEARTBEAT

@@ -82,6 +82,12 @@ class Inbound:
         for receiver in self._receivers:
             receiver.deliver_to_user(user_id, event)
 
+    def members_lost(self, found: list[bytes]) -> None:
+        """Report rows, each followed by its group, that this node has removed because their node is dead."""
+        lost = [(schema.parse_row(row), schema.decode(group)) for row, group in pairs(found)]
+        for receiver in self._receivers:
+            receiver.members_lost(lost)
+
     def close_connections(self, user_id: str) -> None:
         """Close the local connections of a user, as an order from another node would."""
         for receiver in self._receivers:
@@ -116,6 +122,11 @@ class Inbound:
         deliver: Callable[[str, Any], None] = self._deliver if kind == "group" else self._deliver_to_user
         for event in missed:
             deliver(name, event)
+
+
+def pairs(found: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    """Return the items in pairs."""
+    return zip(found[::2], found[1::2], strict=True)
 
 
 def group_replay(found: list[Any], group: str) -> Replay:

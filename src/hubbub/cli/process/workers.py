@@ -11,33 +11,51 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
+from typing import Any, Protocol, TypeVar, cast
 
-from hubbub.errors import HubbubError, SettingsError
-from hubbub.server import reserve_port
-from hubbub.settings import Settings
+from hubbub.errors import HubbubError
+from hubbub.listeners import reserve_port
 
-Work = Callable[[Settings, bool], None]
+
+class Address(Protocol):
+    """Settings of a server, a dataclass: those that matter here."""
+
+    @property
+    def host(self) -> str:
+        """Address to listen on."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Port to listen on."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many processes there are."""
+        ...
+
+
+A = TypeVar("A", bound=Address)
+
+Work = Callable[[A, bool], None]
 """What a worker runs, a function of a module: serves with the settings, and prints the address if the flag is true."""
 
 
-def run_workers(settings: Settings, work: Work) -> None:
+def run_workers(settings: A, work: Work[A]) -> None:
     """Run ``settings.workers`` processes until SIGTERM or SIGINT stops them. A process that is killed is replaced.
 
     Raises:
-        SettingsError: The server cannot listen on the address, or processes cannot share the backend.
+        SettingsError: The server cannot listen on the address.
         HubbubError: A worker could not start, or failed. It has printed the reason.
     """
-    if settings.backend == "memory":
-        raise SettingsError(
-            'several workers cannot share the backend "memory": set --backend (HUBBUB_BACKEND) to a Valkey server'
-        )
-    port = reserve_port(settings)  # kept while workers come and go
-    _Workers(replace(settings, port=port.getsockname()[1]), work).run()
+    port = reserve_port(settings.host, settings.port)  # kept while workers come and go
+    _Workers(replace(cast(Any, settings), port=port.getsockname()[1]), work).run()
     port.close()
 
 
 class _Workers:
-    def __init__(self, settings: Settings, work: Work) -> None:
+    def __init__(self, settings: Any, work: Work[Any]) -> None:
         self._settings = settings
         self._work = work
         self._context = multiprocessing.get_context("spawn")
@@ -80,7 +98,7 @@ class _Workers:
                 os.kill(worker.pid, number)
 
 
-def _run_worker(work: Work, settings: Settings, announces: bool) -> None:
+def _run_worker(work: Work[A], settings: A, announces: bool) -> None:
     """Run a worker in a session of its own, so that Ctrl-C in a terminal reaches only the parent."""
     os.setsid()
     try:

@@ -24,6 +24,7 @@ from hubbub.transports.http.metrics import metrics_endpoint
 from hubbub.transports.http.openapi import openapi
 from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.http.skapi import skapi_routes
+from hubbub.transports.mounted_path import PREFIX
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -43,7 +44,7 @@ def routes(node: Node) -> list[Route]:
 
 
 def create_app(node: Node) -> ASGIApp:
-    """Return the ASGI app that uvicorn runs for `node`."""
+    """Return the ASGI app for `node`: what a server runs, or a hub below its path."""
     table = routes(node)
     templates: dict[object, str] = {route.endpoint: route.path_format for route in table}
     app = Starlette(
@@ -70,10 +71,11 @@ def _readyz(node: Node) -> Endpoint:
 
 
 def _document(node: Node) -> Endpoint:
-    body = msgspec.json.encode(openapi(node.settings))
+    description = openapi(node.settings)
 
     async def document(request: Request) -> Response:
-        """Describe the HTTP API."""
+        """Describe the HTTP API, at the path at which it is mounted."""
+        body = msgspec.json.encode({**description, "servers": [{"url": request.scope.get(PREFIX) or "/"}]})
         return Response(body, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
     return document

@@ -23,6 +23,7 @@ from hubbub.errors import CommandError, ErrorCode
 from hubbub.node import Node
 from hubbub.transports.hosts import is_local, not_local
 from hubbub.transports.http.errors import INTERNAL, error_answer
+from hubbub.transports.mounted_path import PREFIX, split_path
 from hubbub.transports.origins import is_local_origin
 
 PREFLIGHT_SECONDS = 600
@@ -50,8 +51,9 @@ class Guard:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        # Not decoded: see NameConvertor. It is ASCII, or uvicorn would have refused it.
-        scope["path"] = scope["raw_path"].decode("ascii")
+        # The paths are not decoded: see NameConvertor. The app's own scope stays as it is.
+        prefix, path = split_path(scope)
+        scope = {**scope, "path": path, "root_path": "", PREFIX: prefix}
         headers = Headers(scope=scope)
         began, status = self._node.now(), 0
 
@@ -75,7 +77,9 @@ class Guard:
 
     def _preempt(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the answer, if the app need not be asked."""
-        if self._node.settings.allow_guests and not all(map(is_local, headers.getlist("host"))):
+        if self._node.settings.allow_guests and not all(
+            is_local(host, self._node.public_hosts) for host in headers.getlist("host")
+        ):
             return error_answer(not_local())
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers and _is_api(scope):
             return self._preflight(headers)

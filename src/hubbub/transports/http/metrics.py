@@ -50,14 +50,17 @@ class _NodeCollector(Collector):
         yield from self._state()
         yield from self._totals()
         yield from self._by_label()
+        yield from self._hooks()
         yield self._lag()
 
     def _state(self) -> Iterator[Metric]:
         node, fanout = self._node, self._node.fanout
         info = GaugeMetricFamily(
-            "hubbub_info", "Always 1; the labels name the version and the node.", labels=["version", "node"]
+            "hubbub_info",
+            "Always 1; the labels name the version, the node, and the tier: how connections come to it.",
+            labels=["version", "node", "tier"],
         )
-        info.add_metric([self._version, node.node_id], 1)
+        info.add_metric([self._version, node.node_id, str(node.tier)], 1)
         yield info
         yield GaugeMetricFamily("hubbub_ready", "Whether new connections are served: 1 or 0.", node.ready)
         tasks = len(asyncio.all_tasks())
@@ -110,6 +113,28 @@ class _NodeCollector(Collector):
         for (method, route, status), count in counters.requests.items():
             requests.add_metric([method, route, str(status)], count)
         yield requests
+
+    def _hooks(self) -> Iterator[Metric]:
+        """Return what an app's hooks did; the patterns are the app's, so their number is bounded."""
+        hooks, counters = self._node.hooks, self._node.counters
+        if hooks is None:
+            return
+        yield GaugeMetricFamily("hubbub_hooks_running", "Hooks of the app that run.", hooks.running)
+        yield GaugeMetricFamily("hubbub_hooks_waiting", "Hooks of the app that wait for their turn.", hooks.waiting)
+        calls = CounterMetricFamily(
+            "hubbub_hook_calls",
+            "Calls of the app's hooks, by outcome: ok, denied, failed, timeout or busy.",
+            labels=["hook", "pattern", "outcome"],
+        )
+        for called, count in counters.hooks.items():
+            calls.add_metric(called, count)
+        yield calls
+        seconds = CounterMetricFamily(
+            "hubbub_hook_seconds", "Seconds that the app's hooks took.", labels=["hook", "pattern"]
+        )
+        for hook, spent in counters.hook_seconds.items():
+            seconds.add_metric(hook, spent)
+        yield seconds
 
     def _lag(self) -> Metric:
         counters, total = self._node.counters, 0

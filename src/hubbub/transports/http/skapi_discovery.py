@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from hubbub.settings import Settings
 from hubbub.transports.hosts import host_name
+from hubbub.transports.mounted_path import PREFIX
 
 POINTER = Path(__file__).parents[2] / "web" / "point_skapi.js"
 
@@ -48,10 +49,12 @@ def server_url(request: Request, settings: Settings) -> str:
     """Return the URL at which the client reaches the server, without a slash at the end.
 
     It is ``public_url`` if that is set. Otherwise it has the scheme and ``Host`` of the request, or those that a proxy
-    reports, if ``forwarded`` is set. If the host is missing or invalid, the address of the socket takes its place.
+    reports, if ``forwarded`` is set. If the host is missing or invalid, the address of the socket takes its place. The
+    path at which a hub is mounted follows.
     """
+    prefix: str = request.scope.get(PREFIX, "")
     if settings.public_url is not None:
-        return settings.public_url
+        return settings.public_url + prefix
     scheme, host = request.scope["scheme"], request.headers.get("host", "")
     if settings.forwarded:
         # A chain of proxies makes a list, whose first entry is the client's.
@@ -63,7 +66,7 @@ def server_url(request: Request, settings: Settings) -> str:
     if not host_name(host):
         address, port = request.scope["server"]
         host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    return f"{scheme}://{host}"
+    return f"{scheme}://{host}{prefix}"
 
 
 def discovery(kind: str, server: str) -> dict[str, str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from websockets.utils import accept_key
@@ -22,7 +23,7 @@ class Handshake(NamedTuple):
     """A valid request to open a WebSocket."""
 
     path: str
-    """Without the query string."""
+    """Without the query string, below the path at which a hub is mounted."""
     token: str | None
     """From the ``Authorization`` header or ``?token=``."""
     subprotocols: list[str]
@@ -33,7 +34,9 @@ class Handshake(NamedTuple):
     """The origin of the page, if pages of that origin may not connect."""
 
 
-def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False) -> Handshake:
+def parse(
+    request: bytes, origins: tuple[str, ...], *, local_only: bool = False, local_pages: bool | None = None
+) -> Handshake:
     """Check the head of an upgrade request, ending with the empty line.
 
     A page of another origin is not an error here, since browsers do not show the answer to a refused handshake: see
@@ -42,20 +45,63 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
     Args:
         request: Request line and headers, names in lower case.
         origins: Web origins that may connect besides the server's own; ``"*"`` for all.
-        local_only: Whether the ``Host`` must be this machine (see `is_local`), and pages of this machine may connect.
+        local_only: Whether the ``Host`` must be this machine (see `is_local`).
+        local_pages: Whether pages of this machine may connect, on whichever port; None: as `local_only`.
 
     Raises:
         HttpError: It is not a valid WebSocket handshake, or its host is not allowed.
     """
+    method, target, lines = read_head(request)
+    headers = _join(lines)
+    accept = check_upgrade(method, headers)
+    url = split_url(target, "address")
+    local = local_only if local_pages is None else local_pages
+    return _check_access(url.path, url.query, headers, accept, origins, local_only=local_only, local_pages=local)
+
+
+def parse_scope(
+    scope: Mapping[str, Any],
+    path: str,
+    origins: tuple[str, ...],
+    *,
+    local_only: bool,
+    local_pages: bool,
+    upgrade: bool,
+    hosts: frozenset[str] = frozenset(),
+) -> Handshake:
+    """Check the ASGI scope of a WebSocket, as `parse` checks a request.
+
+    Args:
+        scope: The scope that the app got, after its middleware.
+        path: The path below the one at which the hub is mounted, not decoded.
+        origins: As for `parse`.
+        local_only: Whether the ``Host`` must be this machine.
+        local_pages: Whether pages of this machine may connect.
+        hosts: What ``Host`` may be besides this machine.
+        upgrade: Whether the upgrade is checked and answered here, and not by the server that made the scope.
+
+    Raises:
+        HttpError: As `parse`.
+    """
+    headers = _join(
+        (name.decode("latin-1").lower(), value.decode("latin-1").strip()) for name, value in scope["headers"]
+    )
+    accept = check_upgrade("GET", headers) if upgrade else ""
+    query = scope["query_string"].decode("latin-1")
+    local = local_only and headers.get("host", "").lower() not in hosts
+    return _check_access(path, query, headers, accept, origins, local_only=local, local_pages=local_pages)
+
+
+def read_head(request: bytes) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the method, the target and the headers of a request that was parsed before, names in lower case."""
     line, _, rest = request.decode("latin-1").partition("\r\n")
     method, target, _version = line.split(" ", 2)
-    headers: dict[str, str] = {}
-    for header in rest.split("\r\n"):
-        name, colon, value = header.partition(":")
-        if colon:
-            value = value.strip()
-            # RFC 6455, section 11.3.4: the subprotocols may be spread over several lines.
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    headers = [header.partition(":")[::2] for header in rest.split("\r\n") if ":" in header]
+    return method, target, [(name, value.strip()) for name, value in headers]
+
+
+def check_upgrade(method: str, headers: Mapping[str, str]) -> str:
+    """Return the answer to the client's key. Raises `HttpError` if this is no valid request for a WebSocket."""
     if method != "GET":
         text = f"The method is {method}. Open a WebSocket with GET."
         raise HttpError(405, ErrorCode.INVALID_REQUEST, text, {"Allow": "GET"})
@@ -66,14 +112,35 @@ def parse(request: bytes, origins: tuple[str, ...], *, local_only: bool = False)
     if not _is_key(key):
         text = '"Sec-WebSocket-Key" is missing or invalid. Send 16 random bytes in base64.'
         raise HttpError(400, ErrorCode.INVALID_REQUEST, text)
-    if local_only and not is_local(headers.get("host", "")):
+    return accept_key(key)
+
+
+def _check_access(
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    accept: str,
+    origins: tuple[str, ...],
+    *,
+    local_only: bool,
+    local_pages: bool,
+) -> Handshake:
+    host = headers.get("host", "")
+    if local_only and not is_local(host):
         raise not_local()
     origin = headers.get("origin")  # programs send none
-    allowed = origin is None or is_allowed(origin, headers.get("host", ""), origins, local=local_only)
-    url = split_url(target, "address")
+    allowed = origin is None or is_allowed(origin, host, origins, local=local_pages)
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip()]
-    token = _token(headers.get("authorization"), url.query)
-    return Handshake(url.path, token, offered, accept_key(key), None if allowed else origin)
+    token = _token(headers.get("authorization"), query)
+    return Handshake(path, token, offered, accept, None if allowed else origin)
+
+
+def _join(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in lines:
+        # RFC 6455, section 11.3.4: the subprotocols may be spread over several lines.
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
 def response(handshake: Handshake, subprotocol: str | None) -> bytes:

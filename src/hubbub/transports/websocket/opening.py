@@ -10,25 +10,22 @@ from typing import TypeAlias
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CommandError, ErrorCode
+from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.refused_origins import refusal_reason
-from hubbub.transports.refusal import HttpError, refusal, server_full
+from hubbub.transports.refusal import refusal
 from hubbub.transports.reset import reset
+from hubbub.transports.websocket.acceptance import stopping, wire_for
 from hubbub.transports.websocket.handshake import Handshake, parse, response
 from hubbub.transports.websocket.refused_page import RefusedPage
-from hubbub.transports.websocket.routes import ROUTES
+from hubbub.transports.websocket.request_scope import handshake_connection
 
 MAX_EARLY_BYTES = 8192
 """Most bytes of frames that a connection may send before its request is answered: thousands may wait for admission."""
 
-LONGEST_WAIT = 5.0
-"""Seconds that a new connection may have to wait for admission; one that would wait longer is refused with 503."""
-
-_STOPPING = "The server is stopping. Try again later."
-
-Opened: TypeAlias = Callable[[Wire, Identity | None, bytes], None]
-"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, and the
-frames that have already come."""
+Opened: TypeAlias = Callable[[Wire, Identity | None, bytes, AppSide | None], None]
+"""Called when the connection is open: with what is spoken on it, who the token identified if there was one, the frames
+that have already come, and what the app knows of the connection if there is an app."""
 
 
 class Opening:
@@ -40,7 +37,7 @@ class Opening:
         opened: Called once, right after the 101 answer was written; never if the request is refused.
     """
 
-    __slots__ = ("_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
+    __slots__ = ("_app", "_early", "_node", "_opened", "_refused_page", "_requested", "_transport")
 
     def __init__(self, transport: asyncio.Transport, node: Node, opened: Opened) -> None:
         self._transport = transport
@@ -48,13 +45,13 @@ class Opening:
         self._opened = opened
         self._requested = False
         self._early = b""
+        self._app: AppSide | None = None
         self._refused_page: RefusedPage | None = None
 
     def receive(self, data: bytes) -> None:
         """Take the request, and keep the frames that come right behind it until it is answered."""
         if not self._requested:
-            self._requested = True
-            self._upgrade(data)
+            self.begin(partial(self._parse, data))
         elif self._refused_page is not None:
             self._refused_page.receive(data)
         elif len(self._early) + len(data) <= MAX_EARLY_BYTES:
@@ -62,14 +59,31 @@ class Opening:
         else:  # no client needs to send more before it knows whether its request is accepted
             reset(self._transport)
 
+    def _parse(self, request: bytes) -> Handshake:
+        node, settings = self._node, self._node.settings
+        handshake = parse(request, settings.origins, local_only=settings.allow_guests, local_pages=node.local_pages)
+        if node.hooks is not None:
+            self._app = AppSide(handshake_connection(request, self._transport) if node.asks_app else None)
+        return handshake if node.takes_handshake_tokens else handshake._replace(token=None)
+
+    def begin(self, read: Callable[[], Handshake]) -> None:
+        """Answer the request that `read` returns, now or when the connection is admitted.
+
+        Args:
+            read: Checks the request. Raises `CommandError` if it must be refused.
+        """
+        self._requested = True
+        self._upgrade(read)
+
     def lost(self) -> None:
         """The connection is lost before it was open."""
         if self._refused_page is not None:
             self._refused_page.lost()
 
-    def _upgrade(self, request: bytes) -> None:
+    def _upgrade(self, read: Callable[[], Handshake]) -> None:
         try:
-            handshake, wire = self._check(request)
+            handshake = read()
+            wire = wire_for(handshake, self._node)
         except CommandError as error:
             self._refuse(error)
             return
@@ -78,25 +92,6 @@ class Opening:
         elif not self._node.admission.enter(partial(self._admit, handshake, wire)):
             self._transport.pause_reading()  # until the connection is admitted
 
-    def _check(self, request: bytes) -> tuple[Handshake, Wire]:
-        """Return what the client asks for and which wire its path has. Raises `CommandError`."""
-        node = self._node
-        handshake = parse(request, node.settings.origins, local_only=node.settings.allow_guests)
-        wire = ROUTES.get(handshake.path)
-        if wire is None:
-            text = f"There is no WebSocket at this path. Connect to {' or '.join(ROUTES)}."
-            raise HttpError(404, ErrorCode.INVALID_REQUEST, text)
-        if node.draining:
-            raise _unavailable(_STOPPING)
-        if node.full:
-            raise server_full()
-        if node.admission.wait > LONGEST_WAIT:
-            raise _unavailable("Too many clients are connecting at the same time. Try again later.")
-        if handshake.token is None and not wire.dialect.connects and handshake.refused_origin is None:
-            text = 'A token is missing. Add it to the address as "?token=…".'
-            raise HttpError(401, ErrorCode.UNAUTHORIZED, text)
-        return handshake, wire
-
     def _admit(self, handshake: Handshake, wire: Wire) -> None:
         """Answer the request. While it waited for admission, the client may have left or the server begun to stop."""
         if self._transport.is_closing():
@@ -104,7 +99,7 @@ class Opening:
         auth = self._node.auth
         try:
             if self._node.draining:
-                raise _unavailable(_STOPPING)
+                raise stopping()
             if handshake.token is not None and auth.waits:
                 self._transport.pause_reading()
                 self._node.spawn(self._authenticate(handshake, wire))
@@ -117,6 +112,8 @@ class Opening:
         assert handshake.token is not None
         try:
             identity = await self._node.auth.authenticate(handshake.token)
+            if self._node.draining:
+                raise stopping()
         except CommandError as error:
             self._refuse(error)
             return
@@ -127,7 +124,7 @@ class Opening:
         if not self._transport.is_reading():
             self._transport.resume_reading()  # before `_opened`, which may have reasons to pause it again
         self._transport.write(response(handshake, wire.dialect.subprotocol))
-        self._opened(wire, identity, self._early)
+        self._opened(wire, identity, self._early, self._app)
 
     def _refuse_page(self, handshake: Handshake, wire: Wire, origin: str) -> None:
         node = self._node
@@ -146,7 +143,3 @@ class Opening:
         self._node.counters.refused[error.code] += 1
         self._transport.write(refusal(error))
         self._transport.close()
-
-
-def _unavailable(message: str) -> CommandError:
-    return CommandError(ErrorCode.UNAVAILABLE, message)

@@ -1,9 +1,9 @@
 """The WebSocket transport: one asyncio protocol per connection.
 
-uvicorn parses the upgrade request and hands the connection over. When the request has been answered (`opening`), frames
-take one of two paths. Whole text frames are cut out of the buffer directly (`frames`). Everything else (ping, close,
-fragments, errors) goes to the WebSocket library (`StrictProtocol`), which is created when it is needed and keeps the
-connection until no frame and no message is incomplete.
+uvicorn parses the upgrade request and hands the connection over, or an app does, in which a hub is mounted. When the
+request has been answered (`opening`), frames take one of two paths. Whole text frames are cut out of the buffer
+directly (`frames`). Everything else (ping, close, fragments, errors) goes to the WebSocket library (`StrictProtocol`),
+which is created when it is needed and keeps the connection until no frame and no message is incomplete.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -21,12 +22,15 @@ from websockets.protocol import State
 from hubbub.auth.identity import Identity
 from hubbub.dialects.base import Wire
 from hubbub.errors import CLOSE_RULES, Close
+from hubbub.hooks import AppSide
 from hubbub.node import Node
 from hubbub.session import Session
 from hubbub.time_budget import FRAME
+from hubbub.transports.base import Caller
 from hubbub.transports.reset import reset
 from hubbub.transports.websocket.backlog import RELAXED
 from hubbub.transports.websocket.frames import PING, TEXT, apply_mask, cut, is_utf8
+from hubbub.transports.websocket.handshake import Handshake
 from hubbub.transports.websocket.opening import Opening
 from hubbub.transports.websocket.slow_reader import SlowReader
 from hubbub.transports.websocket.strict import StrictProtocol, close_code
@@ -53,6 +57,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_buffer",
+        "_caller",
         "_fragments",
         "_ignores_input",
         "_library",
@@ -66,8 +71,25 @@ class WebSocketProtocol(asyncio.Protocol):
         "_transport",
     )
 
-    def __init__(self, node: Node, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        config: Config | None,
+        server_state: ServerState,
+        app_state: dict[str, Any] | None,
+        caller: Caller | None = None,
+    ) -> None:
+        """Make a connection of `node`. Config and state of the app are uvicorn's, and not used.
+
+        Args:
+            node: What the connection belongs to.
+            config: Not used.
+            server_state: Where uvicorn looks for the connections that it has to end.
+            app_state: Not used.
+            caller: The app's call that has brought the connection.
+        """
         self._node = node
+        self._caller = caller
         self._state = server_state
         self._transport = cast(asyncio.Transport, None)
         self._session: Session | None = None
@@ -89,6 +111,18 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=min(RELAXED, self._node.settings.max_queue))
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks it for shutdown() only
 
+    def open(self, read: Callable[[], Handshake], early: bytes) -> None:
+        """Take over a connection whose upgrade request came through an app.
+
+        Args:
+            read: Checks the request. Raises `CommandError` if it must be refused.
+            early: What the client has sent behind its request.
+        """
+        assert self._opening is not None
+        self._opening.begin(read)
+        if early:
+            self.data_received(early)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the session."""
         self._state.connections.discard(self)
@@ -98,11 +132,13 @@ class WebSocketProtocol(asyncio.Protocol):
             self._session.lost()
         elif self._opening is not None:
             self._opening.lost()
+        if self._caller is not None:
+            self._caller.ended()
         self._break_cycles()
 
     def _break_cycles(self) -> None:
         """Break the cycles of references, so that the memory is released now: the garbage collector runs seldom."""
-        self._session = self._opening = None
+        self._session = self._opening = self._caller = None
         if self._library is not None:
             self._library.parser.close()
 
@@ -205,14 +241,17 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # --- the opening handshake ---
 
-    def _opened(self, wire: Wire, identity: Identity | None, early: bytes) -> None:
+    def _opened(self, wire: Wire, identity: Identity | None, early: bytes, app: AppSide | None) -> None:
         """Begin the session, and take the frames that came before it."""
         self._opening = None
         node = self._node
         session = Session(secrets.token_urlsafe(9), wire, self._transport.write, self, node, node.now())
+        session.app = app
         self._session = session
         node.admit(session)
-        if identity is not None:
+        if self._caller is not None:
+            self._caller.begun(session)
+        if identity is not None or not wire.dialect.connects:
             session.adopt(identity)
         if early:
             self.data_received(early)
@@ -293,9 +332,14 @@ class WebSocketProtocol(asyncio.Protocol):
         """Reset the connection; what the system has not sent yet is dropped."""
         reset(self._transport)
 
+    @property
+    def node(self) -> Node:
+        """What the connection belongs to."""
+        return self._node
+
     def shutdown(self) -> None:
-        """Called by uvicorn when the server stops."""
+        """Called by uvicorn when the server stops. The node closes its connections, spread over time."""
         if self._session is None:
             self._transport.close()
         else:
-            self._session.close(Close.GOING_AWAY, self._node.now())
+            self._node.begin_drain()

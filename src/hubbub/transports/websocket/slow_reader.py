@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from asyncio import Transport
+from typing import Protocol
 
 from hubbub.errors import Close
 from hubbub.session import Session
 from hubbub.transports.base import TransportNode
-from hubbub.transports.websocket.backlog import LOOK, Backlog
+from hubbub.transports.websocket.backlog import LOOK, Backlog, Queue
+
+
+class Unread(Queue, Protocol):
+    """Where the bytes of one connection wait."""
+
+    def write(self, data: bytes) -> object:
+        """Queue bytes."""
+        ...
 
 
 class SlowReader:
@@ -21,7 +29,7 @@ class SlowReader:
 
     __slots__ = ("_backlog", "_budget", "_node", "_over", "_session", "_transport")
 
-    def __init__(self, transport: Transport, session: Session, node: TransportNode) -> None:
+    def __init__(self, transport: Unread, session: Session, node: TransportNode) -> None:
         self._transport = transport
         self._session = session
         self._node = node

@@ -14,10 +14,12 @@ export class Hubbub {
   /**
    * Create a client. It sends nothing until `connectRealtime()`.
    *
-   * @param url  The server, as `https://example.com` or `wss://example.com/v1/connect`. Default: the page's own origin.
+   * @param url  The server, as `https://example.com` or `wss://example.com/v1/connect`, or the path at which a hub is
+   *   mounted in the page's own server: `/realtime`. Default: the page's own origin.
+   * @param options  Without `token` and `guest` the app says who the page is, by its cookies.
    * @throws {HubbubError} `INVALID_PARAMETER`: the options or the address are invalid.
    */
-  constructor(url: string | URL | null | undefined, options: HubbubOptions);
+  constructor(url?: string | URL | null, options?: HubbubOptions);
   constructor(options: HubbubOptions);
 
   /**
@@ -29,6 +31,16 @@ export class Hubbub {
    * @throws {HubbubError} The server refused the connection (`UNAUTHORIZED`, …), or closed it for good.
    */
   connectRealtime(callback?: (event: HubbubEvent) => void): Promise<Welcome>;
+
+  /**
+   * Use fresh rights from now on, for example after the user's teams have changed. With a token function it asks for a
+   * fresh token and sends that on the connection that is open. With cookies it reconnects, since those of a handshake
+   * never change, and resumes: messages posted meanwhile are replayed.
+   *
+   * @throws {HubbubError} The server's refusal. A refused token leaves the connection as it was; a refused reconnect ends
+   *   it. `INVALID_REQUEST`: not connected, or connected as a guest.
+   */
+  renew(): Promise<void>;
 
   /** Close the connection and forget the group. Waiting calls are rejected with `UNAVAILABLE`. */
   closeRealtime(): Promise<void>;
@@ -102,9 +114,9 @@ export interface PostOptions {
   min_recipients?: number;
 }
 
-/** Exactly one of `token` and `guest` is needed. */
+/** At most one of `token` and `guest`; without either, the app in which the hub is mounted says who the user is. */
 export type HubbubOptions = (
-  | { token: string | TokenFunction; guest?: undefined; guest_key?: undefined }
+  | { token?: string | TokenFunction; guest?: undefined; guest_key?: undefined }
   | {
       guest: string;
       token?: undefined;

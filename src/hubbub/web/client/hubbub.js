@@ -737,6 +737,9 @@ class ReconnectingConnection {
   #wake = null; // ends the wait before the next attempt
   #restart = null; // the server's restart notice
   #ticket = null; // from the notice, until it has been used
+  #renewal = null; // of renew(): settled by the next connection
+  #replaced = null; // the connection that renew() has closed to open another one
+  #renewTimer = 0;
 
   /**
    * @param {string} url  what `socketUrl` returned
@@ -773,9 +776,11 @@ class ReconnectingConnection {
       const end = await this.#stayConnected();
       const { code, reason } = end;
       const renewable = typeof this.#options.token === 'function' && Boolean(this.welcome);
-      if (this.#finished || !shouldReconnect(code, renewable)) return end;
+      const replaced = this.#replaced !== null;
+      this.#replaced = null;
+      if (this.#finished || !(replaced || shouldReconnect(code, renewable))) return end;
       if (Date.now() - this.#readySince >= STABLE_AFTER_MS) attempt = 0;
-      const delay = 1000 * retryDelay(code, attempt, Math.random(), this.#restart?.after);
+      const delay = replaced ? 0 : 1000 * retryDelay(code, attempt, Math.random(), this.#restart?.after);
       this.#restart = null;
       this.#emit({ type: 'reconnect', message: 'Reconnecting to WebSocket server...', code, reason, delay });
       if (!this.#finished) await this.#wait(delay);
@@ -801,6 +806,32 @@ class ReconnectingConnection {
     return this.ask(command, (reply) => this.positions.onJoin(command, reply));
   }
 
+  /**
+   * Use fresh rights: with a token, on the present connection; with cookies, on another one, since those of a handshake
+   * never change. While there is no connection, the next one has fresh rights.
+   */
+  async renew() {
+    const { token, guest } = this.#options;
+    if (guest !== undefined) {
+      throw new HubbubError('INVALID_REQUEST', 'A guest has no token or cookie, so nothing can be renewed.');
+    }
+    const connection = this.#connection;
+    if (token !== undefined && this.#ready) {
+      const { expires } = await this.#sendCredentials(connection, await this.#credentials());
+      if (!connection.end) this.#renewToken(connection, expires);
+      return;
+    }
+    this.#renewal ??= deferred();
+    const { promise } = this.#renewal;
+    if (this.#ready) {
+      this.#replaced = connection;
+      connection.close();
+    } else {
+      this.#wake?.();
+    }
+    await promise;
+  }
+
   /** End for good: reject all calls with `error`, emit nothing any more, and close. Resolves when the WebSocket is closed. */
   async finish(error) {
     this.#finished = true;
@@ -808,6 +839,7 @@ class ReconnectingConnection {
     globalThis.removeEventListener?.('online', this.#onOnline);
     this.#wake?.();
     this.connected.reject(error);
+    this.#renewal?.reject(error);
     for (const call of this.#calls) call.reject(error);
     if (this.#connection && !this.#connection.end) await this.#connection.close();
   }
@@ -849,6 +881,7 @@ class ReconnectingConnection {
   async #credentials() {
     const { token, guest, guest_key = guest === undefined ? undefined : guestKey(this.#url) } = this.#options;
     if (guest !== undefined) return { guest, guest_key };
+    if (token === undefined) return {}; // the app says who this is, by the page's cookies
     if (typeof token !== 'function') return { token };
     try {
       return { token: await withTimeout(this.#timeout, (async () => token())(), 'the token function') };
@@ -895,6 +928,8 @@ class ReconnectingConnection {
     this.#watchForSilence(connection, probeInterval(welcome.ping) * 1000);
     this.#renewToken(connection, welcome.expires);
     this.connected.resolve();
+    this.#renewal?.resolve();
+    this.#renewal = null;
     for (const call of this.#calls) this.#send(call);
     this.#emit({ type: 'success', message: 'Connected to WebSocket server.' });
   }
@@ -934,8 +969,9 @@ class ReconnectingConnection {
 
   #renewToken(connection, expires) {
     const delay = refreshIn(expires, Date.now() / 1000);
+    clearTimeout(this.#renewTimer);
     if (delay === null || typeof this.#options.token !== 'function') return;
-    const timer = setTimeout(async () => {
+    const timer = this.#renewTimer = setTimeout(async () => {
       try {
         ({ expires } = await this.#sendCredentials(connection, await this.#credentials()));
       } catch (error) {
@@ -981,8 +1017,8 @@ class Hubbub {
     if (isObject(url) && !isA(url, 'URL')) [url, options] = [undefined, url];
     const { token, guest, timeout = 10_000 } = options;
     this.#url = socketUrl(url);
-    if ((token === undefined) === (guest === undefined)) {
-      throw invalid('new Hubbub() needs either "token" or "guest", and not both.');
+    if (token !== undefined && guest !== undefined) {
+      throw invalid('new Hubbub() takes either "token" or "guest", and not both.');
     }
     if (options.guest_key !== undefined && guest === undefined) {
       throw invalid('"guest_key" belongs to "guest": leave it out with a token.');
@@ -1033,6 +1069,10 @@ class Hubbub {
   async closeRealtime() {
     const error = unavailable('The connection was closed by closeRealtime().');
     if (this.#connection) await this.#finish(this.#connection, 1000, error);
+  }
+
+  async renew() {
+    return this.#connectionForCall().renew();
   }
 
   async joinRealtime(params) {

@@ -20,6 +20,7 @@ PARTS = {
     "remove_connection": ("lease", "members"),
     "catch_up": ("replay",),
     "leave": ("lease", "members"),
+    "listen": ("replay",),
     "repair": ("lease", "members"),
     "move": ("lease", "keep", "replay", "members"),
     "page": (),

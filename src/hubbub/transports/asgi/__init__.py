@@ -1,0 +1,1 @@
+"""WebSockets through plain ASGI, on whatever server runs the app."""
