@@ -164,10 +164,9 @@ async def test_only_a_server_disconnects() -> None:
 
 async def test_a_server_names_the_sender() -> None:
     node, (end,) = await populated("g")
-    with_key = {"key": "k", "min_recipients": None}
     for sender, shown in (("bob", "bob"), (None, "backend"), ("backend", "backend")):
-        await node.services.post_to_group(SERVER, "g", ONE, **with_key, sender=sender)
-        await node.services.post_to_user(SERVER, "in-g", ONE, **with_key, sender=sender)
+        await node.services.post_to_group(SERVER, "g", ONE, "k", None, sender=sender)
+        await node.services.post_to_user(SERVER, "in-g", ONE, "k", None, sender=sender)
         frames = await new_frames(end)
         first_time = sender != "backend"  # for the last one the key was used before
         assert [(frame["sender"], frame["sender_cid"]) for frame in frames] == [(shown, None)] * (2 * first_time)

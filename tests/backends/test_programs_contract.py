@@ -86,7 +86,7 @@ async def test_without_history_too() -> None:
 
 async def test_a_listened_group_outlasts_the_window() -> None:
     now = 0.0
-    backend = MemoryBackend(Window(age=10, gone=1), now=lambda: now)
+    backend = MemoryBackend(Window(age=10, idle_groups=1), now=lambda: now)
     node = Listener(backend)
     backend.attach(node)
     await backend.listen("g")
