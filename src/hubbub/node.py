@@ -81,10 +81,12 @@ class Node:
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
         self.budgets = TimeBudgets(self._later, self.now, time.perf_counter)
         self.fanout = Fanout(self.after_tick)
+        self.deliver = self.fanout.publish  # an attribute, since a method that calls it would cost a call per message
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
         self.connect_command = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now)
         self.commands = Commands(settings, backend, self.fanout, self.services, self.connect_command)
+        self.post_now = self.commands.post_now
         self.tasks: set[asyncio.Task[None]] = set()
         self.refused_pages = 0
         self._refused_origins = RefusedOrigins()
@@ -239,10 +241,6 @@ class Node:
         return None if connection is None else self.sessions[connection.connection_id].identity
 
     # --- what the backend calls (`hubbub.backends.base.Receiver`) ---
-
-    def deliver(self, group: str, event: Event) -> int:
-        """Hand an event to every member of the group here; return how many connections that is."""
-        return self.fanout.publish(group, event)
 
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
         """Hand an event to one connection; return 1, or 0 if it is not here."""

@@ -44,6 +44,7 @@ class V1:
     subprotocol: str | None = "hubbub.v1"
     connects = True
     silence = math.inf
+    sent: bytes | None = b'{"id":%d,"ok":{"type":"success","message":"Message sent.","recipients":%d}}'
 
     def __init__(self) -> None:
         # float_hook is for numbers in cursors, since a client decides how many there are: msgspec's own parser takes
@@ -54,8 +55,9 @@ class V1:
 
     def decode(self, payload: bytes) -> AnyCommand:
         """Decode one command. Duplicate keys: the last one wins, as in ``JSON.parse``. Unknown keys are ignored."""
+        decode = self._decode
         try:
-            command: AnyCommand = self._decode(payload)
+            command: AnyCommand = decode(payload)
         except msgspec.ValidationError as error:
             raise BadCommandError(
                 ErrorCode.INVALID_PARAMETER, explain(str(error), tags=COMMANDS), _find_id(payload)
@@ -73,10 +75,6 @@ class V1:
     def reply(self, id: int, reply: Reply) -> bytes:  # noqa: A002
         """Encode ``{"id", "ok"}``."""
         return self._encode(_Ok(id, reply))
-
-    def sent(self, id: int, recipients: int) -> bytes:  # noqa: A002
-        """Encode the most frequent reply, three times as fast as `reply` does."""
-        return b'{"id":%d,"ok":{"type":"success","message":"Message sent.","recipients":%d}}' % (id, recipients)
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Encode ``{"id", "error": {"code", "message"}}``."""
