@@ -22,7 +22,7 @@ from hubbub.counters import Counters
 from hubbub.errors import Close, CommandError
 from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
-from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled
+from hubbub.messages import Command, Connect, Gap, Notice, Private, Restart, Signaled
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
