@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from hubbub.auth.identity import Identity
 from hubbub.command_queue import CommandQueue, Held
-from hubbub.dialects.base import BadCommandError, Wire
+from hubbub.dialects.base import UNREADABLE, BadCommandError, Wire
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Command, Connect, Post, Reply
 from hubbub.session_lifetime import Link, SessionLifetime, SessionOwner
@@ -45,6 +45,7 @@ class CommandRunner(Protocol):
     def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | Replayed | None]:
         """Execute a command. Raises `CommandError`; None means that there is nobody left to answer."""
         ...
+
 
 class Operations(SessionOwner, Protocol):
     """What a session asks of the node."""
@@ -95,17 +96,15 @@ class Session(SessionLifetime):
         """Take one frame from the client: valid UTF-8, not longer than a command may be."""
         if self.closing:
             return
-        decode = self.wire.decode
+        read = self.wire.read
         try:
-            command = decode(payload)
-        except BadCommandError as error:
-            if self._rate is None or self._rate.take(now):
-                self._node.fanout.send(self, self.wire.error(error.id, error))
-            else:
-                self._refuse(error.id, _RATE_LIMITED)
-                self.waste(now)
+            command = read(payload)
+        except UNREADABLE as error:
+            self._refuse_frame(self.wire.dialect.refusal(payload, error), now)
             return
-        if command is None:
+        if type(command) is Post:
+            command.message = command.message.copy()  # otherwise a view of the frame, which would keep all of it
+        elif command is None:
             self.silent = now + self.wire.dialect.silence
             self.waste(now)
             return
@@ -194,6 +193,13 @@ class Session(SessionLifetime):
                 self._node.fanout.send(self, data)
         for frame in frames:
             self._node.fanout.send(self, frame)
+
+    def _refuse_frame(self, error: BadCommandError, now: float) -> None:
+        if self._rate is None or self._rate.take(now):
+            self._node.fanout.send(self, self.wire.error(error.id, error))
+        else:
+            self._refuse(error.id, _RATE_LIMITED)
+            self.waste(now)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
         if command_id is not None and not self.closing:

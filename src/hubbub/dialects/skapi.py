@@ -134,6 +134,13 @@ class Skapi:
             action = self._decode_surrogates(payload)
         return _command(action)
 
+    read = decode
+
+    def refusal(self, payload: bytes, error: Exception) -> BadCommandError:
+        """Return the error that `decode` has raised."""
+        assert isinstance(error, BadCommandError)
+        return error
+
     def reply(self, id: int, reply: Reply) -> None:  # noqa: A002
         """Send nothing: the client makes up its own replies before the server has received the command."""
 
