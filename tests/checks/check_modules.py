@@ -49,7 +49,6 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "cli/terminal/json_lines.py": "tests/cli/test_join.py: needs a process with a pipe",
     "cli/terminal/keyboard.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "cli/terminal/view.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
-    "dialects/base.py": "a protocol, whose implementations are tested: tests/dialects",
     "messages.py": "structs, which the vectors of both dialects fill: tests/dialects",
     "transports/http/openapi_parts.py": "tests/transports/http/test_openapi.py: the document that they are parts of",
     "transports/http/skapi_discovery.py": "tests/transports/http/test_skapi.py, tests/skapi: in pages",
