@@ -36,7 +36,7 @@ from hubbub.messages import (
 from hubbub.services import Services
 from hubbub.session import AdoptIdentity, Replayed, Session
 from hubbub.settings import Settings
-from hubbub.time_budget import DELIVERY
+from hubbub.time_budget import DELIVERY, FEW
 
 
 class Commands:
@@ -54,6 +54,7 @@ class Commands:
         self, settings: Settings, backend: Backend, fanout: Fanout, services: Services, connect: ConnectCommand
     ) -> None:
         self._settings = settings
+        self._max_message, self._max_depth = settings.max_message, settings.max_depth
         self._backend = backend
         self._fanout = fanout
         self._services = services
@@ -90,23 +91,26 @@ class Commands:
 
     def post_now(self, session: Session, post: Post) -> int | None:
         """Execute the most frequent command, a post to the joined group, at once if the backend never waits."""
-        lane, to, settings = session.lane, post.to, self._settings
-        if self._publish_now is None or lane is None:
+        lane, to, content, publish_now = session.lane, post.to, post.message, self._publish_now
+        if publish_now is None or lane is None:
             return None
-        if to != lane.group if isinstance(to, str) else to.group != lane.group or to.user_id is not None:
+        group = lane.group
+        if to != group if isinstance(to, str) else to.group != group or to.user_id is not None:
             return None
         if session.restricted:
-            cast(Identity, session.identity).require_post(lane.group)
-        check_message(post.message, settings.max_message, settings.max_depth)
-        message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
+            cast(Identity, session.identity).require_post(group)
+        check_message(content, self._max_message, self._max_depth)
+        message = Message(content, session.user_id, session.connection_id, group, 0)
         if post.key is None and post.min_recipients is None:
-            recipients = self._publish_now(message)
+            recipients = publish_now(message)
         else:
             check_key(post.key, post.min_recipients)
-            recipients = self._publish_now(message, post.key, post.min_recipients or 0)
-        self._counters.posts += 1
-        self._counters.delivered += recipients
-        session.budget.left -= recipients * DELIVERY
+            recipients = publish_now(message, post.key, post.min_recipients or 0)
+        counters = self._counters
+        counters.posts += 1
+        counters.delivered += recipients
+        if recipients > FEW:
+            session.budget.left -= recipients * DELIVERY
         return recipients
 
     async def _join(self, session: Session, command: Join) -> Success | Replayed | None:

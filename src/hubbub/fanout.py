@@ -215,7 +215,8 @@ class Fanout:
             if outbox:  # it is empty if the connection was removed, or is in the list twice
                 data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
                 outbox.clear()
-                connection.write(data)
+                write = connection.write
+                write(data)
         if late:
             self._write_rest(late, max(room, self._slice_cost // 2))  # they make progress however busy the node is
 

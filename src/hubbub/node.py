@@ -24,7 +24,7 @@ from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
 from hubbub.hooked_commands import HookedCommands, ended
 from hubbub.hooks import Hooks
-from hubbub.messages import Command, Connect, Event, Gap, Notice, Private, Restart, Signaled, UserRow
+from hubbub.messages import Command, Connect, Gap, Notice, Private, Restart, Signaled, UserRow
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
@@ -89,6 +89,7 @@ class Node:
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
         self.budgets = TimeBudgets(self._later, self.now, time.perf_counter)
         self.fanout = Fanout(self.after_tick)
+        self.deliver = self.fanout.publish  # an attribute, since a method that calls it would cost a call per message
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
         connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks)
@@ -101,6 +102,7 @@ class Node:
         self._waiting: frozenset[type[Command]] = frozenset() if hooks is None else hooks.commands
         if auth.waits:
             self._waiting |= {Connect}
+        self.post_now = self.commands.post_now
         self.tasks: set[asyncio.Task[None]] = set()
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
@@ -306,10 +308,6 @@ class Node:
         return None if connection is None else self.sessions[connection.connection_id].identity
 
     # --- what the backend calls (`hubbub.backends.base.Receiver`) ---
-
-    def deliver(self, group: str, event: Event) -> int:
-        """Hand an event to every member of the group here; return how many connections that is."""
-        return self.fanout.publish(group, event)
 
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
         """Hand an event to one connection; return 1, or 0 if it is not here."""

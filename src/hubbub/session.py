@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from hubbub.auth.identity import Identity
 from hubbub.command_queue import CommandQueue, Held
-from hubbub.dialects.base import BadCommandError, Wire
+from hubbub.dialects.base import UNREADABLE, BadCommandError, Wire
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Command, Connect, Post, Reply, Success
 from hubbub.session_lifetime import Link, SessionLifetime, SessionOwner
@@ -46,10 +46,6 @@ class CommandRunner(Protocol):
         """Execute a command. Raises `CommandError`; None means that there is nobody left to answer."""
         ...
 
-    def post_now(self, session: Session, post: Post) -> int | None:
-        """Execute a post that need not wait, and return its number of recipients; None if it is one for `execute`."""
-        ...
-
 
 class Operations(SessionOwner, Protocol):
     """What a session asks of the node."""
@@ -57,6 +53,10 @@ class Operations(SessionOwner, Protocol):
     @property
     def commands(self) -> CommandRunner:
         """What executes commands."""
+        ...
+
+    def post_now(self, session: Session, post: Post) -> int | None:
+        """Execute a post that need not wait, and return its number of recipients; None if it is one for `execute`."""
         ...
 
     def waits(self, command: Command) -> bool:
@@ -99,26 +99,42 @@ class Session(SessionLifetime):
         """Take one frame from the client: valid UTF-8, not longer than a command may be."""
         if self.closing:
             return
+        read = self.wire.read
         try:
-            command = self.wire.decode(payload)
-        except BadCommandError as error:
-            if self._rate.take(now):
-                self._node.fanout.send(self, self.wire.error(error.id, error))
-            else:
-                self._refuse(error.id, _RATE_LIMITED)
-                self.waste(now)
+            command = read(payload)
+        except UNREADABLE as error:
+            self._refuse_frame(self.wire.dialect.refusal(payload, error), now)
             return
-        if command is None:
+        if type(command) is Post:
+            command.message = command.message.copy()  # otherwise a view of the frame, which would keep all of it
+        elif command is None:
             self.silent = now + self.wire.dialect.silence
             self.waste(now)
             return
-        if not self._rate.take(now):
+        rate = self._rate
+        if rate is not None and not rate.take(now):
             self._refuse(command.id, _RATE_LIMITED)
             self.waste(now)
         elif self._busy:
             self._enqueue(command, len(payload))
         elif self.identity is None and type(command) is not Connect:
             self._refuse(command.id, _NOT_IDENTIFIED)
+        elif type(command) is Post:  # the most frequent command: without a coroutine, if that is possible
+            post_now = self._node.post_now
+            try:
+                recipients = post_now(self, command)
+                if recipients is None:
+                    self._run(command, len(payload))
+                elif command.id is not None and (answer := self.wire.sent(command.id, recipients)) is not None:
+                    outbox, lane = self.outbox, self.lane
+                    if outbox and lane is not None and not lane.shared:
+                        outbox.append(answer)  # what `Fanout.send` would do: the post itself is in the outbox
+                    else:
+                        self._node.fanout.send(self, answer)
+            except CommandError as error:
+                self._refuse(command.id, error)
+            except Exception:
+                self._fail(command)
         else:
             self._run(command, len(payload))
 
@@ -126,11 +142,7 @@ class Session(SessionLifetime):
 
     def _run(self, command: Command, size: int) -> None:
         try:
-            recipients = self._node.commands.post_now(self, command) if type(command) is Post else None
-            if recipients is not None:
-                if command.id is not None and (answer := self.wire.sent(command.id, recipients)) is not None:
-                    self._node.fanout.send(self, answer)
-            elif self._node.waits(command):
+            if self._node.waits(command):
                 if self._queue is None:
                     self._queue = CommandQueue()
                 held = self._queue.hold(command, size, self.budget)
@@ -190,6 +202,13 @@ class Session(SessionLifetime):
                 self._node.fanout.send(self, data)
         for frame in frames:
             self._node.fanout.send(self, frame)
+
+    def _refuse_frame(self, error: BadCommandError, now: float) -> None:
+        if self._rate is None or self._rate.take(now):
+            self._node.fanout.send(self, self.wire.error(error.id, error))
+        else:
+            self._refuse(error.id, _RATE_LIMITED)
+            self.waste(now)
 
     def _refuse(self, command_id: int | None, error: CommandError) -> None:
         if command_id is not None and not self.closing:

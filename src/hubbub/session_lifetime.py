@@ -128,7 +128,8 @@ class SessionLifetime(Connection):
         self._node = node
         self._busy = False
         self._queue: CommandQueue | None = None
-        self._rate = RateLimit(node.settings.rate_limit, node.settings.rate_burst, now)
+        limit = node.settings.rate_limit
+        self._rate = RateLimit(limit, node.settings.rate_burst, now) if limit else None
         self.budget = node.budgets.unidentified
         self.paused = False
         self._time_left = NEVER
@@ -199,7 +200,7 @@ class SessionLifetime(Connection):
         A few are normal. With more than `hubbub.rate_limit.WASTED_PER_COMMAND` for each command that is allowed, at
         once or in the long run, the connection is closed with 4007; if the client still goes on, it is aborted.
         """
-        if self._rate.waste(now):
+        if self._rate is not None and self._rate.waste(now):
             if self.closing:
                 self.link.abort()
             else:

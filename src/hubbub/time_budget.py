@@ -24,6 +24,9 @@ FRAME = 0.000_015
 DELIVERY = 0.000_001
 """Seconds that a post is charged for each recipient, when posts share their writes."""
 
+FEW = 8
+"""Recipients whose deliveries `FRAME` includes."""
+
 REST = 0.001
 """Seconds until the next turn, if no paused connection can continue yet."""
 

@@ -115,6 +115,28 @@ async def test_all_connections_together_hold_no_more_than_they_may(server: Serve
     await until(lambda: memory.bytes == 0)
 
 
+async def test_heads_full_of_headers_count_as_what_they_take(server: Server, raw: Open) -> None:
+    memory = connections_memory(server)
+    memory.most = 2_500_000
+    unfinished = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"a:b\r\n" * 6_000  # 30 kB, and 1 MB as objects
+    waiting = [await raw(server) for _ in range(2)]
+    for number, connection in enumerate(waiting):
+        await connection.send(unfinished)
+        await until(lambda number=number: memory.bytes > 900_000 * (number + 1))  # type: ignore[misc]
+    for _ in range(3):
+        refused = await raw(server)
+        await refused.send(unfinished)
+        assert (await refused.answer())[0] == 503
+        await refused.close()
+    assert memory.bytes <= 2_500_000
+    ordinary = await raw(server)
+    await ordinary.send(TINY)
+    assert (await ordinary.answer())[0] == 200
+    for connection in (*waiting, ordinary):
+        await connection.close()
+    await until(lambda: memory.bytes == 0)
+
+
 def connections_memory(server: Server) -> HttpMemory:
     return server._uvicorn.config.http_protocol_class.args[1]  # type: ignore[union-attr,no-any-return]
 

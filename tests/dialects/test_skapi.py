@@ -89,7 +89,7 @@ def test_events(vector: dict[str, Any]) -> None:
 
 def test_there_are_no_replies() -> None:
     assert S.reply(0, LEFT) is None
-    assert S.sent(0, 7) is None
+    assert S.sent is None
 
 
 NOT_JSON = "The frame is not JSON, or a name in it is not valid Unicode."

@@ -377,7 +377,7 @@ TARGETS: dict[str, Target] = {
         [(b"", b""), (b"[", b"0]"), (b'"', b'"'), (b'{"":', b"}"), (b'["\\ud800",', b"0]")],
         JSON,
         65_536,
-        Budget(steps=8),
+        Budget(steps=5),
     ),
     "listing": Target(
         _listing,

@@ -32,7 +32,7 @@ LIMIT = 1 * MIB
 """Most bytes of one input on one connection."""
 
 ROUNDS = 4
-"""How often the known attacks are repeated at most, until a round leaves no more memory behind than the one before."""
+"""How often the known attacks are repeated at most, until a round keeps every promise."""
 
 SILENCE = 0.3
 """Seconds after which a server that takes no more bytes is left alone."""
@@ -197,15 +197,19 @@ def test_known_attacks_are_bounded(attack: Attack) -> None:
     # returned only when they are empty), 6 MiB altogether. Its memory is the "before" of the next round. Later rounds
     # differ by 2 MiB in either direction, as the holes happen to lie; a leak makes every round larger.
     problems = attack_once(attack)
+    # The limits are the promised ones, except that a machine that runs other tests delays the bystander; `make fuzz`
+    # asks for the promised latency. A loop that an attack blocks, or memory that it leaks, shows in every round.
+    longest = 0.05 if SECONDS else 0.25
     for _ in range(ROUNDS):
         with attack.under_way():
             problems += attack_once(attack)
-        print(attack.figures.line("known attacks, in small"))
-        if problems or attack.figures.recovered < float("inf"):
+        figures = attack.figures
+        print(figures.line("known attacks, in small"))
+        broken = figures.broken(longest_wait=longest)
+        by_chance = (figures.recovered == float("inf")) + (figures.waited > longest)
+        if problems or len(broken) > by_chance or not broken:
             break
-    # The limits of memory are the promised ones. A machine that runs other tests delays the bystander, so the promised
-    # latency is asked of `make fuzz` only; a loop that is blocked by an attack shows here as well.
-    problems += attack.figures.broken(longest_wait=0.05 if SECONDS else 2.0)
+    problems += broken
     assert not problems, "\n" + "\n".join(problems)
 
 

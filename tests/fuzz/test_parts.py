@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, target
 
 from fuzz.targets import TARGETS
-from support.cost import kept_bytes, quickest, step
+from support.cost import kept_bytes, step, timed
 from support.recipes import Recipe, corpus, keep, recipes
 
 pytestmark = pytest.mark.alone
@@ -38,8 +38,7 @@ def broken(name: str, recipe: Recipe, note: Callable[[float, str], object] = lam
     _, said = call()  # for the first time: what is kept for next time is made now
     if len(said) > where.budget.answer:
         return f"{len(said)} bytes are said back to {len(data)}; {where.budget.answer} are allowed"
-    allowed = where.budget.seconds(len(data))
-    took = quickest(call, allowed)
+    took, allowed = timed(call, where.budget, len(data))
     note(took / allowed, "time")
     if took > allowed:
         return f"{len(data)} bytes take {took * 1e3:.2f} ms here, {took / len(data) / step():.1f} steps a byte"

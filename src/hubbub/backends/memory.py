@@ -207,12 +207,20 @@ class MemoryBackend:
             require_recipients(least, 0 if group is None else len(group.roster.rows))
         if group is None:
             return 0
-        if key is None and message.sender not in self._kept_bytes.exhausted and message.sender_cid is not None:
-            if growth := group.history.append(message):  # what `_keep` does, without the call
-                self._kept_bytes.charge(message.sender, growth)
+        kept = self._kept_bytes
+        if key is None and not kept.exhausted and message.sender_cid is not None:
+            # What `_keep` and `charge` do for a user with an account that stays below the limit, without the calls.
+            if growth := group.history.append(message):
+                sender, charged = message.sender, kept.charged
+                size = charged.get(sender, 0) + growth
+                if growth < size < kept.most and size > 0:
+                    charged[sender] = size
+                else:
+                    kept.charge(sender, growth)
         else:
             self._keep(group.history, message, key)
-        recipients = self._deliver(message.sender_rid, message)
+        deliver = self._deliver
+        recipients = deliver(message.sender_rid, message)
         if key is not None:
             self._post_results.put(scope, recipients)
         return recipients

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Command, Event, Reply
@@ -15,6 +17,10 @@ class BadCommandError(CommandError):
     def __init__(self, code: ErrorCode, message: str, id: int | None) -> None:  # noqa: A002
         super().__init__(code, message)
         self.id = id
+
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, BadCommandError)
+"""What `Dialect.read` may raise."""
 
 
 class Dialect(Protocol):
@@ -43,13 +49,27 @@ class Dialect(Protocol):
         """
         ...
 
+    def read(self, payload: bytes) -> Command | None:
+        """Do what `decode` does, with less work for valid frames.
+
+        The message of a post may be a view of the frame, and keeps all of it in memory. Any of `UNREADABLE` is raised
+        for a frame that `decode` refuses; `refusal` returns the error for the client.
+        """
+        ...
+
+    def refusal(self, payload: bytes, error: Exception) -> BadCommandError:
+        """Return the error for a frame for which `read` has raised `error`."""
+        ...
+
     def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
         """Return the frame that answers command `id`; None if the language has no such reply."""
         ...
 
-    def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
-        """Return the frame that answers a post: the same as ``reply(id, messages.sent(recipients))``, but faster."""
-        ...
+    sent: bytes | None
+    """The reply to a post, for ``%`` with id and number of recipients; None if there is none.
+
+    It gives the same bytes as ``reply(id, messages.sent(recipients))``, in a third of the time.
+    """
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the frame that says why command `id` was refused; `id` is None if it is unknown."""
@@ -67,12 +87,19 @@ class Wire:
     """A dialect in the framing of a transport: its output can be written as it is.
 
     There is one object for each such pair, shared by all connections that use it; the fan-out encodes once for each.
+
+    Args:
+        dialect: The dialect.
+        frame: Returns a payload with its framing.
+        headers: What precedes a payload in its frame, by the length of the payload, for short ones. It saves a call of
+            `frame` for each event and each reply to a post.
     """
 
-    def __init__(self, dialect: Dialect, frame: Callable[[bytes], bytes]) -> None:
+    def __init__(self, dialect: Dialect, frame: Callable[[bytes], bytes], headers: Sequence[bytes] = ()) -> None:
         self.dialect = dialect
-        self.decode = dialect.decode
+        self.read = dialect.read
         self._frame = frame
+        self._headers, self._short = headers, len(headers)
         self._reply, self._sent, self._error, self._event = dialect.reply, dialect.sent, dialect.error, dialect.event
 
     def reply(self, id: int, reply: Reply) -> bytes | None:  # noqa: A002
@@ -82,8 +109,12 @@ class Wire:
 
     def sent(self, id: int, recipients: int) -> bytes | None:  # noqa: A002
         """Return the framed reply to a post; None if there is none."""
-        answer = self._sent(id, recipients)
-        return None if answer is None else self._frame(answer)
+        template = self._sent
+        if template is None:
+            return None
+        answer = template % (id, recipients)
+        size = len(answer)
+        return self._headers[size] + answer if size < self._short else self._frame(answer)
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Return the framed refusal of command `id`."""
@@ -91,5 +122,9 @@ class Wire:
 
     def event(self, event: Event) -> bytes:
         """Return the framed event; ``b""`` if the language has no such event."""
-        data = self._event(event)
-        return self._frame(data) if data else data
+        encode = self._event
+        data = encode(event)
+        size = len(data)
+        if 0 < size < self._short:
+            return self._headers[size] + data
+        return self._frame(data) if size else data

@@ -116,6 +116,7 @@ class Skapi:
     # The client sends a keep-alive frame every 15 seconds, except on a socket that it forgot when the page connected a
     # second time. Such a socket would stay a member as long as the page is open, since the browser answers pings.
     silence = 60.0
+    sent: bytes | None = None
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Action).decode
@@ -133,11 +134,15 @@ class Skapi:
             action = self._decode_surrogates(payload)
         return _command(action)
 
+    read = decode
+
+    def refusal(self, payload: bytes, error: Exception) -> BadCommandError:
+        """Return the error that `decode` has raised."""
+        assert isinstance(error, BadCommandError)
+        return error
+
     def reply(self, id: int, reply: Reply) -> None:  # noqa: A002
         """Send nothing: the client makes up its own replies before the server has received the command."""
-
-    def sent(self, id: int, recipients: int) -> None:  # noqa: A002
-        """Send nothing."""
 
     def error(self, id: int | None, error: CommandError) -> bytes:  # noqa: A002
         """Encode ``{"#error", "#code"}``, which reach the page's callback as ``message`` and ``code``."""

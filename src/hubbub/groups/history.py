@@ -133,14 +133,15 @@ class History:
         if entries is None:
             entries = self._entries = deque()
         entries.append(event)
-        before = self._size
-        self._size = size = before + len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
+        weight = len(event.message) + CHARACTER * len(event.sender) + OVERHEAD  # `_weight`, without the call
+        self._size = size = self._size + weight
         if not self._dirty:
             self._dirty = True
             self._store.grown.append(self)
         if size > self._bytes or len(entries) > self._limit:
             self._trim(entries)
-        return self._size - before
+            return self._size - size + weight
+        return weight
 
     def grows(self, event: Message | Private) -> bool:
         """Return whether there is room for `event` without dropping another message."""

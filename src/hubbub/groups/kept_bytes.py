@@ -20,15 +20,18 @@ class KeptBytes:
     Args:
         most: Bytes that may be kept because of one user; 0 for no limit.
         period: Seconds after which all accounts start again from zero.
+
+    Attributes:
+        charged: The bytes of each account; accounts without bytes are not in it.
+        exhausted: The users for whom nothing more may be kept.
     """
 
     def __init__(self, most: int, period: float) -> None:
         self.most = most
         self._period = period
         self._begun = 0.0
-        self._charged: dict[str, int] = {}
+        self.charged: dict[str, int] = {}
         self.exhausted: set[str] = set()
-        """The users for whom nothing more may be kept."""
 
     def refusal(self, now: float) -> CommandError:
         """Return the error for a user who has reached the limit, at `now`, in seconds."""
@@ -36,14 +39,14 @@ class KeptBytes:
 
     def charge(self, user: str, size: int) -> None:
         """Note that `size` more bytes are kept because of the user, or fewer if it is negative."""
-        before = self._charged.get(user, 0)
+        before = self.charged.get(user, 0)
         charged = before + size
         if charged > 0:
-            if not before and len(self._charged) >= MOST_ACCOUNTS:
+            if not before and len(self.charged) >= MOST_ACCOUNTS:
                 self._begin_anew()
-            self._charged[user] = charged
+            self.charged[user] = charged
         elif before:
-            del self._charged[user]
+            del self.charged[user]
         if charged >= self.most > 0:
             self.exhausted.add(user)
         elif self.exhausted:
@@ -56,7 +59,7 @@ class KeptBytes:
             self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._charged.clear()
+        self.charged.clear()
         self.exhausted.clear()
 
 

@@ -66,12 +66,15 @@ class HeldBytes:
         self._data, self._start = b"", 0
 
 
+HEADER = 160
+"""Bytes of the objects that hold a parsed header, beyond its text."""
+
 FAIR_SHARE = 4096
 """Bytes that every HTTP connection may hold, however much the others do."""
 
 
 class HttpMemory:
-    """What the HTTP connections of a process hold together: bytes not parsed yet, and bodies not read yet.
+    """What the HTTP connections of a process hold together: bytes not parsed yet, heads, and bodies not read yet.
 
     Args:
         most: Bytes. While more are held, connections that hold more than `FAIR_SHARE` have to give them up.

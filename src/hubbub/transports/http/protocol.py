@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from hubbub.errors import CommandError
 from hubbub.transports.http.body_flow import BodyFlow
 from hubbub.transports.http.head_checks import HEAD_TOO_LARGE, INVALID_HTTP, MAX_HEAD, problem_with_head
-from hubbub.transports.http.held_bytes import HeldBytes, HttpMemory, MemoryShare
+from hubbub.transports.http.held_bytes import HEADER, HeldBytes, HttpMemory, MemoryShare
 from hubbub.transports.http.time_limits import RequestPart, RequestTimer, time_limit, too_late
 from hubbub.transports.http.unread_answers import UnreadAnswers
 from hubbub.transports.refusal import refusal, server_full
@@ -51,6 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._most = most
         self._memory = MemoryShare(memory)
         self._held = HeldBytes()
+        self.headers = []
         self._running: RequestResponseCycle | None = None
         self._over_limit = False
         self.access_log = False  # it would show query strings, which may hold tokens
@@ -84,8 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
-        self._held.clear()
-        self._count()
+        self._release()
         self.pipeline.clear()
         self._break_cycles()
 
@@ -194,8 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
         while len(self._held) and not self._must_wait():
             self._feed(self._held.take(body=self._part is RequestPart.BODY))
         if self._part is RequestPart.FRAMES or self.transport.is_closing():
-            self._held.clear()
-            self._count()
+            self._release()
             return
         self._count()
         if self._memory.too_much:
@@ -245,7 +244,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _count(self) -> None:
         """Count the bytes that this connection holds now."""
-        self._memory.count(len(self._held) + (0 if self.cycle is None else len(self.cycle.body)))
+        head = self._head_bytes + HEADER * len(self.headers)
+        self._memory.count(len(self._held) + head + (0 if self.cycle is None else len(self.cycle.body)))
+
+    def _release(self) -> None:
+        """Drop everything that this connection holds."""
+        self._held.clear()
+        self.headers, self._head_bytes = [], 0
+        self._count()
 
     def _give_up(self) -> None:
         """Answer the request that is being handled, if there is one, and close; drop what was sent behind it."""

@@ -19,7 +19,7 @@ PING = b"\x89\x00"
 """A whole ping from the server, without data."""
 
 # A table is faster than building the header, and nearly all frames are short.
-_HEADERS = tuple(
+HEADERS = tuple(
     bytes((TEXT, length)) if length < 126 else b"\x81\x7e" + length.to_bytes(2, "big") for length in range(2048)
 )
 
@@ -28,7 +28,7 @@ def text_frame(payload: bytes) -> bytes:
     """Return `payload` as one unmasked text frame, as servers send it."""
     length = len(payload)
     if length < 2048:
-        return _HEADERS[length] + payload
+        return HEADERS[length] + payload
     if length < 65_536:
         return b"\x81\x7e" + length.to_bytes(2, "big") + payload
     return b"\x81\x7f" + length.to_bytes(8, "big") + payload
