@@ -53,7 +53,6 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "cli/terminal/keyboard.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "cli/terminal/view.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "contrib/gunicorn.py": "tests/matrix/test_app_servers.py: needs gunicorn, which forks",
-    "dialects/base.py": "a protocol, whose implementations are tested: tests/dialects",
     "hub/call.py": "tests/embedding/test_ways.py: it needs an app that calls",
     "hub/entrance.py": "tests/embedding/test_ways.py: it needs an app that calls",
     "hub/hub.py": "tests/hub/test_lifecycle.py, test_lifespan.py and others: it delegates to its parts",
