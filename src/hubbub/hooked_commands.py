@@ -72,8 +72,8 @@ class HookedCommands(Commands):
         group = command.group
         if not group:
             return await self._leave(session)
+        self._check_join(session, group, command.history)  # before the name is looked up, and remembered
         if self._hooks.checks_joins(group):
-            self._check_join(session, group, command.history)
             await self._hooks.join(session, group)
             _require_rights(session)
             if session.closing:
