@@ -31,8 +31,10 @@ LEAST = 75
 """Percent of the statements in functions that a module's own tests must run."""
 
 NO_TESTS_OF_ITS_OWN: dict[str, str] = {
+    "app_server.py": "tests/embedding/test_ways.py: one of the ways to run a hub",
     "auth/claims.py": "tests/auth/test_authenticator.py: what a claim may be is said of whole tokens",
     "auth/token_format.py": "tests/auth/test_authenticator.py: every malformed token",
+    "backends/choose.py": "tests/test_server.py: every server chooses one",
     "backends/memory.py": "the contract of all backends: tests/backends/test_contract.py and its neighbours",
     "backends/valkey/backend.py": "the contract of all backends: tests/backends/test_contract.py and its neighbours",
     "backends/valkey/correction.py": "tests/backends/valkey/test_registration.py: it runs when a node registers",
@@ -49,11 +51,21 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "cli/terminal/json_lines.py": "tests/cli/test_join.py: needs a process with a pipe",
     "cli/terminal/keyboard.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "cli/terminal/view.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
+    "contrib/gunicorn.py": "tests/matrix/test_app_servers.py: needs gunicorn, which forks",
     "dialects/base.py": "a protocol, whose implementations are tested: tests/dialects",
     "hooks.py": "a protocol: tests/test_hooked_commands.py, tests/hub/test_calls.py have both of its sides",
+    "hub/call.py": "tests/embedding/test_ways.py: it needs an app that calls",
+    "hub/entrance.py": "tests/embedding/test_ways.py: it needs an app that calls",
+    "hub/hub.py": "tests/hub/test_lifecycle.py, test_lifespan.py and others: it delegates to its parts",
+    "listeners.py": "tests/test_server.py: addresses that are taken, not available, shared",
     "messages.py": "structs, which the vectors of both dialects fill: tests/dialects",
+    "transports/asgi/connection.py": "tests/embedding/test_ways.py, test_test_client.py: it needs an ASGI server",
+    "transports/asgi/opening.py": "tests/embedding/test_ways.py, test_test_client.py: it needs an ASGI server",
     "transports/http/openapi_parts.py": "tests/transports/http/test_openapi.py: the document that they are parts of",
     "transports/http/skapi_discovery.py": "tests/transports/http/test_skapi.py, tests/skapi: in pages",
+    "transports/takeover.py": "tests/transports/websocket/test_app_protocol.py: its other half",
+    "transports/websocket/acceptance.py": "tests/transports/websocket/test_opening.py: its first user",
+    "uvicorn_server.py": "tests/test_server.py and tests/embedding: start and stop of both servers",
     # To be written: so far the tests of their neighbours reach them.
     **dict.fromkeys(
         [

@@ -18,14 +18,14 @@ class Command:
     Attributes:
         words: The program and its arguments.
         tier: What the hub's metrics must say.
+        lifespan: Whether it runs the app's lifespan.
         reads_refusals: Whether it passes the status of a refused handshake on.
-        codes: The exit codes that SIGTERM may lead to.
     """
 
     words: tuple[str, ...]
     tier: int = 3
+    lifespan: bool = True
     reads_refusals: bool = True
-    codes: tuple[int, ...] = (0,)
 
 
 COMMANDS = {
@@ -35,11 +35,11 @@ COMMANDS = {
     ),
     "hypercorn": Command(("hypercorn", "{app}", "-b", "127.0.0.1:{port}")),
     "granian": Command(("granian", "--interface", "asgi", "{app}", "--port", "{port}")),
-    "daphne": Command(("daphne", "{app}", "-p", "{port}"), reads_refusals=False),
+    "daphne": Command(("daphne", "{app}", "-p", "{port}"), lifespan=False, reads_refusals=False),
 }
 
 
-@pytest.fixture(params=COMMANDS.values(), ids=COMMANDS, scope="module")
+@pytest.fixture(params=list(COMMANDS.values()), ids=list(COMMANDS), scope="module")
 def command(request: pytest.FixtureRequest) -> Command:
     chosen: Command = request.param
     return chosen
@@ -48,8 +48,8 @@ def command(request: pytest.FixtureRequest) -> Command:
 @pytest.fixture
 async def way(command: Command) -> AsyncIterator[Way]:
     async with app_process(*command.words) as server:
-        yield Way(server.url, command.tier, reads_refusals=command.reads_refusals)
-        assert await server.stop() in command.codes, server.log()
+        yield Way(server.url, command.tier, command.lifespan, command.reads_refusals)
+        assert await server.stop() == 0, server.log()
         assert "hubbub" not in server.log().partition("Traceback")[2], server.log()
 
 

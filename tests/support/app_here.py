@@ -54,4 +54,4 @@ async def run_app(app: Any, tier: int) -> AsyncIterator[Way]:
             yield Way(server.url, tier)
     else:
         async with UvicornHere(app, ws=WebSockets if tier == 2 else "auto") as url:
-            yield Way(url, tier, restarts=tier == 2)
+            yield Way(url, tier)

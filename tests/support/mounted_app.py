@@ -43,7 +43,7 @@ def make_app(**settings: Any) -> FastAPI:
         name = conn.session.get("name")
         if name is None:
             raise Deny("Log in first.")
-        return User(name, groups=["team-*"], data=f"{conn.state.motto}, {conn.url.path}")
+        return User(name, groups=["team-*"], data=f"{getattr(conn.state, 'motto', 'without')}, {conn.url.path}")
 
     @hub.on_post("team-echo")
     async def add(post: Post[Any]) -> Any:
