@@ -73,10 +73,11 @@ class Commands:
 
     async def execute(self, session: Session, command: Command) -> Reply | Replayed | None:
         """Execute `command`, and count the outcome. See `hubbub.session.CommandRunner`."""
-        outcome = "ok"
-        began = time.perf_counter()
+        kind, outcome = type(command), "ok"
+        charged = self._backend.immediate and kind not in self._waiting  # otherwise most of it was waiting
+        began = time.perf_counter() if charged else 0.0
         try:
-            return await self._table[type(command)](session, command)
+            return await self._table[kind](session, command)
         except CommandError as error:
             outcome = error.code.value
             raise
@@ -84,8 +85,8 @@ class Commands:
             outcome = ErrorCode.INTERNAL.value
             raise
         finally:
-            self._counters.commands[type(command).__name__.lower(), outcome] += 1
-            if self._backend.immediate and type(command) not in self._waiting:  # otherwise most of it was waiting
+            self._counters.commands[kind.__name__.lower(), outcome] += 1
+            if charged:
                 session.budget.left -= time.perf_counter() - began
 
     def post_now(self, session: Session, post: Post) -> int | None:

@@ -123,26 +123,17 @@ class HookCalls:
         if found is None:
             return message
         hook, names = found
-        return await self._check(hook, session, message, names, group, None, key)
+        post = Post(hook.converter.decode(message), _member(session, group), group, None, key)
+        return self._encoded(hook, await self._run(hook, session.user_id, (post,), names))
 
     async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Run ``on_private``."""
-        assert self._private is not None
-        return await self._check(self._private, session, message, {}, None, to, key)
+        hook = self._private
+        assert hook is not None
+        post = Post(hook.converter.decode(message), _member(session, session.group), None, to, key)
+        return self._encoded(hook, await self._run(hook, session.user_id, (post,), {}))
 
-    async def _check(
-        self,
-        hook: Hook,
-        session: Asking,
-        message: msgspec.Raw,
-        names: dict[str, str],
-        group: str | None,
-        to: str | None,
-        key: str | None,
-    ) -> msgspec.Raw | None:
-        member = _member(session, session.group if group is None else group)
-        post = Post(hook.converter.decode(message), member, group, to, key)
-        returned = await self._run(hook, session.user_id, (post,), names)
+    def _encoded(self, hook: Hook, returned: Any) -> msgspec.Raw | None:
         try:
             return hook.converter.encode(returned)
         except TypeError as error:

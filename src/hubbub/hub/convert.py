@@ -77,10 +77,10 @@ def encode_message(value: Any) -> msgspec.Raw:
     Raises:
         TypeError: It cannot be represented in JSON.
     """
-    if isinstance(value, msgspec.Raw):
+    if type(value) is msgspec.Raw:
         return value
     try:
-        return msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode_model))
+        return msgspec.Raw(_encode(value))
     except UnicodeEncodeError:  # half of a surrogate pair, which the legacy client may send and which JSON can escape
         return msgspec.Raw(json.dumps(msgspec.to_builtins(value)).encode("ascii"))
     except (ValueError, RecursionError, OverflowError) as error:
@@ -94,6 +94,9 @@ def _encode_model(value: Any) -> Any:
         f"{type(value).__name__} cannot be represented in JSON: use a Struct, dataclass, pydantic model or plain JSON"
     )
     raise TypeError(text)
+
+
+_encode = msgspec.json.Encoder(enc_hook=_encode_model).encode
 
 
 def _decoder(taken: Any) -> Callable[[msgspec.Raw], Any]:
