@@ -91,7 +91,7 @@ class HookCalls:
         assert hook is not None
         assert app is not None
         try:
-            user = await self._run(hook, session.connection_id, (app.handshake,), {})
+            user = await self._run(hook, None, (app.handshake,), {})
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 app.handshake = None
@@ -174,7 +174,7 @@ class HookCalls:
     async def _run(
         self,
         hook: Hook,
-        user_id: str,
+        user_id: str | None,
         arguments: tuple[Any, ...],
         names: dict[str, str],
         *,
@@ -216,7 +216,7 @@ class HookCalls:
             turns.done()
             self._count(hook, outcome, time.perf_counter() - began)
 
-    async def _wait_for_turn(self, hook: Hook, user_id: str, wait: float | None) -> None:
+    async def _wait_for_turn(self, hook: Hook, user_id: str | None, wait: float | None) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def start() -> bool:
