@@ -71,6 +71,7 @@ class Node:
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
+        public_hosts: Hosts that are answered besides this machine while guests are accepted.
         tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
 
@@ -104,6 +105,7 @@ class Node:
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
         self.tier = 1
+        self.public_hosts: frozenset[str] = frozenset()
         self._refused_origins = RefusedOrigins()
         self._ticking: asyncio.TimerHandle | None = None
         self._draining: asyncio.Task[None] | None = None

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
+from hubbub import Hub
 from support.clients import server_bearer, token
 from support.mounted_app import make_app
 
@@ -58,6 +61,23 @@ def test_refusals(client: TestClient) -> None:
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_json()
         assert closed.value.code == 1003
+
+
+@pytest.mark.parametrize(
+    ("host", "answered"),
+    [("localhost", True), ("chat.example", True), ("page.example:8443", True), ("evil.example", False)],
+)
+def test_a_hub_with_guests_answers_its_own_hosts_only(host: str, answered: bool) -> None:
+    hub = Hub(guests=True, public_url="https://chat.example", origins=("https://page.example:8443",))
+    with TestClient(Starlette(lifespan=hub.lifespan, routes=[Mount("/realtime", hub)])) as client:
+        assert client.get("/realtime/readyz", headers={"host": host}).status_code == (200 if answered else 403)
+        if answered:
+            with client.websocket_connect(CONNECT, headers={"host": host}) as socket:
+                socket.send_json({"id": 1, "do": "connect", "guest": "ada"})
+                assert "ok" in socket.receive_json()
+        else:
+            with pytest.raises(WebSocketDenialResponse), client.websocket_connect(CONNECT, headers={"host": host}):
+                pass
 
 
 def test_the_same_app_can_be_started_again() -> None:

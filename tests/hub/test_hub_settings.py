@@ -15,7 +15,7 @@ def test_guests_and_the_demo_page_are_off() -> None:
     settings = hub_settings({})
     assert not settings.allow_guests
     assert not settings.demo
-    assert hub_settings({"guests": True, "demo": True}).allow_guests
+    assert hub_settings({"guests": True, "demo": False}).allow_guests
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ def test_guests_and_the_demo_page_are_off() -> None:
         ({"workers": 2}, "gunicorn -w"),
         ({"histroy_age": 1}, "did you mean history_age"),
         ({"absence": 1}, "restart_grace"),
+        ({"demo": True}, "run hubbub serve"),
         ({"xyzzy": 1}, "docs/settings.md"),
         ({"origins": "https://example.com"}, r"origins=\('https://example.com',\)"),
         ({"max_page": 0}, "max_page must be at least 1"),

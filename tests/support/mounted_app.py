@@ -1,12 +1,10 @@
 """The app of the tests of mounted hubs: a login with a cookie, two hubs, an HTTP route and a WebSocket of its own."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, Request, WebSocket
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
@@ -77,8 +75,8 @@ def make_app(**settings: Any) -> FastAPI:
         await socket.close(4321, "not here")
 
     @app.post("/orders/{number}")
-    async def order(number: int) -> dict[str, int]:
-        sent = await (await hub.get()).post("team-kitchen", {"order": number})
+    async def order(number: int, given: Annotated[Hub, Depends(hub.get)]) -> dict[str, int]:
+        sent = await given.post("team-kitchen", {"order": number})
         return {"recipients": sent.recipients}
 
     return app

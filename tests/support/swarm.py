@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from support.frames import CLOSE as CLOSE
+from support.frames import HANDSHAKE
 from support.frames import PING as PING
 from support.frames import PONG as PONG
 from support.frames import TEXT as TEXT
@@ -110,9 +111,13 @@ class Swarm:
         group: Callable[[str], str | None],
         *,
         at_once: int = 200,
+        request: bytes = HANDSHAKE,
         **options: Any,
     ) -> list[Client]:
-        """Connect one client for each name, `at_once` at a time; each identifies as a guest and joins its group."""
+        """Connect one client for each name, `at_once` at a time; each identifies as a guest and joins its group.
+
+        `request` is their opening handshake, for other paths than that of a server.
+        """
         clients: list[Client] = []
         waiting = iter(list(names))
         open_now = 0
@@ -121,7 +126,7 @@ class Swarm:
             nonlocal open_now
             for name in itertools.islice(waiting, 1):
                 open_now += 1
-                client = Client(self, name, hello(name, group(name)))
+                client = Client(self, name, hello(name, group(name)), request)
                 client.on_ready = client.on_end = done
                 clients.append(client)
                 client.connect(self.port, **options)

@@ -21,7 +21,7 @@ from hubbub.contrib.uvicorn import WebSockets
 from hubbub.hub.tiers import announce_server
 
 
-class Worker(GunicornWorker):
+class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     """One worker process. Several need a hub with a backend that they share; otherwise it does not start."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

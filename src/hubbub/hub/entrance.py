@@ -89,6 +89,7 @@ def _handshake(node: Node, scope: Scope, *, upgrade: bool) -> Handshake:
         settings.origins,
         local_only=settings.allow_guests,
         local_pages=node.local_pages,
+        hosts=node.public_hosts,
         upgrade=upgrade,
     )
     return handshake if node.takes_handshake_tokens else handshake._replace(token=None)

@@ -11,7 +11,7 @@ from hubbub.backends.choose import make_backend
 from hubbub.errors import SettingsError
 from hubbub.hub.calls import HookCalls
 from hubbub.hub.entrance import Entrance
-from hubbub.hub.hub_settings import hub_settings
+from hubbub.hub.hub_settings import hub_settings, public_hosts
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.lifespan import HubLifespan
 from hubbub.hub.operations import Operations
@@ -103,7 +103,9 @@ class Hub(Registry, Operations):
             raise SettingsError(_ALL_ORIGINS)
         self.freeze()
         hooks = HookCalls(self, settings) if self.has_hooks else None
-        return Node(settings, make_backend(settings), Authenticator(settings), hooks)
+        node = Node(settings, make_backend(settings), Authenticator(settings), hooks)
+        node.public_hosts = public_hosts(settings)
+        return node
 
     def _can_identify(self) -> bool:
         return bool(self.hooks("on_connect")) or self.settings.has_keys or bool(self.settings.guests)

@@ -40,9 +40,23 @@ def hub_settings(given: dict[str, Any]) -> Settings:
             raise SettingsError(
                 f"Hub has no setting {name!r}" + (f"; did you mean {near[0]}?" if near else ": see docs/settings.md")
             )
+    if given.get("demo"):
+        raise SettingsError(
+            "Hub has no demo page: its address must be the root of a server. To try it, run hubbub serve"
+        )
     chosen = {"demo": False, "guests": False} | given
     if isinstance(chosen.get("origins"), str):
         raise SettingsError(f"origins must be a tuple of origins: write origins=({chosen['origins']!r},)")
     if "origins" in chosen:
         chosen["origins"] = tuple(chosen["origins"])
     return Settings(**chosen)
+
+
+def public_hosts(settings: Settings) -> frozenset[str]:
+    """Return the hosts at which clients reach a hub, as far as its settings name them: those of its pages.
+
+    A hub with guests answers them besides this machine. A page that points its own domain at this machine (DNS
+    rebinding) still sends another ``Host``.
+    """
+    addresses = [*settings.origins, *filter(None, [settings.public_url])]
+    return frozenset(address.partition("://")[2] for address in addresses if address != "*")

@@ -36,8 +36,10 @@ def host_name(host: str) -> str | None:
         return None
 
 
-def is_local(host: str) -> bool:
+def is_local(host: str, public: frozenset[str] = frozenset()) -> bool:
     """Return whether a ``Host`` header names this machine, as every request from its own browsers does.
+
+    A value in `public` counts as well: hosts at which a hub with guests is reached.
 
     A server that accepts guests asks this. A web page may point its own domain at the address 127.0.0.1 (DNS
     rebinding) and then has the same origin as the server; its requests still carry the name of its domain. Programs may
@@ -46,6 +48,8 @@ def is_local(host: str) -> bool:
     name = host_name(host)
     if name is None:
         return False
+    if host.lower() in public:
+        return True
     if name in {"", "localhost"} or name.endswith(".localhost"):  # RFC 6761, section 6.3
         return True
     try:
@@ -58,7 +62,8 @@ def not_local() -> HttpError:
     """Return the error for a request to another host than this machine, while the server accepts guests."""
     text = (
         "A server that accepts guests answers requests to localhost and loopback addresses only. "
-        "Use localhost in the address, or start the server with --secret or --jwks-url."
+        "Use localhost in the address, or start the server with --secret or --jwks-url. "
+        "A hub in an app also answers the hosts of its public_url and origins: set public_url."
     )
     return HttpError(403, ErrorCode.FORBIDDEN, text)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from hubbub import Hub
 from hubbub.app_server import AppServer, AppSettings
@@ -18,6 +19,9 @@ UPGRADE = (
     b"GET /v1/connect HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
+
+
+OFFERED = [Subprotocol("other"), Subprotocol("hubbub.v1")]
 
 
 class App:
@@ -56,9 +60,7 @@ async def test_the_scope_is_an_ordinary_one() -> None:
     app = App()
     async with AppServer(app, AppSettings(port=0)) as server:
         address = server.url.replace("http", "ws", 1) + "/v1/connect?a=%20b"
-        async with connect(
-            address, additional_headers={"X-Test": "yes"}, proxy=None, subprotocols=["other", "hubbub.v1"]
-        ):  # type: ignore[list-item]
+        async with connect(address, additional_headers={"X-Test": "yes"}, proxy=None, subprotocols=OFFERED):
             pass
     (scope,) = app.scopes
     assert scope["path"] == "/v1/connect"

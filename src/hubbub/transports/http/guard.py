@@ -77,7 +77,9 @@ class Guard:
 
     def _preempt(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the answer, if the app need not be asked."""
-        if self._node.settings.allow_guests and not all(map(is_local, headers.getlist("host"))):
+        if self._node.settings.allow_guests and not all(
+            is_local(host, self._node.public_hosts) for host in headers.getlist("host")
+        ):
             return error_answer(not_local())
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers and _is_api(scope):
             return self._preflight(headers)

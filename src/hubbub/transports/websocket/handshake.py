@@ -67,6 +67,7 @@ def parse_scope(
     local_only: bool,
     local_pages: bool,
     upgrade: bool,
+    hosts: frozenset[str] = frozenset(),
 ) -> Handshake:
     """Check the ASGI scope of a WebSocket, as `parse` checks a request.
 
@@ -76,6 +77,7 @@ def parse_scope(
         origins: As for `parse`.
         local_only: Whether the ``Host`` must be this machine.
         local_pages: Whether pages of this machine may connect.
+        hosts: What ``Host`` may be besides this machine.
         upgrade: Whether the upgrade is checked and answered here, and not by the server that made the scope.
 
     Raises:
@@ -86,7 +88,8 @@ def parse_scope(
     )
     accept = check_upgrade("GET", headers) if upgrade else ""
     query = scope["query_string"].decode("latin-1")
-    return _check_access(path, query, headers, accept, origins, local_only=local_only, local_pages=local_pages)
+    local = local_only and headers.get("host", "").lower() not in hosts
+    return _check_access(path, query, headers, accept, origins, local_only=local, local_pages=local_pages)
 
 
 def read_head(request: bytes) -> tuple[str, str, list[tuple[str, str]]]:
