@@ -160,7 +160,8 @@ class Commands:
     async def _check_post(self, session: Session, command: Post) -> tuple[str | None, str | None]:
         """Check everything about a post, and return its group or its user; the other one is None."""
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
-        check_key(command.key, command.min_recipients)
+        if command.key is not None or command.min_recipients is not None:
+            check_key(command.key, command.min_recipients)
         to, own = command.to, self._group_of(session)
         if own and (to == own if isinstance(to, str) else to.group == own and to.user_id is None):
             group: str | None = own
@@ -171,8 +172,8 @@ class Commands:
         if group is not None:
             if group != own:
                 raise _not_joined(group)
-            assert session.identity is not None
-            session.identity.require_post(group)
+            if session.restricted:
+                cast(Identity, session.identity).require_post(group)
         return group, user_id
 
     def _group_of(self, session: Session) -> str | None:

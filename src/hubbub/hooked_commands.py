@@ -111,17 +111,19 @@ class HookedCommands(Commands):
             message = await hooks.post(session, group, command.message, key)
         else:
             message = await hooks.private(session, cast(str, user_id), command.message, key)
-        identity = _require_rights(session)
+        _require_rights(session)
         if message is None:  # swallowed
             require_recipients(least, 0)
             return sent(0)
         if message != command.message:
             check_message(message, self._settings.max_message, self._settings.max_depth)
             command.message = message
+        identity = cast(Identity, session.identity)
         if group is None:
             identity.require_private()
             return await self._publish_private(session, cast(str, user_id), command)
-        identity.require_post(group)
+        if session.restricted:
+            identity.require_post(group)
         if self._publish_now is None:
             return await self._publish(session, group, command)
         recipients = self._publish_now(Message(message, session.user_id, session.connection_id, group, 0), key, least)
@@ -173,9 +175,7 @@ def _app_of(session: SessionLifetime) -> AppSide:
     return session.app
 
 
-def _require_rights(session: Session) -> Identity:
-    """Return the identity, unless its time is over or the user was disconnected while a hook ran."""
-    assert session.identity is not None
+def _require_rights(session: Session) -> None:
+    """Refuse a user whose token has expired, or who was disconnected, while a hook ran."""
     if session.rights_ended:
         raise CommandError(ErrorCode.FORBIDDEN, "You were disconnected while the app was asked: connect again.")
-    return session.identity
