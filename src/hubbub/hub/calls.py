@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -14,6 +14,7 @@ from hubbub.auth.identity import Identity
 from hubbub.counters import Counters
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.hooks import Asking, WhyLeft
+from hubbub.hub.deadlines import Deadlines
 from hubbub.hub.identities import identity_of
 from hubbub.hub.registry import Hook, Registry
 from hubbub.hub.routes import Routes
@@ -44,6 +45,7 @@ class HookCalls:
         self._unix_time = unix_time
         self._counters = Counters()
         self._turns = Turns(settings.hook_concurrency)
+        self._deadlines = Deadlines(settings.hook_timeout)
         self._connect = _only(registry.hooks("on_connect"))
         self._private = _only(registry.hooks("on_private"))
         self._disconnect = _only(registry.hooks("on_disconnect"))
@@ -189,32 +191,32 @@ class HookCalls:
         turns, outcome = self._turns, "ok"
         if not turns.take():
             await self._wait_for_turn(hook, user_id, LONGEST_WAIT if impatient else None)
-        began = time.perf_counter()
+        task, began, late = cast(asyncio.Task[Any], asyncio.current_task()), time.monotonic(), False
+        self._deadlines.begin(task, began)
         try:
-            work = hook.function(*arguments, **names)
             try:
-                waits_for = work.send(None)  # a hook that never waits costs no timer
-            except StopIteration as done:
-                return done.value
-            return await self._rest_in_time(work, waits_for)
+                return await hook.function(*arguments, **names)
+            finally:
+                late = self._deadlines.end(task)
         except Deny as refusal:
             outcome = "denied"
             raise CommandError(ErrorCode.FORBIDDEN, refusal.text) from None
-        except _TimeIsUpError:
-            outcome = "timeout"
-            limit = self._settings.hook_timeout
-            log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
-            text = f"The app did not answer within {limit:g} s. Try again."
-            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
         except (Exception, asyncio.CancelledError) as error:
+            if late:
+                outcome = "timeout"
+                raise self._too_late(hook) from None
             outcome = "failed"
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
                 raise  # the node stops; otherwise the hook has waited for something of its own that was cancelled
             raise self._failed(hook, error, count=False) from None
         finally:
             turns.done()
-            self._count(hook, outcome, time.perf_counter() - began)
+            self._count(hook, outcome, time.monotonic() - began)
+
+    def _too_late(self, hook: Hook) -> CommandError:
+        limit = self._settings.hook_timeout
+        log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
+        return CommandError(ErrorCode.UNAVAILABLE, f"The app did not answer within {limit:g} s. Try again.")
 
     async def _wait_for_turn(self, hook: Hook, user_id: str | None, wait: float | None) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -238,17 +240,6 @@ class HookCalls:
                 self._turns.done()
             raise
 
-    async def _rest_in_time(self, work: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
-        """Run the rest of a hook that has begun to wait, within ``hook_timeout``."""
-        limit = asyncio.timeout(self._settings.hook_timeout)
-        try:
-            async with limit:
-                return await _Rest(work, waits_for)
-        except TimeoutError:
-            if limit.expired():
-                raise _TimeIsUpError from None
-            raise  # of the hook itself, say of a query to its database
-
     def _failed(self, hook: Hook, error: BaseException, *, count: bool = True) -> CommandError:
         """Log that a hook failed, and return the error for the client.
 
@@ -266,42 +257,6 @@ class HookCalls:
         label = hook.event, hook.pattern.text
         self._counters.hooks[(*label, outcome)] += 1
         self._counters.hook_seconds[label] += seconds
-
-
-class _TimeIsUpError(Exception):
-    """A hook had no answer in time."""
-
-
-class _Rest:
-    """What is left of a coroutine that has been started and waits for a future."""
-
-    __slots__ = ("_waits_for", "_work")
-
-    def __init__(self, work: Coroutine[Any, Any, Any], waits_for: Any) -> None:
-        self._work = work
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        work, waits_for = self._work, self._waits_for
-        while True:
-            try:
-                sent = yield waits_for
-            except BaseException as error:
-                resume: Callable[[], Any] = _throwing(work, error)
-            else:
-                resume = _sending(work, sent)
-            try:
-                waits_for = resume()
-            except StopIteration as done:
-                return done.value
-
-
-def _throwing(work: Coroutine[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
-    return lambda: work.throw(error)
-
-
-def _sending(work: Coroutine[Any, Any, Any], sent: Any) -> Callable[[], Any]:
-    return lambda: work.send(sent)
 
 
 async def _one_after_the_other(calls: Iterable[Coroutine[Any, Any, None] | None]) -> None:
