@@ -18,7 +18,7 @@ class Command:
     Attributes:
         words: The program and its arguments.
         tier: What the hub's metrics must say.
-        full: Whether it does all that ASGI offers; daphne has neither lifespan nor refusals, closes without a reason and
+        full: Whether it does all that ASGI offers; daphne has neither lifespan nor refusals, closes without reasons and
             not with codes such as 1009, and never makes the app wait.
     """
 
