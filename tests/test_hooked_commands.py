@@ -403,3 +403,14 @@ async def test_a_name_that_is_too_long_is_not_looked_up() -> None:
         assert "error" in await ask(end, do="join", group=f"{number}" * 1000)
     await ask(end, do="join", group="g")
     assert set(cast(HookCalls, node.hooks)._joins._found) == {"g"}
+
+
+async def test_a_connection_ends_when_its_user_expires(app: App) -> None:
+    node = make_node(registry=app)
+    app.user = lambda name: User(name, expires=1020)
+    end = await enter(node)
+    end.session.tick(end.born + 19)
+    assert end.closed == []
+    end.session.heard = True
+    end.session.tick(end.born + 25)
+    assert end.closed == [Close.TOKEN_EXPIRED]
