@@ -18,7 +18,7 @@ def begin(deadlines: Deadlines) -> asyncio.Task[Any]:
 
 
 async def waits(deadlines: Deadlines) -> bool:
-    """Wait for ever; return whether the limit ended that."""
+    """Wait for what never comes; return whether the limit ended that."""
     task = begin(deadlines)
     try:
         await asyncio.Event().wait()
