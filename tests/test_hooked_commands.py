@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.requests import HTTPConnection
@@ -15,6 +15,7 @@ from hubbub.commands import Commands
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
 from hubbub.errors import Close
+from hubbub.hub.calls import HookCalls
 from hubbub.hub.hub import Hub
 from hubbub.hub.registry import Registry
 from hubbub.hub.types import Deny, Member, Post, User
@@ -386,3 +387,30 @@ async def test_without_a_hook_posts_take_the_same_way_as_without_an_app() -> Non
     await hub.get()
     assert type(hub._lifecycle.running().commands) is Commands
     await hub._lifecycle.stop()
+
+
+async def test_a_name_that_is_too_long_is_not_looked_up() -> None:
+    """An attack: what is looked up is remembered."""
+    registry = Registry()
+
+    @registry.on_join("team-{team}")
+    async def join(member: Member, team: str) -> None: ...
+
+    node = make_node(registry=registry)
+    end = FakeLink("c", node)
+    end.say(do="connect", guest="ada")
+    for number in range(10):
+        assert "error" in await ask(end, do="join", group=f"{number}" * 1000)
+    await ask(end, do="join", group="g")
+    assert set(cast(HookCalls, node.hooks)._joins._found) == {"g"}
+
+
+async def test_a_connection_ends_when_its_user_expires(app: App) -> None:
+    node = make_node(registry=app)
+    app.user = lambda name: User(name, expires=1020)
+    end = await enter(node)
+    end.session.tick(end.born + 19)
+    assert end.closed == []
+    end.session.heard = True
+    end.session.tick(end.born + 25)
+    assert end.closed == [Close.TOKEN_EXPIRED]

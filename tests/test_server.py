@@ -161,7 +161,7 @@ async def test_without_a_spread_all_are_told_at_once() -> None:
 async def test_too_many_for_the_open_files_are_refused(raw: Callable[..., Awaitable[Raw]]) -> None:
     """At the limit all others go on; those just above it hear why when they ask, or in a second; the rest at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hubbub.server._most_connections", lambda: 3)
+        patch.setattr("hubbub.server.most_connections", lambda: 3)
         patch.setattr("hubbub.transports.http.protocol.SPARE_CONNECTIONS", 2)
         patch.setattr("hubbub.transports.http.protocol.REFUSAL_TIMEOUT", 0.1)
         async with Server(Settings(port=0)) as server:

@@ -7,7 +7,7 @@ disconnected or its token may have expired, and the hook may have returned anoth
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 from hubbub.auth.identity import Identity
 from hubbub.backends.base import Backend
@@ -72,8 +72,8 @@ class HookedCommands(Commands):
         group = command.group
         if not group:
             return await self._leave(session)
+        self._check_join(session, group, command.history)  # before the name is looked up, and remembered
         if self._hooks.checks_joins(group):
-            self._check_join(session, group, command.history)
             await self._hooks.join(session, group)
             _require_rights(session)
             if session.closing:
@@ -93,45 +93,37 @@ class HookedCommands(Commands):
         return reply
 
     async def _post(self, session: Session, command: Post) -> Success | None:
-        group, user_id = await self._check_post(session, command)
-        if group is not None:
-            if not self._hooks.checks_posts(group):
-                return await self._publish(session, group, command)
-            return await self._ask_about(session, command, group, None)
-        assert user_id is not None
-        if not self._hooks.privates:
-            return await self._publish_private(session, user_id, command)
-        return await self._ask_about(session, command, None, user_id)
-
-    async def _ask_about(
-        self, session: Session, command: Post, group: str | None, user_id: str | None
-    ) -> Success | None:
-        """Let a hook decide about a post to `group` or to the user, then publish what it returned.
+        """Let a hook decide about a post, then publish what it returned.
 
         A client may end its connection right after it has posted: that does not stop the post, as without a hook.
         """
-        key, least = command.key, command.min_recipients or 0
+        group, user_id = await self._check_post(session, command)
+        hooks, key, least = self._hooks, command.key, command.min_recipients or 0
+        if group is not None and not hooks.checks_posts(group):
+            return await self._publish(session, group, command)
+        if user_id is not None and not hooks.privates:
+            return await self._publish_private(session, user_id, command)
         if key is not None:
             known = await self._backend.find_post(session.user_id, key, group=group, user_id=user_id)
             if known is not None:
                 return sent(known)
         if group is not None:
-            message = await self._hooks.post(session, group, command.message, key)
+            message = await hooks.post(session, group, command.message, key)
         else:
-            assert user_id is not None
-            message = await self._hooks.private(session, user_id, command.message, key)
-        identity = _require_rights(session)
+            message = await hooks.private(session, cast(str, user_id), command.message, key)
+        _require_rights(session)
         if message is None:  # swallowed
             require_recipients(least, 0)
             return sent(0)
         if message != command.message:
             check_message(message, self._settings.max_message, self._settings.max_depth)
             command.message = message
-        if user_id is not None:
+        identity = cast(Identity, session.identity)
+        if group is None:
             identity.require_private()
-            return await self._publish_private(session, user_id, command)
-        assert group is not None
-        identity.require_post(group)
+            return await self._publish_private(session, cast(str, user_id), command)
+        if session.restricted:
+            identity.require_post(group)
         if self._publish_now is None:
             return await self._publish(session, group, command)
         recipients = self._publish_now(Message(message, session.user_id, session.connection_id, group, 0), key, least)
@@ -141,7 +133,7 @@ class HookedCommands(Commands):
         return sent(recipients)
 
     def _group_of(self, session: Session) -> str | None:
-        """Return the group that the session is in, or was in when it began to close: see `_ask_about`."""
+        """Return the group that the session is in, or was in when it began to close: see `_post`."""
         if session.closing and not session.rights_ended and session.app is not None:
             return session.app.group
         return session.group
@@ -183,9 +175,7 @@ def _app_of(session: SessionLifetime) -> AppSide:
     return session.app
 
 
-def _require_rights(session: Session) -> Identity:
-    """Return the identity, unless its time is over or the user was disconnected while a hook ran."""
-    assert session.identity is not None
+def _require_rights(session: Session) -> None:
+    """Refuse a user whose token has expired, or who was disconnected, while a hook ran."""
     if session.rights_ended:
         raise CommandError(ErrorCode.FORBIDDEN, "You were disconnected while the app was asked: connect again.")
-    return session.identity

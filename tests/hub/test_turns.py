@@ -27,6 +27,18 @@ def test_users_take_turns() -> None:
     assert started == ["greedy", "modest", "greedy", "greedy"]
 
 
+def test_connections_without_a_user_get_every_second_place() -> None:
+    turns, started = Turns(1), list[str]()
+    assert turns.take()
+    for number in range(4):
+        turns.wait(None, partial(start, started, f"?{number}"))
+    for who in ("a", "a", "b"):
+        turns.wait(who, partial(start, started, who))
+    while turns.waiting:
+        turns.done()
+    assert started == ["a", "?0", "b", "?1", "a", "?2", "?3"]
+
+
 def test_those_that_have_given_up_are_passed_over() -> None:
     turns, started = Turns(1), list[str]()
     assert turns.take()
@@ -38,8 +50,8 @@ def test_those_that_have_given_up_are_passed_over() -> None:
     assert (turns.running, turns.waiting) == (0, 0)
 
 
-@given(st.integers(1, 3), st.lists(st.sampled_from(["a", "b", "c", "done", "give up"]), max_size=60))
-def test_the_number_that_run_is_kept(most: int, steps: list[str]) -> None:
+@given(st.integers(1, 3), st.lists(st.sampled_from(["a", "b", None, "done", "give up"]), max_size=60))
+def test_the_number_that_run_is_kept(most: int, steps: list[str | None]) -> None:
     turns = Turns(most)
     running = waiting = 0
     order: list[str] = []
@@ -57,7 +69,7 @@ def test_the_number_that_run_is_kept(most: int, steps: list[str]) -> None:
         elif turns.take():
             running += 1
         else:
-            turns.wait(step, partial(start, order, step))
+            turns.wait(step, partial(start, order, step or "?"))
         assert turns.running <= most
         running = turns.running
     while turns.running:

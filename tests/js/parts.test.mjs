@@ -91,6 +91,18 @@ const URLS = [
   ['wss://example.com/v1/connect', 'wss://example.com/v1/connect'],
   ['ws://[::1]:9/a/?x=1#top', 'ws://[::1]:9/a/v1/connect?x=1'],
 ];
+test('a path is relative to the page', () => {
+  globalThis.location = { href: 'https://example.com/chat/room?x=1#y' };
+  try {
+    assert.equal(socketUrl('/realtime'), 'wss://example.com/realtime/v1/connect');
+    assert.equal(socketUrl('/realtime/'), 'wss://example.com/realtime/v1/connect');
+    assert.equal(socketUrl('realtime'), 'wss://example.com/chat/realtime/v1/connect');
+    assert.equal(socketUrl(undefined), 'wss://example.com/v1/connect');
+  } finally {
+    delete globalThis.location;
+  }
+});
+
 for (const [given, expected] of URLS) test(`address: ${given}`, () => assert.equal(socketUrl(given), expected));
 for (const bad of ['ftp://example.com', 'example', undefined]) {
   test(`address rejected: ${bad}`, () => assert.throws(() => socketUrl(bad), invalid(/URL|start with http/)));

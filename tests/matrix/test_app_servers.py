@@ -18,14 +18,13 @@ class Command:
     Attributes:
         words: The program and its arguments.
         tier: What the hub's metrics must say.
-        lifespan: Whether it runs the app's lifespan.
-        reads_refusals: Whether it passes the status of a refused handshake on.
+        full: Whether it does all that ASGI offers; daphne has neither lifespan nor refusals, closes without reasons and
+            not with codes such as 1009, and never makes the app wait.
     """
 
     words: tuple[str, ...]
     tier: int = 3
-    lifespan: bool = True
-    reads_refusals: bool = True
+    full: bool = True
 
 
 COMMANDS = {
@@ -35,7 +34,7 @@ COMMANDS = {
     ),
     "hypercorn": Command(("hypercorn", "{app}", "-b", "127.0.0.1:{port}")),
     "granian": Command(("granian", "--interface", "asgi", "{app}", "--port", "{port}")),
-    "daphne": Command(("daphne", "{app}", "-p", "{port}"), lifespan=False, reads_refusals=False),
+    "daphne": Command(("daphne", "{app}", "-p", "{port}"), full=False),
 }
 
 
@@ -48,7 +47,8 @@ def command(request: pytest.FixtureRequest) -> Command:
 @pytest.fixture
 async def way(command: Command) -> AsyncIterator[Way]:
     async with app_process(*command.words) as server:
-        yield Way(server.url, command.tier, command.lifespan, command.reads_refusals)
+        full = command.full
+        yield Way(server.url, command.tier, full, reads_refusals=full, reserved_codes=full, waits=full)
         assert await server.stop() == 0, server.log()
         assert "hubbub" not in server.log().partition("Traceback")[2], server.log()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -14,6 +14,7 @@ from hubbub.auth.identity import Identity
 from hubbub.counters import Counters
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.hooks import Asking, WhyLeft
+from hubbub.hub.deadlines import Deadlines
 from hubbub.hub.identities import identity_of
 from hubbub.hub.registry import Hook, Registry
 from hubbub.hub.routes import Routes
@@ -44,6 +45,7 @@ class HookCalls:
         self._unix_time = unix_time
         self._counters = Counters()
         self._turns = Turns(settings.hook_concurrency)
+        self._deadlines = Deadlines(settings.hook_timeout)
         self._connect = _only(registry.hooks("on_connect"))
         self._private = _only(registry.hooks("on_private"))
         self._disconnect = _only(registry.hooks("on_disconnect"))
@@ -91,7 +93,7 @@ class HookCalls:
         assert hook is not None
         assert app is not None
         try:
-            user = await self._run(hook, session.connection_id, (app.handshake,), {})
+            user = await self._run(hook, None, (app.handshake,), {})
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 app.handshake = None
@@ -123,26 +125,17 @@ class HookCalls:
         if found is None:
             return message
         hook, names = found
-        return await self._check(hook, session, message, names, group, None, key)
+        post = Post(hook.converter.decode(message), _member(session, group), group, None, key)
+        return self._encoded(hook, await self._run(hook, session.user_id, (post,), names))
 
     async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Run ``on_private``."""
-        assert self._private is not None
-        return await self._check(self._private, session, message, {}, None, to, key)
+        hook = self._private
+        assert hook is not None
+        post = Post(hook.converter.decode(message), _member(session, session.group), None, to, key)
+        return self._encoded(hook, await self._run(hook, session.user_id, (post,), {}))
 
-    async def _check(
-        self,
-        hook: Hook,
-        session: Asking,
-        message: msgspec.Raw,
-        names: dict[str, str],
-        group: str | None,
-        to: str | None,
-        key: str | None,
-    ) -> msgspec.Raw | None:
-        member = _member(session, session.group if group is None else group)
-        post = Post(hook.converter.decode(message), member, group, to, key)
-        returned = await self._run(hook, session.user_id, (post,), names)
+    def _encoded(self, hook: Hook, returned: Any) -> msgspec.Raw | None:
         try:
             return hook.converter.encode(returned)
         except TypeError as error:
@@ -183,7 +176,7 @@ class HookCalls:
     async def _run(
         self,
         hook: Hook,
-        user_id: str,
+        user_id: str | None,
         arguments: tuple[Any, ...],
         names: dict[str, str],
         *,
@@ -198,34 +191,34 @@ class HookCalls:
         turns, outcome = self._turns, "ok"
         if not turns.take():
             await self._wait_for_turn(hook, user_id, LONGEST_WAIT if impatient else None)
-        began = time.perf_counter()
+        task, began, late = cast(asyncio.Task[Any], asyncio.current_task()), time.monotonic(), False
+        self._deadlines.begin(task, began)
         try:
-            work = hook.function(*arguments, **names)
             try:
-                waits_for = work.send(None)  # a hook that never waits costs no timer
-            except StopIteration as done:
-                return done.value
-            return await self._rest_in_time(work, waits_for)
+                return await hook.function(*arguments, **names)
+            finally:
+                late = self._deadlines.end(task)
         except Deny as refusal:
             outcome = "denied"
             raise CommandError(ErrorCode.FORBIDDEN, refusal.text) from None
-        except _TimeIsUpError:
-            outcome = "timeout"
-            limit = self._settings.hook_timeout
-            log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
-            text = f"The app did not answer within {limit:g} s. Try again."
-            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
         except (Exception, asyncio.CancelledError) as error:
+            if late:
+                outcome = "timeout"
+                raise self._too_late(hook) from None
             outcome = "failed"
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
                 raise  # the node stops; otherwise the hook has waited for something of its own that was cancelled
             raise self._failed(hook, error, count=False) from None
         finally:
             turns.done()
-            self._count(hook, outcome, time.perf_counter() - began)
+            self._count(hook, outcome, time.monotonic() - began)
 
-    async def _wait_for_turn(self, hook: Hook, user_id: str, wait: float | None) -> None:
+    def _too_late(self, hook: Hook) -> CommandError:
+        limit = self._settings.hook_timeout
+        log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
+        return CommandError(ErrorCode.UNAVAILABLE, f"The app did not answer within {limit:g} s. Try again.")
+
+    async def _wait_for_turn(self, hook: Hook, user_id: str | None, wait: float | None) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def start() -> bool:
@@ -247,17 +240,6 @@ class HookCalls:
                 self._turns.done()
             raise
 
-    async def _rest_in_time(self, work: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
-        """Run the rest of a hook that has begun to wait, within ``hook_timeout``."""
-        limit = asyncio.timeout(self._settings.hook_timeout)
-        try:
-            async with limit:
-                return await _Rest(work, waits_for)
-        except TimeoutError:
-            if limit.expired():
-                raise _TimeIsUpError from None
-            raise  # of the hook itself, say of a query to its database
-
     def _failed(self, hook: Hook, error: BaseException, *, count: bool = True) -> CommandError:
         """Log that a hook failed, and return the error for the client.
 
@@ -275,42 +257,6 @@ class HookCalls:
         label = hook.event, hook.pattern.text
         self._counters.hooks[(*label, outcome)] += 1
         self._counters.hook_seconds[label] += seconds
-
-
-class _TimeIsUpError(Exception):
-    """A hook had no answer in time."""
-
-
-class _Rest:
-    """What is left of a coroutine that has been started and waits for a future."""
-
-    __slots__ = ("_waits_for", "_work")
-
-    def __init__(self, work: Coroutine[Any, Any, Any], waits_for: Any) -> None:
-        self._work = work
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        work, waits_for = self._work, self._waits_for
-        while True:
-            try:
-                sent = yield waits_for
-            except BaseException as error:
-                resume: Callable[[], Any] = _throwing(work, error)
-            else:
-                resume = _sending(work, sent)
-            try:
-                waits_for = resume()
-            except StopIteration as done:
-                return done.value
-
-
-def _throwing(work: Coroutine[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
-    return lambda: work.throw(error)
-
-
-def _sending(work: Coroutine[Any, Any, Any], sent: Any) -> Callable[[], Any]:
-    return lambda: work.send(sent)
 
 
 async def _one_after_the_other(calls: Iterable[Coroutine[Any, Any, None] | None]) -> None:

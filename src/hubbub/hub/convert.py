@@ -27,28 +27,24 @@ class Converter:
         taken: The type that the hook takes; ``Any`` for plain JSON.
         returned: The type that the hook is declared to return, with None or without; ``Any`` if it is not declared.
 
+    Attributes:
+        decode: Returns a message as the hook takes it. Raises `CommandError` ``INVALID_PARAMETER`` if it is not of that
+            type; the text names the field.
+
     Raises:
         TypeError: Neither msgspec nor pydantic can make a value of `taken` from JSON.
     """
 
-    __slots__ = ("_convert", "_expected", "_may_swallow", "_shown")
+    __slots__ = ("_expected", "_may_swallow", "_shown", "decode")
 
     def __init__(self, taken: Any, returned: Any) -> None:
-        self._convert: Callable[[msgspec.Raw], Any] = _decoder(taken)
+        self.decode: Callable[[msgspec.Raw], Any] = _decoder(taken)
         given = _alternatives(returned)
         self._may_swallow = returned is Any or NoneType in given
         classes = [each for each in (_alternatives(taken) if returned is Any else given) if each is not NoneType]
         plain = not classes or any(not _is_class(each) for each in classes)
         self._expected: tuple[type, ...] | None = None if plain else tuple(classes)
         self._shown = " or ".join(each.__name__ for each in self._expected or ())
-
-    def decode(self, message: msgspec.Raw) -> Any:
-        """Return the message as the hook takes it.
-
-        Raises:
-            CommandError: ``INVALID_PARAMETER``, it is not of that type; the text names the field.
-        """
-        return self._convert(message)
 
     def encode(self, value: Any) -> msgspec.Raw | None:
         """Return what a hook has returned as JSON; None if that was None: nothing is to be sent.
@@ -77,10 +73,10 @@ def encode_message(value: Any) -> msgspec.Raw:
     Raises:
         TypeError: It cannot be represented in JSON.
     """
-    if isinstance(value, msgspec.Raw):
+    if type(value) is msgspec.Raw:
         return value
     try:
-        return msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode_model))
+        return msgspec.Raw(_encode(value))
     except UnicodeEncodeError:  # half of a surrogate pair, which the legacy client may send and which JSON can escape
         return msgspec.Raw(json.dumps(msgspec.to_builtins(value)).encode("ascii"))
     except (ValueError, RecursionError, OverflowError) as error:
@@ -94,6 +90,9 @@ def _encode_model(value: Any) -> Any:
         f"{type(value).__name__} cannot be represented in JSON: use a Struct, dataclass, pydantic model or plain JSON"
     )
     raise TypeError(text)
+
+
+_encode = msgspec.json.Encoder(enc_hook=_encode_model).encode
 
 
 def _decoder(taken: Any) -> Callable[[msgspec.Raw], Any]:

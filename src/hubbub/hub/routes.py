@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubbub.hub.registry import Hook
 
-MOST_REMEMBERED = 10_000
+MOST_REMEMBERED = 2_000
 """Groups whose hook is remembered; beyond that all are looked up again."""
 
 Found = tuple[Hook, dict[str, str]]

@@ -1,7 +1,8 @@
 """Which hooks run now and which wait: at most so many run, and users take turns. Pure.
 
 A user with many connections could otherwise fill the queue. So each user has a queue of its own, and whenever a place
-becomes free, the user who has waited longest gets it. A connection that is not identified yet counts as a user.
+becomes free, the user who has waited longest gets it. Connections that are not identified yet cost an attacker nothing,
+so they share one queue, which gets every second place: a flood of them does not keep users waiting, nor the reverse.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._queues: OrderedDict[str, deque[Start]] = OrderedDict()
+        self._users: OrderedDict[str, deque[Start]] = OrderedDict()
+        self._unidentified: deque[Start] = deque()
+        self._users_next = True
         self.running = 0
         self.waiting = 0
 
@@ -37,22 +40,29 @@ class Turns:
         self.running += 1
         return True
 
-    def wait(self, user_id: str, start: Start) -> None:
-        """Call `start` when it is the turn of this user; what it starts has a place then."""
-        self._queues.setdefault(user_id, deque()).append(start)
+    def wait(self, user_id: str | None, start: Start) -> None:
+        """Call `start` when it is the turn of this user, or of a connection without one; it has a place then."""
+        queue = self._unidentified if user_id is None else self._users.setdefault(user_id, deque())
+        queue.append(start)
         self.waiting += 1
 
     def done(self) -> None:
         """Give a place back; the next one that waits gets it."""
         self.running -= 1
-        if not self._queues:
-            return
-        while self._queues and self.running < self._most:
-            user_id, queue = self._queues.popitem(last=False)
-            start = queue.popleft()
-            if queue:
-                self._queues[user_id] = queue  # behind the others
+        while self.waiting and self.running < self._most:
+            start = self._next()
             self.waiting -= 1
             self.running += 1
             if not start():
                 self.running -= 1
+
+    def _next(self) -> Start:
+        if not self._unidentified or (self._users and self._users_next):
+            self._users_next = False
+            user_id, queue = self._users.popitem(last=False)
+            start = queue.popleft()
+            if queue:
+                self._users[user_id] = queue  # behind the others
+            return start
+        self._users_next = True
+        return self._unidentified.popleft()

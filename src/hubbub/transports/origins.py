@@ -1,6 +1,8 @@
 """Which web pages may use the server, by their ``Origin`` header. Pure.
 
-No rule here protects a cookie: only tokens give rights, and a page cannot send a token that it does not have.
+On a server, no rule here protects a cookie: only tokens give rights, and a page cannot send a token that it does not
+have. With an app's ``on_connect`` a cookie may give rights. Then "*" is refused (`hubbub.hub.hub`), and pages of other
+ports of this machine are not accepted (`hubbub.node.Node.local_pages`), since cookies ignore ports.
 """
 
 from __future__ import annotations

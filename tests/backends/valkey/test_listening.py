@@ -47,3 +47,11 @@ async def test_without_the_store_nobody_listens(store: Store) -> None:
         await backend.listen("g")
     assert backend._shards[0].inbound.groups.names() == []
     await backend.close()
+
+
+async def test_a_listener_can_end_after_the_node(store: Store) -> None:
+    backend = ValkeyBackend(parse_address(store.url()))
+    await backend.start()
+    await backend.listen("g")
+    await backend.close()
+    await backend.unlisten("g")

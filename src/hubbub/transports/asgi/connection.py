@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from hubbub.dialects.base import Wire
 from hubbub.errors import CLOSE_RULES, Close
 from hubbub.node import Node
 from hubbub.session import Session
+from hubbub.session_lifetime import SLOW_READER_CLOSE_TIMEOUT
 from hubbub.time_budget import FRAME
 from hubbub.transports.asgi.messages import Messages, close_frame
 from hubbub.transports.asgi.outgoing import Outgoing, Send
@@ -41,14 +43,27 @@ class AsgiConnection:
         messages: Takes frames apart; one for all connections of the node.
     """
 
-    __slots__ = ("_aborted", "_closed_with", "_node", "_outgoing", "_receive", "_session", "_slow_reader", "_task")
+    __slots__ = (
+        "_aborted",
+        "_closed_with",
+        "_ended_with",
+        "_node",
+        "_outgoing",
+        "_receive",
+        "_send",
+        "_session",
+        "_slow_reader",
+        "_task",
+    )
 
     def __init__(self, node: Node, wire: Wire, receive: Receive, send: Send, messages: Messages) -> None:
         self._node = node
         self._receive = receive
+        self._send = send
         self._slow_reader: SlowReader | None = None
         self._aborted = False
-        self._closed_with: int | None = None
+        self._closed_with: Close | None = None
+        self._ended_with: int | None = None  # what the client closed with
         high = min(RELAXED, node.settings.max_queue)
         self._outgoing = Outgoing(send, messages, high, self._pause_writing, self._resume_writing, self._failed)
         self._session = Session(secrets.token_urlsafe(9), wire, self._outgoing.write, self, node, node.now())
@@ -75,11 +90,25 @@ class AsgiConnection:
                 raise
             self._task.uncancel()
         finally:
-            node.counters.closes[_label(self._closed_with)] += 1
+            node.counters.closes[_label(self._closed_with or self._ended_with)] += 1
             self._resume_writing()
             session.lost()
             caller.ended()
             await self._outgoing.end()
+        if self._aborted:
+            await self._close_anyhow()
+
+    async def _close_anyhow(self) -> None:
+        """Ask the server once more to close, as far as it is able: not each ends a connection when the call ends.
+
+        daphne refuses the codes that RFC 6455 reserves, such as 1009, with an exception. So this is a code that says no
+        more than whether the client may reconnect.
+        """
+        rule = None if self._closed_with is None else CLOSE_RULES[self._closed_with]
+        code = Close.NORMAL if rule is not None and not rule.reconnect else Close.TOO_SLOW
+        with suppress(Exception):  # as a rule, the client is gone, or the server has closed
+            async with asyncio.timeout(SLOW_READER_CLOSE_TIMEOUT):
+                await self._send({"type": "websocket.close", "code": int(code), "reason": CLOSE_RULES[code].reason})
 
     async def _read(self) -> None:
         session, node = self._session, self._node
@@ -88,7 +117,7 @@ class AsgiConnection:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 if self._closed_with is None:
-                    self._closed_with = message.get("code") or 1005
+                    self._ended_with = message.get("code") or 1005
                 return
             session.heard = True
             budget = session.budget
