@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 from uuid import UUID
 
-from hubbub.backends.base import Backend, ImmediateBackend
+from hubbub.backends.base import Backend, ImmediateBackend, PublishSoon
 from hubbub.connect_command import ConnectCommand, replay_frames
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.fanout import Fanout
@@ -58,6 +58,7 @@ class Commands:
         self._services = services
         self._counters = services.counters
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
+        self._publish_soon: PublishSoon | None = getattr(backend, "publish_soon", None)
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             AdoptIdentity: connect.adopt_identity,
             Connect: connect.connect,
@@ -104,6 +105,35 @@ class Commands:
         self._counters.delivered += recipients
         session.budget.left -= recipients * DELIVERY
         return recipients
+
+    def post_soon(self, session: Session, post: Post, done: Callable[[int | CommandError], object]) -> bool:
+        """Start a post to the joined group, if the backend takes it without a task; `done` gets its result."""
+        lane, to, settings = session.lane, post.to, self._settings
+        if self._publish_soon is None or lane is None:
+            return False
+        if to != lane.group if isinstance(to, str) else to.group != lane.group or to.user_id is not None:
+            return False
+        check_message(post.message, settings.max_message, settings.max_depth)
+        message = Message(post.message, session.user_id, session.connection_id, lane.group, 0)
+        if post.key is None and post.min_recipients is None:
+            self._publish_soon(message, done)
+        else:
+            check_key(post.key, post.min_recipients)
+            self._publish_soon(message, done, post.key, post.min_recipients or 0)
+        return True
+
+    def posted(self, session: Session, result: int | CommandError) -> None:
+        """Count the outcome of a post that `post_soon` has started, and charge its deliveries on this node."""
+        if isinstance(result, CommandError):
+            self._counters.commands["post", result.code.value] += 1
+            return
+        self._counters.posts += 1
+        self._counters.delivered += result
+        lane = session.lane
+        if lane is not None:
+            lanes = self._fanout.groups[lane.group]
+            here = len(lane.members) if len(lanes) == 1 else sum(len(each.members) for each in lanes.values())
+            session.budget.left -= min(result, here) * DELIVERY
 
     async def _join(self, session: Session, command: Join) -> Success | Replayed:
         group = command.group

@@ -56,6 +56,17 @@ class Inbound:
             for receiver in self._receivers:
                 receiver.announce(group, event)
 
+    def deliver_own(self, channel: bytes, message: Message) -> None:
+        """Deliver a message of this node whose ``seq`` the store has answered; if it was published too, the number tells.
+
+        `channel` is that of its group.
+        """
+        group = message.sender_rid
+        if self._held is not None:
+            self._held.append((channel, b"M%d " % message.seq + envelope.pack_message(message)))
+        elif self.groups.receive(group, message.seq):
+            self._deliver(group, message)
+
     def _receive_own(self, kind: bytes, body: bytes) -> None:
         """Handle what arrived on the channel of this node."""
         if kind == b"P":

@@ -59,6 +59,10 @@ class Offsets:
         """Return the names that at least one connection receives or is about to receive."""
         return list(self._listeners)
 
+    def receives(self, name: str) -> bool:
+        """Return whether at least one connection receives `name` or is about to receive it."""
+        return name in self._listeners
+
     def add(self, name: str) -> bool:
         """Count one more connection that is about to receive `name`; return whether it is the first."""
         count = self._listeners.get(name, 0)

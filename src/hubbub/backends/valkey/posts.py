@@ -1,0 +1,138 @@
+"""The posts of this node to the groups of one shard: those of one tick go to the store together, in one script.
+
+The store's answer has the numbers of the messages. The node delivers them to its own connections from there, without
+waiting for what the store publishes, which it publishes only if other nodes receive the group. Posts with a key, or
+with a least number of recipients, go alone: see ``post.lua``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hubbub.backends.valkey import envelope, schema
+from hubbub.backends.valkey.connection import Argument
+from hubbub.backends.valkey.inbound import Inbound
+from hubbub.backends.valkey.link import Link
+from hubbub.errors import CommandError
+from hubbub.groups import kept_bytes
+from hubbub.messages import Message
+
+MAX_BATCH = 200
+"""Most messages of one script call: the store serves nobody else meanwhile, and takes some microseconds for each."""
+
+MAX_BATCH_BYTES = 1_048_576
+"""Bytes of messages after which a script call gets no more."""
+
+log = logging.getLogger("hubbub.valkey")
+
+Posted = Callable[[int | CommandError], object]
+"""What is called with the result of a post: the number of recipients, or why it was refused."""
+
+_Batch = dict[str, list[tuple[Message, Posted]]]
+
+
+class Posts:
+    """Collects posts and sends them when the tick ends.
+
+    Args:
+        prefix: What all channels of the shard begin with.
+        link: The connection to the shard.
+        inbound: Delivers to this node's connections.
+        budget: Most bytes that may be kept because of one user, for the text of the refusal.
+    """
+
+    def __init__(self, prefix: str, link: Link, inbound: Inbound, budget: int) -> None:
+        self._prefix = prefix
+        self._link = link
+        self._inbound = inbound
+        self._budget = budget
+        self._batch: _Batch = {}
+        self._collected = self._bytes = 0  # in the batch
+        self._unanswered = 0  # in the batch, or on the way to the store and back
+
+    def add(self, message: Message, done: Posted) -> None:
+        """Send `message` to the store at the end of the tick, and call `done` once, later, when it was delivered here.
+
+        Raises `CommandError` ``UNAVAILABLE`` at once if the store is away, or too much waits for it.
+        """
+        self._link.require_room(self._unanswered, self._bytes)
+        batch, group = self._batch, message.sender_rid
+        if not batch:
+            asyncio.get_running_loop().call_soon(self._send)
+        posts = batch.get(group)
+        if posts is None:
+            batch[group] = [(message, done)]
+        else:
+            posts.append((message, done))
+        self._unanswered += 1
+        self._collected += 1
+        self._bytes += len(message.message)
+        if self._collected >= MAX_BATCH or self._bytes >= MAX_BATCH_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        batch, self._batch = self._batch, {}
+        if not batch:
+            return
+        self._collected = self._bytes = 0
+        receives = self._inbound.groups.receives
+        arguments: list[Argument] = []
+        for group, posts in batch.items():
+            arguments += (schema.encode(group), 1 if receives(group) else 0, len(posts))
+            for message, _ in posts:
+                arguments.append(envelope.pack_message(message))
+                arguments.append(b"" if message.sender_cid is None else schema.encode(message.sender))
+        try:
+            self._link.require_ready()
+            self._link.run_soon(partial(self._finish, batch), "posts", *arguments)
+        except CommandError as error:
+            self._finish(batch, error)
+
+    def _finish(self, batch: _Batch, reply: list[Any] | CommandError) -> None:
+        """Give each post of a batch its result, in the order in which the store has numbered them."""
+        if isinstance(reply, CommandError):
+            for posts in batch.values():
+                self._refuse(posts, reply)
+            return
+        at = 0
+        for group, posts in batch.items():
+            last, members, refused = reply[at : at + 3]
+            at += 3
+            if last < 0:
+                names = {schema.encode(group), *(schema.encode(message.sender) for message, _ in posts)}
+                self._refuse(posts, self._link.fail(tuple(names), members.decode()))
+                continue
+            if refused:
+                posts = self._refuse_some(posts, refused)
+            if last == 0:
+                for _, done in posts:
+                    self._call(done, 0)
+                continue
+            channel, seq = schema.group_channel(self._prefix, group), last - len(posts)
+            for message, done in posts:
+                seq += 1
+                message.seq = seq
+                self._inbound.deliver_own(channel, message)
+                self._call(done, members)
+
+    def _refuse_some(self, posts: list[tuple[Message, Posted]], refused: list[int]) -> list[tuple[Message, Posted]]:
+        """Refuse the posts whose senders have reached their limit, and return the others."""
+        waits = dict(zip(refused[::2], refused[1::2], strict=True))
+        for index, milliseconds in waits.items():
+            self._call(posts[index][1], kept_bytes.refusal(self._budget, milliseconds / 1000))
+        return [post for index, post in enumerate(posts) if index not in waits]
+
+    def _refuse(self, posts: list[tuple[Message, Posted]], error: CommandError) -> None:
+        for _, done in posts:
+            self._call(done, error)
+
+    def _call(self, done: Posted, result: int | CommandError) -> None:
+        self._unanswered -= 1
+        try:
+            done(result)
+        except Exception:  # the other posts of the batch must get their results
+            log.exception("could not report the result of a post")
