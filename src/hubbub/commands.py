@@ -129,11 +129,11 @@ class Commands:
             return
         self._counters.posts += 1
         self._counters.delivered += result
-        lane = session.lane
-        if lane is not None:
-            lanes = self._fanout.groups[lane.group]
-            here = len(lane.members) if len(lanes) == 1 else sum(len(each.members) for each in lanes.values())
-            session.budget.left -= min(result, here) * DELIVERY
+        if (lane := session.lane) is not None:
+            here = len(lane.members)
+            if len(lanes := self._fanout.groups[lane.group]) > 1:
+                here = sum(len(each.members) for each in lanes.values())
+            session.budget.left -= (here if here < result else result) * DELIVERY
 
     async def _join(self, session: Session, command: Join) -> Success | Replayed:
         group = command.group

@@ -170,12 +170,8 @@ class Session(SessionLifetime):
         return True
 
     def _go_on(self, held: Held, queue: CommandQueue) -> None:
-        """Note that a command is done, and begin the next one."""
-        while True:
-            queue.done(held)
-            following = None if self.gone else queue.next()
-            if following is None:
-                break
+        """Note that a command is done, and begin the next one. The queue of a lost connection is empty."""
+        while (following := queue.finish(held)) is not None:
             if self._start(following):
                 return
             held = following

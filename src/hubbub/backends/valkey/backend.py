@@ -186,9 +186,10 @@ class ValkeyBackend:
         self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
     ) -> None:
         """Number the message, keep it, deliver it here and publish it to the nodes; most posts share a script call."""
-        group = message.sender_rid
-        shard = self._shards.of(group)
-        shard.link.require_ready()
+        group, shards = message.sender_rid, self._shards
+        shard = shards[0] if len(shards) == 1 else shards.of(group)
+        if not shard.link.ready:
+            shard.link.require_ready()
         if shard.wrong.groups:
             shard.wrong.require_group(group)
         if key is None and not least:

@@ -91,17 +91,14 @@ class StoreConnection(asyncio.Protocol):
         self.require_room()
         self._send(arguments, done)
 
-    def require_room(self, commands: int = 0, size: int = 0) -> None:
-        """Raise `CommandError` ``UNAVAILABLE`` if the connection is lost, or if too much waits already.
-
-        `commands` and `size` are commands and bytes that wait elsewhere, to be sent on this connection.
-        """
+    def require_room(self) -> None:
+        """Raise `CommandError` ``UNAVAILABLE`` if the connection is lost, or if too much waits already."""
         if self.lost.done():
             raise StoreError(self.lost.result())
-        if len(self._waiting) + commands >= MAX_PENDING:
-            raise _overloaded("too many commands wait for it")
-        if self._transport.get_write_buffer_size() + self._out_bytes + size > MAX_UNSENT:
-            raise _overloaded("too many bytes wait to be sent to it")
+        if len(self._waiting) >= MAX_PENDING:
+            raise overloaded("too many commands wait for it")
+        if self._transport.get_write_buffer_size() + self._out_bytes > MAX_UNSENT:
+            raise overloaded("too many bytes wait to be sent to it")
 
     def subscribe(self, channel: bytes) -> None:
         """Receive the messages of a channel that are published after this command."""
@@ -216,7 +213,8 @@ def reason_of(error: OSError | RefusedError | CommandError) -> str:
     return error.message if isinstance(error, CommandError) else str(error) or "no answer in time"
 
 
-def _overloaded(reason: str) -> StoreError:
+def overloaded(reason: str) -> StoreError:
+    """Return the error for a command that cannot wait as well."""
     return StoreError(reason, f"The store is too slow: {reason}. Try again.")
 
 

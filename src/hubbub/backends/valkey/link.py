@@ -131,11 +131,11 @@ class Link:
         command = (b"EVALSHA", self._scripts[script].digest, 1, self._prefix, *arguments)
         connection.call_soon(partial(self._finish, connection, command, done), *command)
 
-    def require_room(self, commands: int, size: int) -> None:
-        """Raise `CommandError` ``UNAVAILABLE`` if so many more commands, with so many bytes, cannot wait to be sent."""
+    def require_room(self) -> None:
+        """Raise `CommandError` ``UNAVAILABLE`` if there is no connection, or too much waits for it."""
         if self._connection is None:
             raise StoreError(self._reason)
-        self._connection.require_room(commands, size)
+        self._connection.require_room()
 
     def _finish(self, connection: StoreConnection, command: tuple[Argument, ...], done: Done, reply: Any) -> None:
         done(self._failure(connection, command, str(reply)) if isinstance(reply, RefusedError) else reply)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from hubbub.backends.valkey import envelope, schema
-from hubbub.backends.valkey.connection import Argument
+from hubbub.backends.valkey.connection import MAX_PENDING, Argument, overloaded
 from hubbub.backends.valkey.inbound import Inbound
 from hubbub.backends.valkey.link import Link
 from hubbub.errors import CommandError
@@ -29,6 +29,9 @@ MAX_BATCH_BYTES = 1_048_576
 
 log = logging.getLogger("hubbub.valkey")
 
+UTF_8 = ("utf-8", "surrogatepass")
+"""The arguments of `schema.encode`, whose call would cost as much as its work."""
+
 Posted = Callable[[int | CommandError], object]
 """What is called with the result of a post: the number of recipients, or why it was refused."""
 
@@ -39,14 +42,12 @@ class Posts:
     """Collects posts and sends them when the tick ends.
 
     Args:
-        prefix: What all channels of the shard begin with.
         link: The connection to the shard.
         inbound: Delivers to this node's connections.
         budget: Most bytes that may be kept because of one user, for the text of the refusal.
     """
 
-    def __init__(self, prefix: str, link: Link, inbound: Inbound, budget: int) -> None:
-        self._prefix = prefix
+    def __init__(self, link: Link, inbound: Inbound, budget: int) -> None:
         self._link = link
         self._inbound = inbound
         self._budget = budget
@@ -59,10 +60,12 @@ class Posts:
 
         Raises `CommandError` ``UNAVAILABLE`` at once if the store is away, or too much waits for it.
         """
-        self._link.require_room(self._unanswered, self._bytes)
         batch, group = self._batch, message.sender_rid
         if not batch:
+            self._link.require_room()
             asyncio.get_running_loop().call_soon(self._send)
+        if self._unanswered >= MAX_PENDING:
+            raise overloaded("too many posts wait for it")
         posts = batch.get(group)
         if posts is None:
             batch[group] = [(message, done)]
@@ -82,10 +85,10 @@ class Posts:
         receives = self._inbound.groups.receives
         arguments: list[Argument] = []
         for group, posts in batch.items():
-            arguments += (schema.encode(group), 1 if receives(group) else 0, len(posts))
+            arguments += (group.encode(*UTF_8), 1 if receives(group) else 0, len(posts))
             for message, _ in posts:
-                arguments.append(envelope.pack_message(message))
-                arguments.append(b"" if message.sender_cid is None else schema.encode(message.sender))
+                charged = b"" if message.sender_cid is None else message.sender.encode(*UTF_8)
+                arguments += (envelope.pack_message(message), charged)
         try:
             self._link.require_ready()
             self._link.run_soon(partial(self._finish, batch), "posts", *arguments)
@@ -93,46 +96,38 @@ class Posts:
             self._finish(batch, error)
 
     def _finish(self, batch: _Batch, reply: list[Any] | CommandError) -> None:
-        """Give each post of a batch its result, in the order in which the store has numbered them."""
+        """Give each post of a batch its result, and deliver what the store has numbered."""
         if isinstance(reply, CommandError):
             for posts in batch.values():
-                self._refuse(posts, reply)
+                self._report(posts, reply)
             return
-        at = 0
-        for group, posts in batch.items():
-            last, members, refused = reply[at : at + 3]
-            at += 3
+        answers = iter(reply)
+        for (group, posts), last, members, refused in zip(batch.items(), answers, answers, answers, strict=True):
             if last < 0:
                 names = {schema.encode(group), *(schema.encode(message.sender) for message, _ in posts)}
-                self._refuse(posts, self._link.fail(tuple(names), members.decode()))
+                self._report(posts, self._link.fail(tuple(names), members.decode()))
                 continue
-            if refused:
-                posts = self._refuse_some(posts, refused)
-            if last == 0:
-                for _, done in posts:
-                    self._call(done, 0)
-                continue
-            channel, seq = schema.group_channel(self._prefix, group), last - len(posts)
-            for message, done in posts:
-                seq += 1
-                message.seq = seq
-                self._inbound.deliver_own(channel, message)
-                self._call(done, members)
+            numbered = self._refuse_some(posts, refused) if refused else posts
+            if last and numbered:
+                messages, seq = [], last - len(numbered)
+                for message, _ in numbered:
+                    seq += 1
+                    message.seq = seq
+                    messages.append(message)
+                self._inbound.deliver_own(group, messages)
+            self._report(numbered, members)
 
     def _refuse_some(self, posts: list[tuple[Message, Posted]], refused: list[int]) -> list[tuple[Message, Posted]]:
         """Refuse the posts whose senders have reached their limit, and return the others."""
         waits = dict(zip(refused[::2], refused[1::2], strict=True))
         for index, milliseconds in waits.items():
-            self._call(posts[index][1], kept_bytes.refusal(self._budget, milliseconds / 1000))
+            self._report([posts[index]], kept_bytes.refusal(self._budget, milliseconds / 1000))
         return [post for index, post in enumerate(posts) if index not in waits]
 
-    def _refuse(self, posts: list[tuple[Message, Posted]], error: CommandError) -> None:
+    def _report(self, posts: list[tuple[Message, Posted]], result: int | CommandError) -> None:
+        self._unanswered -= len(posts)
         for _, done in posts:
-            self._call(done, error)
-
-    def _call(self, done: Posted, result: int | CommandError) -> None:
-        self._unanswered -= 1
-        try:
-            done(result)
-        except Exception:  # the other posts of the batch must get their results
-            log.exception("could not report the result of a post")
+            try:
+                done(result)
+            except Exception:  # the other posts must get their results
+                log.exception("could not report the result of a post")

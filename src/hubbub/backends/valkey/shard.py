@@ -78,7 +78,7 @@ class Shard:
         self.inbound = inbound
         self.window = window
         self.link = Link(open_connection, prefix, scripts, shared=shared)
-        self.posts = Posts(prefix, self.link, inbound, window.user)
+        self.posts = Posts(self.link, inbound, window.user)
         self.incarnation = ""
         self.notices = 0
         self.wrong = WrongKeys(prefix, self.link.command)

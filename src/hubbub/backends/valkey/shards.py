@@ -119,7 +119,7 @@ class Shards:
             self._add(number, partial(self._cluster.open, slot), lease, shared=True)
 
     def _add(self, number: int, open_connection: Opener, lease: Lease, *, shared: bool) -> None:
-        inbound = self._inbound[schema.encode(lease.shard)] = Inbound(self._receivers)
+        inbound = self._inbound[schema.encode(lease.shard)] = Inbound(lease.shard, self._receivers)
         self._heartbeats.leases.append(lease)
         shard = Shard(
             self._node, number, lease.shard, open_connection, self._members, self._new_epoch, self._scripts, inbound,
