@@ -18,6 +18,7 @@ from hubbub.backends.valkey.connection import MAX_PENDING, Argument, overloaded
 from hubbub.backends.valkey.inbound import Inbound
 from hubbub.backends.valkey.link import Link
 from hubbub.errors import CommandError
+from hubbub.fanout import SHARED_FROM
 from hubbub.groups import kept_bytes
 from hubbub.messages import Message
 
@@ -52,6 +53,7 @@ class Posts:
         self._inbound = inbound
         self._budget = budget
         self._batch: _Batch = {}
+        self._crowded = False  # whether the batch has a message to a large group
         self._collected = self._bytes = 0  # in the batch
         self._unanswered = 0  # in the batch, or on the way to the store and back
 
@@ -63,12 +65,14 @@ class Posts:
         batch, group = self._batch, message.sender_rid
         if not batch:
             self._link.require_room()
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self._end_tick)
         if self._unanswered >= MAX_PENDING:
             raise overloaded("too many posts wait for it")
         posts = batch.get(group)
         if posts is None:
             batch[group] = [(message, done)]
+            if self._inbound.groups.listeners(group) >= SHARED_FROM:
+                self._crowded = True
         else:
             posts.append((message, done))
         self._unanswered += 1
@@ -77,15 +81,23 @@ class Posts:
         if self._collected >= MAX_BATCH or self._bytes >= MAX_BATCH_BYTES:
             self._send()
 
+    def _end_tick(self) -> None:
+        # A message to a large group costs a write for each member, and those that arrive together share the writes. So
+        # the node looks at the sockets once more, as `Node.after_tick` does; for small groups that does not pay.
+        if self._crowded:
+            asyncio.get_running_loop().call_soon(self._send)
+        else:
+            self._send()
+
     def _send(self) -> None:
-        batch, self._batch = self._batch, {}
+        batch, self._batch, self._crowded = self._batch, {}, False
         if not batch:
             return
         self._collected = self._bytes = 0
-        receives = self._inbound.groups.receives
+        listeners = self._inbound.groups.listeners
         arguments: list[Argument] = []
         for group, posts in batch.items():
-            arguments += (group.encode(*UTF_8), 1 if receives(group) else 0, len(posts))
+            arguments += (group.encode(*UTF_8), 1 if listeners(group) else 0, len(posts))
             for message, _ in posts:
                 charged = b"" if message.sender_cid is None else message.sender.encode(*UTF_8)
                 arguments += (envelope.pack_message(message), charged)
@@ -93,7 +105,7 @@ class Posts:
             self._link.require_ready()
             self._link.run_soon(partial(self._finish, batch), "posts", *arguments)
         except CommandError as error:
-            self._finish(batch, error)
+            asyncio.get_running_loop().call_soon(self._finish, batch, error)
 
     def _finish(self, batch: _Batch, reply: list[Any] | CommandError) -> None:
         """Give each post of a batch its result, and deliver what the store has numbered."""
