@@ -58,13 +58,11 @@ class Pipelined(SlowPosts):
     def publish_soon(
         self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
     ) -> None:
-        task = asyncio.ensure_future(self.publish(message, key, least))
-        self.running.add(task)
-        task.add_done_callback(lambda _: (done(task.exception() or task.result()), self.running.discard(task)))  # type: ignore[arg-type]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.running: set[asyncio.Future[int]] = set()
+        try:
+            result: int | CommandError = self.publish_now(message, key, least)
+        except CommandError as error:
+            result = error
+        asyncio.get_running_loop().call_soon(done, result)
 
 
 @pytest.fixture(params=[MemoryBackend, Waiting, Pipelined])

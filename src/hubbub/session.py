@@ -185,9 +185,8 @@ class Session(SessionLifetime):
         self._node.commands.posted(self, result)
         if isinstance(result, CommandError):
             self._refuse(command_id, result)
-        elif command_id is not None and not self.closing:
-            if (answer := self.wire.sent(command_id, result)) is not None:
-                self._node.fanout.send(self, answer)
+        elif command_id is not None and not self.closing and (answer := self.wire.sent(command_id, result)):
+            self._node.fanout.send(self, answer)
         assert self._queue is not None  # it has held the post
         self._go_on(held, self._queue)
 

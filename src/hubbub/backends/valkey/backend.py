@@ -229,9 +229,7 @@ class ValkeyBackend:
                 reply = too_few(least, -1 - reply)
             done(reply)
 
-        shard.link.run_soon(
-            finish, script, schema.encode(to), packed, scope, least, schema.encode(charged)
-        )
+        shard.link.run_soon(finish, script, schema.encode(to), packed, scope, least, schema.encode(charged))
 
     async def signal(self, connection_id: str, event: Signaled) -> int:
         """Send the signal to the node where the connection is."""

@@ -147,9 +147,7 @@ class Link:
         """
         return self._failure(self._connection, arguments, text)
 
-    def _failure(
-        self, connection: StoreConnection | None, arguments: tuple[Argument, ...], text: str
-    ) -> CommandError:
+    def _failure(self, connection: StoreConnection | None, arguments: tuple[Argument, ...], text: str) -> CommandError:
         if text.startswith("WRONGTYPE"):  # one key is wrong; the connection is in order
             self._owner.suspect(arguments)
             return WrongTypeError()

@@ -22,7 +22,7 @@ from hubbub.fanout import SHARED_FROM
 from hubbub.groups import kept_bytes
 from hubbub.messages import Message
 
-MAX_BATCH = 200
+MAX_BATCH = 1000
 """Most messages of one script call: the store serves nobody else meanwhile, and takes some microseconds for each."""
 
 MAX_BATCH_BYTES = 1_048_576
