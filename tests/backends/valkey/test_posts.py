@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -161,6 +162,34 @@ async def test_members_of_one_group_pay_for_what_it_grows_by_and_no_more(store: 
     numbers = await run("HMGET", "hubbub:{0.0}:g:g", "s", "k", "b", "p")
     assert sum(paid) - GROUP - len("g") == size + int(numbers[3])
     assert (numbers[0], numbers[1], int(numbers[2])) == (b"400", b"400", size)
+    await one.close()
+
+
+@pytest.mark.parametrize("window", [Window(messages=64), Window(bytes=9_000), Window(messages=0)])
+async def test_a_post_alone_leaves_the_same_in_the_store_as_one_among_others(store: Store, window: Window) -> None:
+    """``lone.lua`` is a short path through ``posts.lua`` for the usual case."""
+    one, _ = await make(store, window)
+    run: Callable[..., Coroutine[Any, Any, Any]] = store.run
+    for row, group in ((ADA, "g"), (BOB, "h"), (EVE, "i")):
+        await one.connect(row, 10)
+        await one.join(row, group)
+    chance = random.Random(7)
+    for number in range(300):
+        size = chance.choice((0, 10, 300, 900))
+        if number == 200:  # as if nobody had posted for long
+            for group in ("g", "h"):
+                await run("DEL", f"hubbub:{{0.0}}:h:{group}")
+        await one.publish(message("x" * size, ADA, "g"))
+        filler = Message(Raw(b"1"), "server", None, "i", 0)
+        await asyncio.gather(one.publish(message("x" * size, BOB, "h")), one.publish(filler))
+        if number % 20 == 0:
+            found = [await run("HMGET", f"hubbub:{{0.0}}:g:{group}", "s", "k", "b", "p") for group in ("g", "h")]
+            assert found[0] == found[1]
+            assert found[0][0] == b"%d" % (number + 1)
+    kept = [await run("LRANGE", f"hubbub:{{0.0}}:h:{group}", 0, -1) for group in ("g", "h")]
+    assert list(map(len, kept[0])) == list(map(len, kept[1]))
+    paid = [await run("GET", f"hubbub:{{0.0}}:b:{row.user_id}") for row in (ADA, BOB)]
+    assert paid[0] == paid[1]
     await one.close()
 
 
