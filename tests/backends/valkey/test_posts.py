@@ -14,11 +14,12 @@ from hubbub.backends.valkey import posts
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError
+from hubbub.fanout import SHARED_FROM
 from hubbub.groups.history import GROUP, OVERHEAD, Window
 from hubbub.messages import Gap, Message, UserRow
 from support.listener import ADA, BOB, EVE, Listener
 from support.store import Store
-from support.store_link import connection, opened, reset
+from support.store_link import connection, first_shard, opened, reset
 
 SMALL = Window(messages=64, user=60_000, age=30.0)
 
@@ -263,3 +264,25 @@ async def test_a_waiter_that_is_cancelled_harms_nobody(two: Any) -> None:
     assert (results[0], results[2]) == (2, 2)
     await here.settled()
     assert [text for _, text in heard(here)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("members", "calls"), [(SHARED_FROM - 1, 2), (SHARED_FROM, 1)])
+async def test_a_batch_of_a_large_group_waits_for_one_more_look_at_the_sockets(
+    store: Store, members: int, calls: int
+) -> None:
+    one, here = await make(store)
+    for number in range(members):
+        row = UserRow(f"user{number}", f"c{number}")
+        await one.connect(row, 10)
+        await one.join(row, "g")
+    link = first_shard(one).link
+    run_soon, sent = link.run_soon, []
+    link.run_soon = lambda *arguments: (sent.append(arguments[1]), run_soon(*arguments))
+    first = asyncio.ensure_future(one.publish(message("1")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the tick of the first post has ended
+    assert await one.publish(message("2")) == members
+    assert await first == members
+    assert sent == ["posts"] * calls
+    assert heard(here) == [(1, "1"), (2, "2")]
+    await one.close()

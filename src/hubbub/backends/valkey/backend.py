@@ -186,8 +186,8 @@ class ValkeyBackend:
         self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
     ) -> None:
         """Number the message, keep it, deliver it here and publish it to the nodes; most posts share a script call."""
-        group, shards = message.sender_rid, self._shards
-        shard = shards[0] if len(shards) == 1 else shards.of(group)
+        group = message.sender_rid
+        shard = self._shards.only or self._shards.of(group)
         if not shard.link.ready:
             shard.link.require_ready()
         if shard.wrong.groups:

@@ -36,11 +36,13 @@ class Shards:
 
     Attributes:
         registrations: The registration of this node in each shard.
+        only: The shard, if there is just one; posts save two calls with it.
     """
 
     def __init__(self, address: Address, window: Window, members: LocalMembers, receivers: list[Receiver]) -> None:
         self.registrations: list[Registration] = []
         self._shards: list[Shard] = []
+        self.only: Shard | None = None
         self._address = address
         self._window = window
         self._scripts = load_scripts(window)
@@ -126,6 +128,7 @@ class Shards:
             self._window, shared=shared,
         )  # fmt: skip
         self._shards.append(shard)
+        self.only = shard if len(self._shards) == 1 else None
         self.registrations.append(Registration(shard, lease))
 
     def _new_epoch(self) -> str:
