@@ -47,7 +47,9 @@ class CommandQueue:
         Raises:
             CommandError: ``RATE_LIMITED``, the connection or its user has too many bytes of commands already.
         """
-        weight = OVERHEAD + size * (OBJECTS if isinstance(command, _LISTINGS) and command.start_key else 1)
+        weight = OVERHEAD + size
+        if isinstance(command, _LISTINGS) and command.start_key:
+            weight += size * (OBJECTS - 1)
         # A single command is never refused for its size: retrying would not help.
         if self._bytes and self._bytes + weight > MAX_QUEUED_BYTES:
             raise _full("this connection", MAX_QUEUED_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,7 +58,7 @@ class Inbound:
             for receiver in self._receivers:
                 receiver.announce(group, event)
 
-    def deliver_own(self, group: str, messages: list[Message]) -> None:
+    def deliver_own(self, group: str, messages: Sequence[Message]) -> None:
         """Deliver messages of this node that the store has numbered, one after the other.
 
         If they were published too, what comes back is dropped by its number.

@@ -76,9 +76,9 @@ class Posts:
         else:
             posts.append((message, done))
         self._unanswered += 1
-        self._collected += 1
-        self._bytes += len(message.message)
-        if self._collected >= MAX_BATCH or self._bytes >= MAX_BATCH_BYTES:
+        self._collected = collected = self._collected + 1
+        self._bytes = size = self._bytes + len(message.message)
+        if collected >= MAX_BATCH or size >= MAX_BATCH_BYTES:
             self._send()
 
     def _end_tick(self) -> None:
@@ -120,7 +120,10 @@ class Posts:
                 self._report(posts, self._link.fail(tuple(names), members.decode()))
                 continue
             numbered = self._refuse_some(posts, refused) if refused else posts
-            if last and numbered:
+            if last and len(numbered) == 1:  # in small groups nearly always
+                numbered[0][0].seq = last
+                self._inbound.deliver_own(group, numbered[0][:1])
+            elif last and numbered:
                 messages, seq = [], last - len(numbered)
                 for message, _ in numbered:
                     seq += 1
