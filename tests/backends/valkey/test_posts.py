@@ -277,7 +277,12 @@ async def test_a_batch_of_a_large_group_waits_for_one_more_look_at_the_sockets(
         await one.join(row, "g")
     link = first_shard(one).link
     run_soon, sent = link.run_soon, []
-    link.run_soon = lambda *arguments: (sent.append(arguments[1]), run_soon(*arguments))
+
+    def count(done: Any, script: str, *arguments: Any) -> None:
+        sent.append(script)
+        run_soon(done, script, *arguments)
+
+    link.run_soon = count
     first = asyncio.ensure_future(one.publish(message("1")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # the tick of the first post has ended
