@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -12,8 +14,8 @@ from hubbub.auth.authenticator import make_token
 from hubbub.backends.memory import MemoryBackend
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups.history import Replay
-from hubbub.messages import Position, Signal, Success, UserRow
-from support.fake_link import SECRET, FakeLink, enter, make_node, new_frames, settle
+from hubbub.messages import Message, Position, Signal, Success, UserRow
+from support.fake_link import SECRET, FakeLink, SlowPosts, enter, make_node, new_frames, settle
 
 
 async def ask(end: FakeLink, **command: Any) -> dict[str, Any]:
@@ -50,7 +52,20 @@ class Waiting(MemoryBackend):
     immediate = False  # what the other backends are like
 
 
-@pytest.fixture(params=[MemoryBackend, Waiting])
+class Pipelined(SlowPosts):
+    """A backend that takes posts without a task and answers them in the next turn of the loop."""
+
+    def publish_soon(
+        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
+    ) -> None:
+        try:
+            result: int | CommandError = self.publish_now(message, key, least)
+        except CommandError as error:
+            result = error
+        asyncio.get_running_loop().call_soon(done, result)
+
+
+@pytest.fixture(params=[MemoryBackend, Waiting, Pipelined])
 def backend(request: pytest.FixtureRequest) -> MemoryBackend:
     """A backend that answers at once, and one that may wait: posts take another way through the code."""
     made: MemoryBackend = request.param()
@@ -60,6 +75,8 @@ def backend(request: pytest.FixtureRequest) -> MemoryBackend:
 async def settled(end: FakeLink, **command: Any) -> dict[str, Any]:
     """Send a command to a node whose commands run in tasks, and return its reply."""
     end.say(id=99, **command)
+    while end.session._busy:
+        await settle(end.node)
     await settle(end.node)
     return [frame for frame in end.heard() if frame.get("id") == 99][-1]
 

@@ -8,10 +8,10 @@ import pytest
 
 from hubbub.backends.memory import MemoryBackend
 from hubbub.command_queue import MAX_QUEUED
-from hubbub.errors import Close
+from hubbub.errors import Close, CommandError, ErrorCode, StoreError
 from hubbub.messages import UserRow
 from hubbub.rate_limit import WASTED_PER_COMMAND
-from support.fake_link import FakeLink, SlowJoins, enter, make_node, new_frames, settle, turn
+from support.fake_link import FakeLink, SlowJoins, SlowPosts, enter, make_node, new_frames, settle, turn
 
 
 async def test_nothing_but_connect_before_it_is_known_who_asks() -> None:
@@ -148,3 +148,89 @@ async def test_a_connection_lost_while_it_joins_leaves_no_ghost(caplog: pytest.L
     assert await backend.count() == (0, 0)
     assert (node.sessions, node.fanout.connections, node.fanout.groups) == ({}, {}, {})
     assert caplog.text == ""
+
+
+async def poster(store: SlowPosts) -> FakeLink:
+    """Return a member of "g" on a node whose posts wait for `store`."""
+    end = enter(make_node(store, rate_limit=0))
+    await settle(end.node)
+    end.say(id=1, do="join", group="g")
+    await settle(end.node)
+    end.written = b""
+    return end
+
+
+async def test_a_post_that_waits_for_a_store_needs_no_task_and_is_counted() -> None:
+    store = SlowPosts()
+    end = await poster(store)
+    left = end.session.budget.left
+    end.say(id=2, do="post", to="g", message=1)
+    await settle(end.node)
+    assert (end.heard(), len(store.posts), end.node.tasks) == ([], 1, set())
+    assert end.session.budget.bytes > 0  # counts as long as it runs
+    store.answer()
+    await settle(end.node)
+    assert [frame.get("id", frame.get("message")) for frame in end.heard()] == [1, 2]
+    assert end.heard()[1]["ok"]["recipients"] == 1
+    assert (end.session.budget.bytes, end.node.counters.posts, end.node.counters.delivered) == (0, 1, 1)
+    assert end.session.budget.left < left
+
+
+async def test_commands_behind_a_post_run_when_it_is_answered() -> None:
+    store = SlowPosts()
+    end = await poster(store)
+    for number in range(2, 5):
+        end.say(id=number, do="post", to="g", message=number)
+    end.say(id=5, do="leave")
+    end.say(id=6, do="post", to={"group": "g"}, message=6)
+    for _ in range(3):
+        await settle(end.node)
+        assert len(store.posts) == 1
+        store.answer()
+    await settle(end.node)
+    assert [frame["id"] for frame in end.heard() if "id" in frame] == [2, 3, 4, 5, 6]
+    assert "join it first" in end.heard()[-1]["error"]["message"]
+    assert end.node.counters.posts == 3
+
+
+async def test_posts_that_the_backend_refuses_are_answered_and_the_next_command_runs() -> None:
+    store = SlowPosts()
+    end = await poster(store)
+    end.say(id=2, do="post", to="g", message=1)
+    for number in range(3, 3 + MAX_QUEUED):
+        end.say(id=number, do="post", to="g", message=1)
+    store.refusal = StoreError("gone")
+    store.answer(CommandError(ErrorCode.RATE_LIMITED, "Too much."))
+    await settle(end.node)  # all that were queued are refused at once, one after the other
+    codes = [frame["error"]["code"] for frame in end.heard()]
+    assert codes == ["RATE_LIMITED"] + ["UNAVAILABLE"] * MAX_QUEUED
+    assert end.node.counters.commands["post", "UNAVAILABLE"] == MAX_QUEUED
+    assert end.session.budget.bytes == 0
+    store.refusal = None
+    end.say(id=999, do="post", to="g", message=2)
+    store.answer()
+    await settle(end.node)
+    assert end.heard()[-1]["id"] == 999
+
+
+async def test_a_session_lost_while_its_post_is_on_the_way_ends_when_it_is_answered() -> None:
+    store = SlowPosts()
+    end = await poster(store)
+    end.say(id=2, do="post", to="g", message=1)
+    end.say(id=3, do="post", to="g", message=2)
+    end.session.lost()
+    assert end.session.connection_id in end.node.sessions
+    store.answer()
+    await settle(end.node)
+    assert (end.heard(), store.posts, end.node.sessions) == ([], [], {})
+    assert await store.count() == (0, 0)
+
+
+async def test_no_reply_follows_the_close_frame() -> None:
+    store = SlowPosts()
+    end = await poster(store)
+    end.say(id=2, do="post", to="g", message=1)
+    end.session.close(Close.DISCONNECTED, end.node.now())
+    store.answer()
+    await settle(end.node)
+    assert end.heard() == []

@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from hubbub.auth.identity import Identity
-from hubbub.backends.base import Backend, ImmediateBackend
+from hubbub.backends.base import Backend, ImmediateBackend, PublishSoon
 from hubbub.connect_command import ConnectCommand, replay_frames
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.fanout import Fanout
@@ -61,6 +61,10 @@ class Commands:
         self._counters = services.counters
         self._waiting: frozenset[type[Command]] = frozenset()
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
+        # A subclass that decides about posts must not be passed by: it has `execute` only, unless it says otherwise.
+        self._publish_soon: PublishSoon | None = (
+            getattr(backend, "publish_soon", None) if type(self) is Commands else None
+        )
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             AdoptIdentity: connect.adopt_identity,
             Connect: connect.connect,
@@ -113,6 +117,38 @@ class Commands:
         if recipients > FEW:
             session.budget.left -= recipients * DELIVERY
         return recipients
+
+    def post_soon(self, session: Session, post: Post, done: Callable[[int | CommandError], object]) -> bool:
+        """Start a post to the joined group, if the backend takes it without a task; `done` gets its result."""
+        lane, to, content = session.lane, post.to, post.message
+        if self._publish_soon is None or lane is None:
+            return False
+        group = lane.group
+        if to != group if isinstance(to, str) else to.group != group or to.user_id is not None:
+            return False
+        if session.restricted:
+            cast(Identity, session.identity).require_post(group)
+        check_message(content, self._max_message, self._max_depth)
+        message = Message(content, session.user_id, session.connection_id, group, 0)
+        if post.key is None and post.min_recipients is None:
+            self._publish_soon(message, done)
+        else:
+            check_key(post.key, post.min_recipients)
+            self._publish_soon(message, done, post.key, post.min_recipients or 0)
+        return True
+
+    def posted(self, session: Session, result: int | CommandError) -> None:
+        """Count the outcome of a post that `post_soon` has started, and charge its deliveries on this node."""
+        if isinstance(result, CommandError):
+            self._counters.commands["post", result.code.value] += 1
+            return
+        self._counters.posts += 1
+        self._counters.delivered += result
+        if (lane := session.lane) is not None:
+            here = len(lane.members)
+            if len(lanes := self._fanout.groups[lane.group]) > 1:
+                here = sum(len(each.members) for each in lanes.values())
+            session.budget.left -= (here if here < result else result) * DELIVERY
 
     async def _join(self, session: Session, command: Join) -> Success | Replayed | None:
         group = command.group

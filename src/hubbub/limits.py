@@ -48,8 +48,13 @@ def check_key(key: str | None, min_recipients: int | None) -> None:
 def require_recipients(least: int, listening: int) -> None:
     """Refuse a post with fewer recipients than its sender asks for."""
     if listening < least:
-        text = f'Nothing was sent: {listening} connections would receive it, and "min_recipients" asks for {least}.'
-        raise CommandError(ErrorCode.INVALID_REQUEST, text)
+        raise too_few(least, listening)
+
+
+def too_few(least: int, listening: int) -> CommandError:
+    """Return the error for a post with fewer recipients than its sender asks for."""
+    text = f'Nothing was sent: {listening} connections would receive it, and "min_recipients" asks for {least}.'
+    return CommandError(ErrorCode.INVALID_REQUEST, text)
 
 
 def check_message(message: msgspec.Raw, max_bytes: int, max_depth: int) -> None:

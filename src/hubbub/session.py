@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from hubbub.auth.identity import Identity
@@ -44,6 +45,17 @@ class CommandRunner(Protocol):
 
     def execute(self, session: Session, command: Command) -> Coroutine[Any, Any, Reply | Replayed | None]:
         """Execute a command. Raises `CommandError`; None means that there is nobody left to answer."""
+        ...
+
+    def post_soon(self, session: Session, post: Post, done: Callable[[int | CommandError], object]) -> bool:
+        """Start a post that waits for the backend but needs no task; false if it is one for `execute`.
+
+        `done` gets its result, later. Raises `CommandError`; then `done` is not called.
+        """
+        ...
+
+    def posted(self, session: Session, result: int | CommandError) -> None:
+        """Count the result of a post that `post_soon` has started."""
         ...
 
 
@@ -147,7 +159,8 @@ class Session(SessionLifetime):
                     self._queue = CommandQueue()
                 held = self._queue.hold(command, size, self.budget)
                 self._busy = True
-                self._node.spawn(self._run_queue(held, self._queue))
+                if not self._start(held):
+                    self._go_on(held, self._queue)
             else:
                 self._answer(command.id, run_now(self._node.commands.execute(self, command)))
         except CommandError as error:
@@ -155,17 +168,50 @@ class Session(SessionLifetime):
         except Exception:
             self._fail(command)
 
-    async def _run_queue(self, held: Held | None, queue: CommandQueue) -> None:
-        while held is not None:
-            await self._perform(held.command)
-            app = self.app
-            while app is not None and app.after:
-                await app.after.pop(0)
-            queue.done(held)
-            held = None if self.gone else queue.next()
+    def _start(self, held: Held) -> bool:
+        """Begin a command that may wait; return false if it was refused at once."""
+        command = held.command
+        try:
+            if type(command) is Post and self._node.commands.post_soon(self, command, partial(self._posted, held)):
+                return True
+        except CommandError as error:
+            self._node.commands.posted(self, error)
+            self._refuse(command.id, error)
+            return False
+        except Exception:
+            self._fail(command)
+            return False
+        self._node.spawn(self._wait_for(held))
+        return True
+
+    def _go_on(self, held: Held, queue: CommandQueue) -> None:
+        """Note that a command is done, and begin the next one. The queue of a lost connection is empty."""
+        while (following := queue.finish(held)) is not None:
+            if self._start(following):
+                return
+            held = following
         self._busy = False
         if self.gone:
             self._node.ended(self)
+
+    def _posted(self, held: Held, result: int | CommandError) -> None:
+        """Answer a post that `Commands.post_soon` has started."""
+        command_id = held.command.id
+        self._node.commands.posted(self, result)
+        if isinstance(result, CommandError):
+            self._refuse(command_id, result)
+        elif command_id is not None and not self.closing and (answer := self.wire.sent(command_id, result)):
+            self._node.fanout.send(self, answer)
+        assert self._queue is not None  # it has held the post
+        self._go_on(held, self._queue)
+
+    async def _wait_for(self, held: Held) -> None:
+        await self._perform(held.command)
+        app = self.app
+        while app is not None and app.after:
+            await app.after.pop(0)
+        assert self._queue is not None  # it has held the command
+        self._go_on(held, self._queue)
 
     async def _perform(self, command: Command) -> None:
         if self.identity is None and not isinstance(command, _OPENING):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -12,12 +13,12 @@ from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.memory import MemoryBackend
 from hubbub.dialects.base import Wire
 from hubbub.dialects.v1 import V1
-from hubbub.errors import Close
+from hubbub.errors import Close, CommandError
 from hubbub.groups.history import Replay
 from hubbub.hooks import AppSide
 from hubbub.hub.calls import HookCalls
 from hubbub.hub.registry import Registry
-from hubbub.messages import Position, UserRow
+from hubbub.messages import Message, Position, UserRow
 from hubbub.node import Node
 from hubbub.session import Session
 from hubbub.settings import Settings
@@ -104,6 +105,29 @@ async def new_frames(end: FakeLink) -> list[dict[str, Any]]:
     before = len(end.heard())
     await turn(end.node)
     return end.heard()[before:]
+
+
+class SlowPosts(MemoryBackend):
+    """A store behind a network that takes posts without a task: each waits until the test answers it."""
+
+    immediate = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts: list[tuple[Message, Callable[[int | CommandError], object]]] = []
+        self.refusal: CommandError | None = None
+
+    def publish_soon(
+        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
+    ) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.posts.append((message, done))
+
+    def answer(self, error: CommandError | None = None) -> None:
+        """Publish the oldest post, or refuse it."""
+        message, done = self.posts.pop(0)
+        done(error or self.publish_now(message))
 
 
 class SlowJoins(MemoryBackend):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from hubbub.auth.bans import TicketUse
+from hubbub.errors import CommandError
 from hubbub.groups.directory import Query
 from hubbub.groups.history import Replay
 from hubbub.groups.roster import UserQuery
@@ -237,4 +238,29 @@ class ImmediateBackend(Backend, Protocol):
 
     def publish_now(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Do what `publish` does, as a plain call: posts are the hot path, where a coroutine would cost most."""
+        ...
+
+
+class PublishSoon(Protocol):
+    """The signature of `PipelinedBackend.publish_soon`."""
+
+    def __call__(
+        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
+    ) -> None:
+        """Publish `message`, and call `done` with the result."""
+        ...
+
+
+class PipelinedBackend(Backend, Protocol):
+    """A backend whose methods wait for a store, and that takes a post as a plain call."""
+
+    def publish_soon(
+        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
+    ) -> None:
+        """Do what `publish` does without a coroutine or a task: posts are the hot path.
+
+        `done` is called once, in a later turn of the loop, with what `publish` returns or raises. What the store did
+        for earlier posts of this node is delivered here before. Raises `CommandError` if it fails at once; then `done`
+        is not called.
+        """
         ...

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import thread_time
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ from hubbub.groups import kept_bytes
 from hubbub.groups.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.groups.history import Replay, Window
 from hubbub.groups.roster import UserQuery, roster_page
-from hubbub.limits import require_recipients
+from hubbub.limits import too_few
 from hubbub.messages import Message, Page, Position, Private, Signaled, UserRow
 
 
@@ -186,31 +187,59 @@ class ValkeyBackend:
     # --- messages ---
 
     async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
-        """Number the message, keep it and publish it to the nodes, in one script."""
-        return await self._post("post", message.sender_rid, envelope.pack_message(message), message, key, least)
+        """Do what `publish_soon` does, and wait for the result."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.publish_soon(message, partial(_settle, future), key, least)
+        return await future
+
+    def publish_soon(
+        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
+    ) -> None:
+        """Number the message, keep it, deliver it here and publish it to the nodes; most posts share a script call."""
+        group = message.sender_rid
+        shard = self._shards.only or self._shards.of(group)
+        if not shard.link.ready:
+            shard.link.require_ready()
+        if shard.wrong.groups:
+            shard.wrong.require_group(group)
+        if key is None and not least:
+            shard.posts.add(message, done)
+        else:
+            packed = envelope.pack_message(message)
+            self._post_alone(shard, "post", group, packed, message, done, key, least)
 
     async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
         """Number the message, keep it and send it to the nodes where the user is connected, in one script."""
-        return await self._post("post_to_user", user_id, envelope.pack_private(user_id, message), message, key, least)
+        shard = self._shards.of(user_id)
+        shard.link.require_ready()
+        shard.wrong.require_user(user_id)
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        packed, done = envelope.pack_private(user_id, message), partial(_settle, future)
+        self._post_alone(shard, "post_to_user", user_id, packed, message, done, key, least)
+        return await future
 
-    async def _post(
-        self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
-    ) -> int:
-        shard = self._shards.of(to)
-        link, wrong = shard.link, shard.wrong
-        link.require_ready()
-        if script == "post":
-            wrong.require_group(to)
-        else:
-            wrong.require_user(to)
+    def _post_alone(
+        self,
+        shard: Shard,
+        script: str,
+        to: str,
+        packed: bytes,
+        message: Message | Private,
+        done: Callable[[int | CommandError], object],
+        key: str | None,
+        least: int,
+    ) -> None:
         scope = b"" if key is None else schema.post_key(message.sender, f"{script}:{to}", key)
         charged = "" if message.sender_cid is None else message.sender  # server programs have no budget
-        recipients = await link.run(script, schema.encode(to), packed, scope, least, schema.encode(charged))
-        if type(recipients) is list:
-            raise kept_bytes.refusal(self._window.user, recipients[0] / 1000)
-        if recipients < 0:
-            require_recipients(least, -1 - recipients)
-        return int(recipients)
+
+        def finish(reply: Any) -> None:
+            if type(reply) is list:
+                reply = kept_bytes.refusal(self._window.user, reply[0] / 1000)
+            elif type(reply) is int and reply < 0:
+                reply = too_few(least, -1 - reply)
+            done(reply)
+
+        shard.link.run_soon(finish, script, schema.encode(to), packed, scope, least, schema.encode(charged))
 
     async def find_post(
         self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
@@ -306,3 +335,12 @@ class ValkeyBackend:
             )
             told += connections if received else 0
         return told
+
+
+def _settle(future: asyncio.Future[int], result: int | CommandError) -> None:
+    if future.done():  # whoever waited has gone
+        return
+    if isinstance(result, CommandError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -31,6 +31,9 @@ _NOT_A_STORE = "it does not answer like Valkey or Redis; check host and port"
 
 Argument = bytes | str | int
 
+Done = Callable[[Any], None]
+"""What is called with a reply, or with the `CommandError` or `RefusedError` in its place."""
+
 
 class RefusedError(Exception):
     """The store has answered a command with an error."""
@@ -61,7 +64,7 @@ class StoreConnection(asyncio.Protocol):
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
-        self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Any] | Done | None, float]] = deque()
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._transport: asyncio.Transport
@@ -78,15 +81,24 @@ class StoreConnection(asyncio.Protocol):
             CommandError: ``UNAVAILABLE``: the connection was lost, or too many commands wait.
             RefusedError: The store answered with an error.
         """
-        if self.lost.done():
-            raise StoreError(self.lost.result())
-        if len(self._waiting) >= MAX_PENDING:
-            raise _overloaded("too many commands wait for it")
-        if self._transport.get_write_buffer_size() + self._out_bytes > MAX_UNSENT:
-            raise _overloaded("too many bytes wait to be sent to it")
+        self.require_room()
         future: asyncio.Future[Any] = self._loop.create_future()
         self._send(arguments, future)
         return await future
+
+    def call_soon(self, done: Done, *arguments: Argument) -> None:
+        """Send a command, and call `done` once, in a later callback of the loop. See `call` for what this raises."""
+        self.require_room()
+        self._send(arguments, done)
+
+    def require_room(self) -> None:
+        """Raise `CommandError` ``UNAVAILABLE`` if the connection is lost, or if too much waits already."""
+        if self.lost.done():
+            raise StoreError(self.lost.result())
+        if len(self._waiting) >= MAX_PENDING:
+            raise overloaded("too many commands wait for it")
+        if self._transport.get_write_buffer_size() + self._out_bytes > MAX_UNSENT:
+            raise overloaded("too many bytes wait to be sent to it")
 
     def subscribe(self, channel: bytes) -> None:
         """Receive the messages of a channel that are published after this command."""
@@ -142,7 +154,7 @@ class StoreConnection(asyncio.Protocol):
 
     # --- inside ---
 
-    def _send(self, arguments: tuple[Argument, ...], future: asyncio.Future[Any] | None) -> None:
+    def _send(self, arguments: tuple[Argument, ...], waiter: asyncio.Future[Any] | Done | None) -> None:
         if self.lost.done():
             return
         if not self._out:
@@ -150,7 +162,7 @@ class StoreConnection(asyncio.Protocol):
         packed = pack_command(arguments)  # type: ignore[arg-type]  # its stub says one argument
         self._out.append(packed)
         self._out_bytes += len(packed)
-        self._waiting.append((future, self._loop.time()))
+        self._waiting.append((waiter, self._loop.time()))
 
     def _flush(self) -> None:
         out, self._out, self._out_bytes = self._out, [], 0
@@ -160,16 +172,22 @@ class StoreConnection(asyncio.Protocol):
     def _reply(self, item: Any) -> None:
         if not self._waiting:
             return self.abort("it sent a reply to no command")
-        future, _ = self._waiting.popleft()
-        if isinstance(item, PushNotification) != (future is None):
+        waiter, _ = self._waiting.popleft()
+        if isinstance(item, PushNotification) != (waiter is None):
             # A subscription was refused, or ended by the store: nothing can be relied on any more.
             return self.abort(f"a subscription failed: {item!r:.100}")
-        if future is not None and not future.done():
-            if isinstance(item, ReplyError):
-                future.set_exception(RefusedError(str(item)))
-            else:
-                future.set_result(item)
+        if waiter is not None:
+            self._answer(waiter, RefusedError(str(item)) if isinstance(item, ReplyError) else item)
         return None
+
+    def _answer(self, waiter: asyncio.Future[Any] | Done, item: Any) -> None:
+        if not isinstance(waiter, asyncio.Future):
+            self._loop.call_soon(waiter, item)
+        elif not waiter.done():
+            if isinstance(item, CommandError | RefusedError):
+                waiter.set_exception(item)
+            else:
+                waiter.set_result(item)
 
     def _deliver(self, received: list[Any]) -> None:
         for _, channel, payload in received:
@@ -182,9 +200,9 @@ class StoreConnection(asyncio.Protocol):
         if self.lost.done():
             return
         self.lost.set_result(reason)
-        for future, _ in self._waiting:
-            if future is not None and not future.done():
-                future.set_exception(StoreError(reason))
+        for waiter, _ in self._waiting:
+            if waiter is not None:
+                self._answer(waiter, StoreError(reason))
         self._waiting.clear()
 
 
@@ -195,7 +213,8 @@ def reason_of(error: OSError | RefusedError | CommandError) -> str:
     return error.message if isinstance(error, CommandError) else str(error) or "no answer in time"
 
 
-def _overloaded(reason: str) -> StoreError:
+def overloaded(reason: str) -> StoreError:
+    """Return the error for a command that cannot wait as well."""
     return StoreError(reason, f"The store is too slow: {reason}. Try again.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ class Inbound:
     """What this node receives from one shard.
 
     Args:
+        prefix: What all channels of the shard begin with.
         receivers: The nodes that messages are delivered to; the list may grow.
 
     Attributes:
@@ -29,7 +30,8 @@ class Inbound:
         repaired: Keys that had the wrong type and of which another node has repaired its part.
     """
 
-    def __init__(self, receivers: list[Receiver]) -> None:
+    def __init__(self, prefix: str, receivers: list[Receiver]) -> None:
+        self._prefix = prefix
         self.groups = Offsets()
         self.users = Offsets()
         self.repaired: set[bytes] = set()
@@ -55,6 +57,22 @@ class Inbound:
             event = notice(_CODES[kind], group, schema.parse_row(rest), int(number))
             for receiver in self._receivers:
                 receiver.announce(group, event)
+
+    def deliver_own(self, group: str, messages: Sequence[Message]) -> None:
+        """Deliver messages of this node that the store has numbered, one after the other.
+
+        If they were published too, what comes back is dropped by its number.
+        """
+        if self._held is not None:
+            channel = schema.group_channel(self._prefix, group)
+            self._held += ((channel, b"M%d " % each.seq + envelope.pack_message(each)) for each in messages)
+            return
+        if self.groups.receive(group, messages[0].seq):
+            if len(messages) > 1:
+                self.groups.receive(group, messages[-1].seq)
+            for message in messages:
+                for receiver in self._receivers:
+                    receiver.deliver(group, message)
 
     def _receive_own(self, kind: bytes, body: bytes) -> None:
         """Handle what arrived on the channel of this node."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from hubbub.backends.valkey.connection import (
     Argument,
+    Done,
     RefusedError,
     StoreConnection,
     WrongTypeError,
@@ -117,18 +118,47 @@ class Link:
         try:
             return await connection.call(*arguments)
         except RefusedError as error:
-            text = str(error)
-            if text.startswith("WRONGTYPE"):  # one key is wrong; the connection is in order
-                self._owner.suspect(arguments)
-                raise WrongTypeError from None
-            if text.startswith(CLUSTER_ERRORS):
-                self._leave(text)
-            elif text.startswith("OOM"):  # a full store is no reason to reconnect
-                log.warning("the store is full: %s", text)
-                raise StoreError(text, "The store is full (OOM): nothing can be added to it now.") from None
-            else:
-                connection.abort(text)
-            raise StoreError(text) from None
+            raise self._failure(connection, arguments, str(error)) from None
+
+    def run_soon(self, done: Done, script: str, *arguments: Argument) -> None:
+        """Run a script in the shard, and call `done` once, later, with its reply or the `CommandError` in its place.
+
+        Raises `CommandError` ``UNAVAILABLE`` at once if there is no connection, or if too much waits for it.
+        """
+        connection = self._connection
+        if connection is None:
+            raise StoreError(self._reason)
+        command = (b"EVALSHA", self._scripts[script].digest, 1, self._prefix, *arguments)
+        connection.call_soon(partial(self._finish, connection, command, done), *command)
+
+    def require_room(self) -> None:
+        """Raise `CommandError` ``UNAVAILABLE`` if there is no connection, or too much waits for it."""
+        if self._connection is None:
+            raise StoreError(self._reason)
+        self._connection.require_room()
+
+    def _finish(self, connection: StoreConnection, command: tuple[Argument, ...], done: Done, reply: Any) -> None:
+        done(self._failure(connection, command, str(reply)) if isinstance(reply, RefusedError) else reply)
+
+    def fail(self, arguments: tuple[Argument, ...], text: str) -> CommandError:
+        """Do what an error of the store demands, and return the error for the client.
+
+        `arguments` are names that the failed part of a command has used, `text` is the store's error.
+        """
+        return self._failure(self._connection, arguments, text)
+
+    def _failure(self, connection: StoreConnection | None, arguments: tuple[Argument, ...], text: str) -> CommandError:
+        if text.startswith("WRONGTYPE"):  # one key is wrong; the connection is in order
+            self._owner.suspect(arguments)
+            return WrongTypeError()
+        if text.startswith(CLUSTER_ERRORS):
+            self._leave(text)
+        elif text.startswith("OOM"):  # a full store is no reason to reconnect
+            log.warning("the store is full: %s", text)
+            return StoreError(text, "The store is full (OOM): nothing can be added to it now.")
+        elif connection is not None:
+            connection.abort(text)
+        return StoreError(text)
 
     def reset(self, reason: str) -> None:
         """Reconnect, because the shard may have to be corrected."""

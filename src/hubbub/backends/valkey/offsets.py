@@ -59,6 +59,10 @@ class Offsets:
         """Return the names that at least one connection receives or is about to receive."""
         return list(self._listeners)
 
+    def listeners(self, name: str) -> int:
+        """Return how many connections receive `name` or are about to receive it."""
+        return self._listeners.get(name, 0)
+
     def add(self, name: str) -> bool:
         """Count one more connection that is about to receive `name`; return whether it is the first."""
         count = self._listeners.get(name, 0)

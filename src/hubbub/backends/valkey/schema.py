@@ -9,12 +9,14 @@ key                 type        content
 ``names``           sorted set  the groups, all with score 0, so ordered by name, byte by byte
 ``sizes``           sorted set  the number of users of each group in ten digits, then its name; all with score 0
 ``g:<group>``       hash        ``e`` epoch, ``s`` seq, ``u`` distinct users, ``c`` connections; of ``h:``: ``b`` bytes,
-                                ``k`` number of the last entry, ``o`` what ``s`` was at time ``t``, in seconds
-``h:<group>``       list        the last messages. The last one has the number ``k``; if that differs from ``s``, a node
-                                that keeps nothing has numbered messages since, and the list cannot be used
+                                ``k`` number of the last entry, ``o`` what ``s`` was at time ``t``, in seconds,
+                                ``p`` bytes that were dropped and are paid for: see ``pay`` in ``keep.lua``
+``h:<group>``       list        the last messages, and up to a sixteenth more. The last one has the number ``k``; if
+                                that differs from ``s``, a node that keeps nothing has numbered messages since, and the
+                                list cannot be used
 ``m:<group>``       sorted set  the members as `row`, all with score 0
 ``u:<user>``        hash        the user's connections: connection id -> node
-``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq; ``b``, ``k``, ``o`` and ``t`` of ``i:``, as above;
+``j:<user>``        hash        the inbox: ``e`` epoch, ``s`` seq; ``b``, ``k``, ``o``, ``p`` and ``t`` of ``i:``;
                                 ``g`` digest of a guest's key
 ``i:<user>``        list        the last private messages; the last one has the number ``k``
 ``k:<key>``         string      the result of the post with this key: see `post_key`

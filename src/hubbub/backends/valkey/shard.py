@@ -19,6 +19,7 @@ from hubbub.backends.valkey.inbound import Inbound
 from hubbub.backends.valkey.link import Link, Opener
 from hubbub.backends.valkey.local_members import LocalMember, LocalMembers
 from hubbub.backends.valkey.offsets import NOWHERE, Since
+from hubbub.backends.valkey.posts import Posts
 from hubbub.backends.valkey.scripts import Script
 from hubbub.backends.valkey.wrong_keys import WrongKeys
 from hubbub.errors import CommandError
@@ -46,6 +47,7 @@ class Shard:
 
     Attributes:
         link: The connection to the shard.
+        posts: The posts to groups of the shard that wait for the end of the tick.
         incarnation: The id under which the shard knows this node now: see `schema`.
         notices: How many notices this node has caused.
         wrong: The keys of the shard that have the wrong type.
@@ -76,6 +78,7 @@ class Shard:
         self.inbound = inbound
         self.window = window
         self.link = Link(open_connection, prefix, scripts, shared=shared)
+        self.posts = Posts(self.link, inbound, window.user)
         self.incarnation = ""
         self.notices = 0
         self.wrong = WrongKeys(prefix, self.link.command)

@@ -36,11 +36,13 @@ class Shards:
 
     Attributes:
         registrations: The registration of this node in each shard.
+        only: The shard, if there is just one; posts save two calls with it.
     """
 
     def __init__(self, address: Address, window: Window, members: LocalMembers, receivers: list[Receiver]) -> None:
         self.registrations: list[Registration] = []
         self._shards: list[Shard] = []
+        self.only: Shard | None = None
         self._address = address
         self._window = window
         self._scripts = load_scripts(window)
@@ -119,13 +121,14 @@ class Shards:
             self._add(number, partial(self._cluster.open, slot), lease, shared=True)
 
     def _add(self, number: int, open_connection: Opener, lease: Lease, *, shared: bool) -> None:
-        inbound = self._inbound[schema.encode(lease.shard)] = Inbound(self._receivers)
+        inbound = self._inbound[schema.encode(lease.shard)] = Inbound(lease.shard, self._receivers)
         self._heartbeats.leases.append(lease)
         shard = Shard(
             self._node, number, lease.shard, open_connection, self._members, self._new_epoch, self._scripts, inbound,
             self._window, shared=shared,
         )  # fmt: skip
         self._shards.append(shard)
+        self.only = shard if len(self._shards) == 1 else None
         self.registrations.append(Registration(shard, lease))
 
     def _new_epoch(self) -> str:

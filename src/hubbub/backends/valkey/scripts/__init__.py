@@ -25,6 +25,7 @@ PARTS = {
     "move": ("lease", "keep", "replay", "members"),
     "page": (),
     "post": ("keep",),
+    "posts": ("lone", "keep"),
     "register": (),
     "send_off": ("lease",),
     "post_to_user": ("keep",),

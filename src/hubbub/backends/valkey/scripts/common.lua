@@ -9,3 +9,7 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+
+local function seconds()
+  return tonumber(redis.call('TIME')[1])
+end
