@@ -220,7 +220,7 @@ def reserve_port(settings: Settings) -> socket.socket:
 
 
 def _listen(settings: Settings) -> list[socket.socket]:
-    if settings.workers > 1:  # their parent has reserved the port
+    if settings.workers != 1:  # their parent has reserved the port
         first = _bind(settings.host, settings.port, shared=True)
     elif sys.platform != "linux":  # elsewhere the sockets would not share new connections
         return [_bind(settings.host, settings.port)]

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from hubbub.cli import sources
 from hubbub.cli.exposed_secrets import warnings
+from hubbub.cli.process.cores import usable_cores
 from hubbub.cli.process.free_memory import map_large_blocks, return_freed_memory
 from hubbub.cli.process.gc_policy import collect_rarely
 from hubbub.cli.process.loop import run
@@ -50,6 +51,7 @@ def serve(
 
         hubbub serve
         hubbub serve --port 9000 --rate-limit 20
+        hubbub serve --workers auto
         hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
 
@@ -66,7 +68,9 @@ def serve(
     for warning in (*warnings(sources.origins), *unknown_variables(os.environ)):
         log.warning("%s", warning)
     settings = fit_open_files(settings, chosen="max_connections" in sources.origins)
-    if settings.workers > 1:
+    if settings.workers == "auto":
+        settings = replace(settings, workers=usable_cores())
+    if settings.workers != 1:
         run_workers(settings, _work)
     else:
         run(_serve(settings))

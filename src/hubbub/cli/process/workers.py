@@ -1,4 +1,7 @@
-"""``hubbub serve --workers N``: several nodes on one port, each in a process; the system distributes connections."""
+"""``hubbub serve --workers N``: several nodes on one port, each in a process; the system distributes connections.
+
+They share the store that the settings name, or a private one, which is started and ended with them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,25 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
-from hubbub.errors import HubbubError, SettingsError
+from hubbub.cli.process.private_store import PrivateStore, memory_limit
+from hubbub.cli.process.store_binary import find_store_binary
+from hubbub.errors import HubbubError
 from hubbub.server import reserve_port
 from hubbub.settings import Settings
+
+REPLACEMENT = "replacement"
+"""The name of worker processes that replace one that was killed."""
+
+RETRY = 1.0
+"""Seconds after which a replacement is started again that could not start."""
 
 Work = Callable[[Settings, bool], None]
 """What a worker runs, a function of a module: serves with the settings, and prints the address if the flag is true."""
@@ -23,50 +36,74 @@ Work = Callable[[Settings, bool], None]
 def run_workers(settings: Settings, work: Work) -> None:
     """Run ``settings.workers`` processes until SIGTERM or SIGINT stops them. A process that is killed is replaced.
 
+    With the backend ``memory`` they share a private store.
+
     Raises:
-        SettingsError: The server cannot listen on the address, or processes cannot share the backend.
+        SettingsError: The server cannot listen on the address, or a private store cannot be started.
         HubbubError: A worker could not start, or failed. It has printed the reason.
     """
-    if settings.backend == "memory":
-        raise SettingsError(
-            'several workers cannot share the backend "memory": set --backend (HUBBUB_BACKEND) to a Valkey server'
-        )
-    port = reserve_port(settings)  # kept while workers come and go
-    _Workers(replace(settings, port=port.getsockname()[1]), work).run()
-    port.close()
+    with ExitStack() as stack:
+        binary = find_store_binary() if settings.backend == "memory" else None
+        port = stack.enter_context(reserve_port(settings))  # kept while workers come and go
+        settings = replace(settings, port=port.getsockname()[1])
+        store = None
+        if binary is not None:
+            store = stack.enter_context(PrivateStore(binary, memory_limit(settings)))
+            settings = replace(settings, backend=store.url)
+        _Workers(settings, work, store).run()
 
 
 class _Workers:
-    def __init__(self, settings: Settings, work: Work) -> None:
+    def __init__(self, settings: Settings, work: Work, store: PrivateStore | None) -> None:
         self._settings = settings
         self._work = work
+        self._store = store
         self._context = multiprocessing.get_context("spawn")
         self._running: list[SpawnProcess] = []
+        self._due: list[float] = []  # when to start replacements that have failed, by `time.monotonic`
         self._stopping = False
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        assert self._settings.workers != "auto"
         for n in range(self._settings.workers):
             self._start(announces=n == 0)
         failed = False
-        while self._running:
-            wait([worker.sentinel for worker in self._running])
+        while self._running or self._due:
+            self._wait()
             for worker in [worker for worker in self._running if worker.exitcode is not None]:
                 self._running.remove(worker)
                 assert worker.exitcode is not None
                 if self._stopping:
                     continue
                 if worker.exitcode < 0:
-                    self._start(announces=False)
+                    self._start(announces=False, name=REPLACEMENT)
+                elif worker.name == REPLACEMENT:  # perhaps the store is away; the other workers go on
+                    self._due.append(time.monotonic() + RETRY)
                 else:
                     failed = True
                     self._stop(signal.SIGTERM)
         if failed:
             raise HubbubError("a worker has failed; its last lines above say why")
 
-    def _start(self, *, announces: bool) -> None:
-        worker = self._context.Process(target=_run_worker, args=(self._work, self._settings, announces))
+    def _wait(self) -> None:
+        """Wait until a worker has ended. Meanwhile start workers that are due, and a private store that has ended."""
+        sentinels, pauses = [worker.sentinel for worker in self._running], [each - time.monotonic() for each in self._due]
+        if self._store is not None and not self._stopping:
+            sentinels += self._store.sentinels()
+            pauses += self._store.pauses()
+        wait(sentinels, timeout=max(0.0, min(pauses)) if pauses else None)
+        if self._stopping:
+            self._due.clear()
+        elif self._store is not None:
+            self._store.supervise()
+        for due in [due for due in self._due if due <= time.monotonic()]:
+            self._due.remove(due)
+            self._start(announces=False, name=REPLACEMENT)
+
+    def _start(self, *, announces: bool, name: str | None = None) -> None:
+        worker = self._context.Process(target=_run_worker, args=(self._work, self._settings, announces), name=name)
         worker.start()
         self._running.append(worker)
 
