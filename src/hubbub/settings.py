@@ -36,10 +36,9 @@ class Settings:
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
     backend: str = "memory"
-    """Store of groups: "memory" (this server only) or "valkey://host:6379" ("rediss://…" for TLS; commas between servers),
-    "valkey+unix:///run/valkey.sock"."""
+    """Store of groups: "memory" (this server), "valkey://host:6379", "rediss://…" (TLS), "valkey+unix:///path"."""
     workers: int | Literal["auto"] = 1
-    """Processes that "hubbub serve" starts on the port; "auto" for one per core. With "memory" they share a private store."""
+    """Processes of "hubbub serve"; "auto": one per core. With the backend "memory" they share a private store."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
     secret_file: str | None = None

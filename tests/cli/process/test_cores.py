@@ -29,7 +29,9 @@ def test_without_a_limit_all_cores_of_the_process_count(tmp_path: Path, quotas: 
     assert limited(tmp_path, **quotas) == HERE
 
 
-@pytest.mark.parametrize("quotas", [{"b": "100000 100000"}, {"a": "199999 100000"}, {"a": "50000 100000", "b": "max 9"}])
+@pytest.mark.parametrize(
+    "quotas", [{"b": "100000 100000"}, {"a": "199999 100000"}, {"a": "50000 100000", "b": "max 9"}]
+)
 def test_a_limit_of_cpu_time_counts_in_whole_cores_and_at_least_one(tmp_path: Path, quotas: dict[str, str]) -> None:
     assert limited(tmp_path, **quotas) == 1
 

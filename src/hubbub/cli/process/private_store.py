@@ -1,7 +1,7 @@
 """A Valkey for the workers of one server, on a Unix socket: started with them, restarted when it dies, ended with them.
 
-Nobody but the server's user can reach it: it has no port, and its socket is in a folder with mode 0700. It keeps nothing
-on disk. The system kills it when its parent has ended, for whatever reason (prctl(2), ``PR_SET_PDEATHSIG``).
+Nobody but the server's user can reach it: it has no port, and its socket is in a folder with mode 0700. It keeps
+nothing on disk. The system kills it when its parent has ended, for whatever reason (prctl(2), ``PR_SET_PDEATHSIG``).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class PrivateStore:
         """
         if sys.platform != "linux":
             raise SettingsError(
-                "several workers can share a private store on Linux only: set --backend (HUBBUB_BACKEND) to a Valkey server"
+                "several workers share a private store on Linux only: set --backend (HUBBUB_BACKEND) to a Valkey server"
             )
         self._folder = PrivateFolder(MAX_SOCKET_PATH - len(f"/{SOCKET}"))
         self.url = f"valkey+unix://{quote(str(self._folder.path / SOCKET))}"
@@ -95,9 +95,8 @@ class PrivateStore:
         except BaseException:
             self._end()
             raise
-        log.info(
-            "started a private store: %s %s, at most %d MB", self._binary.path, self._binary.version, self._max_memory >> 20
-        )  # fmt: skip
+        path, version = self._binary
+        log.info("started a private store: %s %s, with at most %d MB", path, version, self._max_memory // 1_000_000)
         return self
 
     def __exit__(
@@ -115,7 +114,7 @@ class PrivateStore:
         return [] if self._process is not None else [self._due - time.monotonic()]
 
     def supervise(self) -> None:
-        """Start it again if it has ended. Does not wait until it answers: the workers try to reconnect by themselves."""
+        """Start it again if it has ended. Does not wait until it answers: the workers reconnect by themselves."""
         if self._process is not None and _is_readable(self._sentinel):
             self._note_end(self._process.wait())
         if self._process is None and time.monotonic() >= self._due:
@@ -144,7 +143,7 @@ class PrivateStore:
                     stdout=output,
                     stderr=output,
                     pass_fds=[held],
-                    start_new_session=True,  # Ctrl-C in a terminal reaches only the parent, which ends the workers first
+                    start_new_session=True,  # Ctrl-C in a terminal reaches only the parent
                     preexec_fn=_die_with_parent(),
                 )
         except (OSError, subprocess.SubprocessError) as error:
@@ -168,9 +167,7 @@ class PrivateStore:
             self._failures = 0
         self._plan_restart()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}: {self._last_words()}"
-        log.error(
-            "the private store %s; it starts again, empty: clients get a gap where messages may be missing", how
-        )
+        log.error("the private store %s; it starts again, empty: clients get a gap where messages may be missing", how)
 
     def _plan_restart(self) -> None:
         self._due = time.monotonic() + DELAYS[min(self._failures, len(DELAYS) - 1)]

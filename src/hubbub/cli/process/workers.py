@@ -89,7 +89,10 @@ class _Workers:
 
     def _wait(self) -> None:
         """Wait until a worker has ended. Meanwhile start workers that are due, and a private store that has ended."""
-        sentinels, pauses = [worker.sentinel for worker in self._running], [each - time.monotonic() for each in self._due]
+        sentinels, pauses = (
+            [worker.sentinel for worker in self._running],
+            [each - time.monotonic() for each in self._due],
+        )
         if self._store is not None and not self._stopping:
             sentinels += self._store.sentinels()
             pauses += self._store.pauses()
