@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         finally:
             sys.stdout.flush()  # here, where an error can still be reported
     except CycloptsError as error:
-        _fail(str(error), USAGE)
+        _fail(str(error).replace("int|Literal[auto]", 'a number or "auto"'), USAGE)
     except SettingsError as error:
         _fail(f"{error}{sources.note(str(error))}", USAGE)
     except CommandError as error:
