@@ -95,6 +95,11 @@ async def until_message(peer: Peer, message: str) -> None:
         assert event["type"] != "gap"
 
 
+async def until_ready(backend: ValkeyBackend, ready: bool) -> None:
+    while backend.ready != ready:
+        await asyncio.sleep(0.01)
+
+
 async def test_the_store_holds_the_version(store: Store, stack: AsyncExitStack) -> None:
     await serve(store, stack)
     assert await store.run("GET", f"{PREFIX}schema") == str(CURRENT).encode()
@@ -183,13 +188,11 @@ async def test_a_running_node_that_is_shut_out_is_unavailable_until_it_may_share
     await store.run("SET", f"{PREFIX}schema", f"{CURRENT.number + 2} {CURRENT.number + 1}")
     await store.run("CLIENT", "KILL", "TYPE", "pubsub")
     await store.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    while backend.ready:
-        await asyncio.sleep(0.01)
+    await until_ready(backend, False)
     with pytest.raises(CommandError, match="does not answer"):
         await backend.count()
     await store.run("SET", f"{PREFIX}schema", str(CURRENT))
-    while not backend.ready:
-        await asyncio.sleep(0.01)
+    await until_ready(backend, True)
     await backend.close()
 
 
