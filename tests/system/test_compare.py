@@ -31,7 +31,7 @@ rates = st.floats(1, 1e6)
 
 def test_a_sample_is_what_the_generator_reports() -> None:
     line = {
-        "conns": 100, "refused": 1, "closed": 2, "connect_s": 0.5, "delivered_per_s": 1000.0, "p50_ms": 1.0, "p99_ms": 2,
+        "conns": 100, "refused": 1, "closed": 2, "connect_s": 0.5, "delivered_per_s": 1000.0, "p50_ms": 1, "p99_ms": 2,
         "gaps": 3, "dups": 4, "gen_cpu": 0.3, "srv_cpu": 0.25,
     }  # fmt: skip
     found = sample(line, before_kb=5000, after_kb=5300)

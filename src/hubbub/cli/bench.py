@@ -102,7 +102,7 @@ def bench(
 
 def _compare(plan: Plan, workers: int, json: bool) -> int:
     found = run(compare_workers(plan, workers))
-    said = advice(found, workers, usable_cores())
+    said = advice(found, workers, usable_cores(), plan.rate)
     if json:
         every = {"1": found.one, str(workers): found.several, "advice": said}
         print(msgspec.json.format(msgspec.json.encode(every)).decode())

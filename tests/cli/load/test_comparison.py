@@ -41,18 +41,19 @@ def test_reports_of_one_time_become_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "several", "cores", "says"),
+    ("one", "several", "cores", "rate", "says"),
     [
-        (report(100), report(190), 2, "1.9 times as much as one: they are worth it"),
-        (report(100, cpu=3), report(100), 2, "busy for 30% of the time: one is enough"),
-        (report(100), report(110), 2, "this machine has 2: with 4, or with the load on another machine"),
-        (report(100), report(90), 4, "0.9 times as much as one: keep one"),
-        (report(100, cpu=None), report(90), 8, "0.9 times as much as one: keep one"),
-        (report(0), report(90), 8, "Nothing was delivered"),
+        (report(100), report(190), 2, 0, "1.9 times as much as one: they are worth it"),
+        (report(100, cpu=3), report(100), 2, 50, "busy for 30% of the time: one is enough"),
+        (report(100, cpu=3), report(100), 4, 0, "one is enough"),
+        (report(100, cpu=3), report(110), 2, 0, "there are 2: with 4, or with the load on another machine"),
+        (report(100), report(90), 4, 0, "0.9 times as much as one: keep one"),
+        (report(100, cpu=None), report(90), 8, 0, "0.9 times as much as one: keep one"),
+        (report(0), report(90), 8, 0, "Nothing was delivered"),
     ],
 )
-def test_what_the_comparison_says(one: Report, several: Report, cores: int, says: str) -> None:
-    assert says in advice(Comparison(one, several), 2, cores)
+def test_what_the_comparison_says(one: Report, several: Report, cores: int, rate: float, says: str) -> None:
+    assert says in advice(Comparison(one, several), 2, cores, rate)
 
 
 async def test_both_servers_get_the_whole_load() -> None:

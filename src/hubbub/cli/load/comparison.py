@@ -84,8 +84,15 @@ def merge(reports: Sequence[Report]) -> Report:
     )
 
 
-def advice(found: Comparison, workers: int, cores: int) -> str:
-    """Return what the comparison says: whether several workers are worth it for this load on this machine."""
+def advice(found: Comparison, workers: int, cores: int, rate: float) -> str:
+    """Return what the comparison says: whether several workers are worth it for this load on this machine.
+
+    Args:
+        found: The reports.
+        workers: How many workers the second server had.
+        cores: How many cores server and load could use.
+        rate: The posts per second of the plan; 0 for as many as possible.
+    """
     one, several = found
     if not one.deliveries_per_second:
         return "Nothing was delivered, so there is nothing to compare."
@@ -93,19 +100,19 @@ def advice(found: Comparison, workers: int, cores: int) -> str:
     measured = f"{workers} workers delivered {times:.1f} times as much as one"
     if times >= WORTH:
         return f"{measured}: they are worth it for this load."
+    if not rate and cores < 2 * workers:  # then the load takes CPU time from the workers, and limits what they can do
+        return (
+            f"{measured}. The load needs as many cores as the workers, and there are {cores}: with {2 * workers}, or "
+            "with the load on another machine, more may help."
+        )
     if one.server_cpu is not None and one.server_cpu < BUSY * one.seconds:
         return (
-            f"{measured}, which was busy for {one.server_cpu / one.seconds:.0%} of the time: one is enough for this load. "
-            "More help when one is busy all the time."
-        )
-    if cores < 2 * workers:
-        return (
-            f"{measured}. The load takes as many cores as the workers, and this machine has {cores}: with {2 * workers}, "
-            "or with the load on another machine, more may help."
+            f"{measured}, which was busy for {one.server_cpu / one.seconds:.0%} of the time: one is enough for this "
+            "load. More help when one is busy all the time."
         )
     return (
-        f"{measured}: keep one. Workers share their groups through a store, which each post costs; they help where posts "
-        "go to many members, or to many groups at once."
+        f"{measured}: keep one. Workers share their groups through a store, which each post costs; they help where "
+        "posts go to many members, or to many groups at once."
     )
 
 
