@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "compare"))
 from compare import Comparison
 from figures import Sample, Spread, ratios, sample, spread
 from loads import LOADS, Load
-from table import OURS, report
+from table import OURS, Rounds, report
 
 LOAD = Load(title="a load", options=())
 TINY = Load(title="tiny", options=("--conns", "20", "--groups", "4", "--pubs", "2", "--window", "1", "--pad", "10"))
@@ -71,7 +71,7 @@ def test_the_report_shows_ratios_spread_and_what_is_missing() -> None:
     def made(*rates: float) -> list[Sample | None]:
         return [Sample(delivered=rate, server_cpu=1.0, p50_ms=1, p99_ms=2) for rate in rates]
 
-    rounds = {
+    rounds: Rounds = {
         OURS: made(200, 300, 400),
         "slow": made(100, 100, 100),
         "bad": [None, None, None],

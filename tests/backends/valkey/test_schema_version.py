@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubbub.backends.valkey import schema_version
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.schema import shard_prefix
+from hubbub.backends.valkey.schema import INCARNATIONS, shard_prefix
 from hubbub.backends.valkey.schema_version import (
     CURRENT,
     FIRST,
@@ -149,7 +149,7 @@ async def test_a_node_that_cannot_share_the_store_does_not_start_and_says_so(
     with pytest.raises(SettingsError, match=f"^backend: cannot use the store: .*{why}"):
         await serve(store, stack)
     assert await store.run("GET", f"{PREFIX}schema") == str(stored).encode()
-    assert await store.run("ZCARD", f"{PREFIX}lives") == 0
+    assert await store.run("ZCARD", PREFIX + INCARNATIONS) == 0
 
 
 async def test_a_node_does_not_start_while_one_that_is_too_old_is_alive(
@@ -170,7 +170,7 @@ async def test_a_node_does_not_start_while_one_that_is_too_old_is_alive(
 
 async def test_a_store_of_the_first_version_has_no_key(store: Store, stack: AsyncExitStack, use: Use) -> None:
     await store.run("SET", f"{PREFIX}run", "x")
-    await store.run("ZADD", f"{PREFIX}lives", 1, "randomname.1")
+    await store.run("ZADD", PREFIX + INCARNATIONS, 1, "randomname.1")
     use(Version(3, 2))
     with pytest.raises(SettingsError, match="it has version 1 "):
         await serve(store, stack)
