@@ -25,7 +25,7 @@ static C **mem[G];
 static int nm[G], cm[G];
 static char *pend[G];
 static int np[G], cp[G];
-static int dirty[G], nd;
+static int dirty[G], ndirty;
 int main(int c, char **v) {
   (void)c;
   int port = atoi(v[1]);
@@ -109,7 +109,7 @@ int main(int c, char **v) {
           }
           memcpy(f + fh, p, L);
           int F = fh + L;
-          if (!np[g]) dirty[nd++] = g;
+          if (!np[g]) dirty[ndirty++] = g;
           if (np[g] + F > cp[g]) {
             cp[g] = (np[g] + F) * 2;
             pend[g] = realloc(pend[g], cp[g]);
@@ -122,11 +122,11 @@ int main(int c, char **v) {
         x->n -= tot;
       }
     }
-    for (int i = 0; i < nd; i++) {
+    for (int i = 0; i < ndirty; i++) {
       int g = dirty[i];
       for (int j = 0; j < nm[g]; j++) send(mem[g][j]->fd, pend[g], np[g], MSG_NOSIGNAL);
       np[g] = 0;
     }
-    nd = 0;
+    ndirty = 0;
   }
 }
