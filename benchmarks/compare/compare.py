@@ -149,8 +149,9 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
+            with socket.create_connection(("127.0.0.1", port), 1) as probe:
+                if probe.getsockname() != probe.getpeername():  # the system may connect a socket with itself
+                    return
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"it does not start: {log.read_text(errors='replace')[-300:]}") from None
