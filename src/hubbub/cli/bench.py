@@ -42,7 +42,7 @@ def bench(
     size: Annotated[int, Parameter(validator=Number(gte=0))] = 100,
     duration: Annotated[Duration, Parameter(show_default=lambda _: "10s")] = 10.0,
     rate: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0,
-    workers: Annotated[int, Parameter(validator=Number(gte=2))] | Literal["auto"] | None = None,
+    workers: int | Literal["auto"] | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Put load on a server and report throughput, latency and errors.
@@ -90,7 +90,10 @@ def bench(
     if workers is not None:
         if url is not None:
             raise SettingsError("--workers starts local servers: leave out --url")
-        return _compare(plan, max(2, usable_cores()) if workers == "auto" else workers, json)
+        several = max(2, usable_cores()) if workers == "auto" else workers
+        if several < 2:
+            raise SettingsError(f"--workers must be at least 2, not {several}: it compares them with one")
+        return _compare(plan, several, json)
     with _progress_bar() as progress:
         report = run(_bench(url, secret, plan, progress))
     if json:
