@@ -46,7 +46,7 @@ def test_what_cannot_be_compared_is_refused(arguments: tuple[str, ...], says: st
 
 
 async def test_compares_one_worker_with_several(tmp_path: Path) -> None:
-    arguments = "bench --workers 2 --connections 6 --groups 2 --posters 3 --duration 0.3s --rate 100 --json"
+    arguments = "bench --workers 2 --connections 6 --groups 2 --posters 3 --duration 1s --rate 100 --json"
     ran = await run(*arguments.split(), cwd=tmp_path)
     assert (ran.code, ran.err) == (0, "")
     report = json.loads(ran.out)
