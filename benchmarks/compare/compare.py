@@ -18,6 +18,7 @@ import platform
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,9 @@ from support.store import Store, free_port  # noqa: E402
 
 PATIENCE = 20.0
 """Seconds within which a server must listen, and end."""
+
+LONGEST = 120.0
+"""Seconds after which a run is given up: some servers need minutes for 5,000 clients that join at once."""
 
 
 class Comparison:
@@ -137,11 +141,14 @@ class Comparison:
             preexec_fn=lambda: pin(LOAD_CPU),
         ) as generator:
             assert generator.stdout is not None
+            limit = threading.Timer(LONGEST, generator.kill)
+            limit.start()
             line = generator.stdout.readline()  # of an idle load it comes while the connections are open
             after = _memory(pid)
             _, problem = generator.communicate()
+            limit.cancel()
         if not line:
-            raise ValueError(f"the load failed: {problem.strip()[:300]}")
+            raise ValueError(f"the load failed or took {LONGEST:g} s: {problem.strip()[:300]}")
         return sample(json.loads(line), before, after)
 
 
