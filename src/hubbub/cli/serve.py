@@ -24,6 +24,8 @@ from hubbub.cli.process.free_memory import map_large_blocks, return_freed_memory
 from hubbub.cli.process.gc_policy import collect_rarely
 from hubbub.cli.process.loop import run
 from hubbub.cli.process.open_files import allow_open_files
+from hubbub.cli.process.private_store import PrivateStore, memory_limit
+from hubbub.cli.process.store_binary import find_store_binary
 from hubbub.cli.process.workers import run_workers
 from hubbub.cli.sources import unknown_variables
 from hubbub.log_throttle import LogThrottle
@@ -71,7 +73,7 @@ def serve(
     if settings.workers == "auto":
         settings = replace(settings, workers=usable_cores())
     if settings.workers != 1:
-        run_workers(settings, _work)
+        _serve_with_workers(settings)
     else:
         run(_serve(settings))
 
@@ -97,6 +99,15 @@ def fit_open_files(settings: Settings, *, chosen: bool) -> Settings:
         settings.max_connections,
     )
     return settings
+
+
+def _serve_with_workers(settings: Settings) -> None:
+    """Run several workers. With the backend ``memory`` they share a private store, which ends after them."""
+    if settings.backend != "memory":
+        run_workers(settings, _work)
+        return
+    with PrivateStore(find_store_binary(), memory_limit(settings)) as store:
+        run_workers(replace(settings, backend=store.url), _work, store)
 
 
 async def _serve(settings: Settings, announces: bool = True) -> None:

@@ -11,14 +11,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
-from hubbub.cli.process.private_store import PrivateStore, memory_limit
-from hubbub.cli.process.store_binary import find_store_binary
+from hubbub.cli.process.private_store import PrivateStore
 from hubbub.errors import HubbubError
 from hubbub.server import reserve_port
 from hubbub.settings import Settings
@@ -33,24 +31,20 @@ Work = Callable[[Settings, bool], None]
 """What a worker runs, a function of a module: serves with the settings, and prints the address if the flag is true."""
 
 
-def run_workers(settings: Settings, work: Work) -> None:
+def run_workers(settings: Settings, work: Work, store: PrivateStore | None = None) -> None:
     """Run ``settings.workers`` processes until SIGTERM or SIGINT stops them. A process that is killed is replaced.
 
-    With the backend ``memory`` they share a private store.
+    Args:
+        settings: What the workers serve with; the backend is one that processes can share.
+        work: What a worker runs.
+        store: A private store that is started again when it ends.
 
     Raises:
-        SettingsError: The server cannot listen on the address, or a private store cannot be started.
+        SettingsError: The server cannot listen on the address.
         HubbubError: A worker could not start, or failed. It has printed the reason.
     """
-    with ExitStack() as stack:
-        binary = find_store_binary() if settings.backend == "memory" else None
-        port = stack.enter_context(reserve_port(settings))  # kept while workers come and go
-        settings = replace(settings, port=port.getsockname()[1])
-        store = None
-        if binary is not None:
-            store = stack.enter_context(PrivateStore(binary, memory_limit(settings)))
-            settings = replace(settings, backend=store.url)
-        _Workers(settings, work, store).run()
+    with reserve_port(settings) as port:  # kept while workers come and go
+        _Workers(replace(settings, port=port.getsockname()[1]), work, store).run()
 
 
 class _Workers:
