@@ -12,7 +12,7 @@ PORT   ?= 8000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help run test check unit coverage matrix packages docs asyncapi fix browser soak fuzz clean
+.PHONY: help run test check unit coverage matrix packages docs asyncapi fix browser soak fuzz compare compare-all clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -106,6 +106,17 @@ $(VENV)/tested: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
+# make compare ARGS="--rounds 5 --peers hubbub uws"    Hubbub beside other servers, on this machine: ten minutes
+compare: $(VENV)/tested
+	@$(BIN)/python benchmarks/compare/compare.py $(ARGS)
+
+# make compare-all    every load on every server, in memory and on a store; more than an hour
+compare-all: $(VENV)/tested
+	@$(BIN)/python benchmarks/compare/compare.py --peers all --loads large medium small latency connects memory \
+	  --output .compare/memory.md $(ARGS)
+	@$(BIN)/python benchmarks/compare/compare.py --peers all --loads large medium small latency connects memory \
+	  --store --output .compare/store.md $(ARGS)
+
 # make clean    remove the environment and what the tools left
 clean:
-	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .compare site .pytest_cache .mypy_cache .ruff_cache .hypothesis

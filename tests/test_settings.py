@@ -41,6 +41,14 @@ def test_copies() -> None:
     assert pickle.loads(pickle.dumps(settings)) == settings  # for workers
 
 
+def test_workers_are_a_number_or_auto() -> None:
+    assert Settings(workers="auto").workers == "auto"
+    with pytest.raises(SettingsError, match="workers must be at least 1"):
+        Settings(workers=0)
+    with pytest.raises(SettingsError, match=r'^workers must be a number or "auto", not .many.$'):
+        Settings(workers="many")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback(host: str) -> None:
     assert Settings(host=host).loopback

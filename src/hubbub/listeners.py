@@ -44,18 +44,18 @@ def reserve_port(host: str, port: int) -> socket.socket:
     return first
 
 
-def listen(host: str, port: int, *, workers: int = 1) -> list[socket.socket]:
+def listen(host: str, port: int, *, workers: int | str = 1) -> list[socket.socket]:
     """Return the sockets that listen on an address.
 
     Args:
         host: The address.
         port: The port; 0 lets the system choose one.
-        workers: How many processes listen on the port; the parent of several has reserved it.
+        workers: How many processes listen on the port, or "auto"; the parent of several has reserved it.
 
     Raises:
         SettingsError: The address is in use or not available.
     """
-    if workers > 1:  # their parent has reserved the port
+    if workers != 1:  # their parent has reserved the port
         first = _bind(host, port, shared=True)
     elif sys.platform != "linux":  # elsewhere the sockets would not share new connections
         return [_bind(host, port)]

@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from hubbub.errors import SettingsError
 from hubbub.secret import read_secret, secret_bytes
@@ -35,9 +36,9 @@ class Settings:
     port: int = 8000
     """Port to listen on; 0 lets the system choose one."""
     backend: str = "memory"
-    """Store of groups: "memory" (one node) or "valkey://host:6379" ("rediss://…" for TLS; commas between servers)."""
-    workers: int = 1
-    """Processes that "hubbub serve" starts on the port. More than one need a backend that they share."""
+    """Store of groups: "memory" (this server), "valkey://host:6379", "rediss://…" (TLS), "valkey+unix:///path"."""
+    workers: int | Literal["auto"] = 1
+    """Processes of "hubbub serve"; "auto": one per core. With the backend "memory" they share a private store."""
     secret: str | None = None
     """Shared secret that signs the tokens (HS256), at least 32 bytes."""
     secret_file: str | None = None
@@ -136,6 +137,10 @@ class Settings:
             object.__setattr__(self, "secret", read_secret(self.secret_file, self.secret))
         for name, least in _LEAST.items():
             value = getattr(self, name)
+            if isinstance(value, str):  # only `workers` may be a text
+                if value != "auto":
+                    raise SettingsError(f'{name} must be a number or "auto", not {value!r}')
+                continue
             if not least <= value < math.inf:  # also refuses NaN
                 raise SettingsError(f"{name} must be at least {least} and finite, not {value}")
         if self.port > 65_535:

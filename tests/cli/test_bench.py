@@ -16,7 +16,7 @@ from hubbub.cli.load.run import Load, LoadError, Plan, parse_address
 from hubbub.server import Server
 from hubbub.transports.websocket.frames import text_frame
 from support.clients import SECRET
-from support.command import run
+from support.command import call, run
 
 Start: TypeAlias = Callable[..., Awaitable[Server]]
 
@@ -29,6 +29,29 @@ def guest(user: str) -> dict[str, str]:
 
 def quiet(phase: str, done: float, total: float) -> None:
     """No progress bar."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--workers", "1"), "--workers must be at least 2, not 1"),
+        (("--workers", "x"), 'a number or "auto".'),
+        (("--workers", "2", "--url", "http://127.0.0.1:1"), "leave out --url"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(arguments: tuple[str, ...], says: str) -> None:
+    ran = call("bench", *arguments)
+    assert ran.code == 2
+    assert says in ran.err
+
+
+async def test_compares_one_worker_with_several(tmp_path: Path) -> None:
+    arguments = "bench --workers 2 --connections 6 --groups 2 --posters 3 --duration 1s --rate 100 --json"
+    ran = await run(*arguments.split(), cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    report = json.loads(ran.out)
+    assert report["1"]["connections"] == report["2"]["connections"] == 6
+    assert "2 workers delivered" in report["advice"]
 
 
 async def test_starts_a_server_loads_it_and_reports(tmp_path: Path) -> None:

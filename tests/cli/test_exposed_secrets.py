@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.process.test_workers import children
 from hubbub.auth.authenticator import make_token
 from support.clients import SECRET
 from support.command import call, run, serving
 from support.store import Store
+from support.workers import children
 
 PASSWORD = "s3cret-pass"
 

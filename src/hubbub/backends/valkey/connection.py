@@ -227,9 +227,12 @@ async def open_connection(address: Address, receive: Callable[[bytes, bytes], No
         CommandError: ``UNAVAILABLE``: the server closed the connection.
     """
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(
-        lambda: StoreConnection(receive), address.host, address.port, ssl=address.tls
-    )
+    if address.unix:
+        _, connection = await loop.create_unix_connection(lambda: StoreConnection(receive), address.host)
+    else:
+        _, connection = await loop.create_connection(
+            lambda: StoreConnection(receive), address.host, address.port, ssl=address.tls
+        )
     try:
         hello: list[Argument] = [b"HELLO", 3]
         if address.password is not None:

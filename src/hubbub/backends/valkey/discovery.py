@@ -35,10 +35,11 @@ async def open_first(address: Address, receive: Receive, *, primary: bool) -> St
     """
 
     async def attempt(host: str, port: int) -> StoreConnection:
-        connection = await open_connection(address.at(host, port), receive)
+        server = address.at(host, port)
+        connection = await open_connection(server, receive)
         if primary and not connection.primary:
             connection.abort("it is a replica")
-            raise OSError(f"{host}:{port} is a replica")
+            raise OSError(f"{server} is a replica")
         return connection
 
     tasks = [asyncio.create_task(attempt(*server)) for server in address.servers()]

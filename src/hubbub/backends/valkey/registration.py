@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from itertools import count
 
-from hubbub.backends.valkey import correction, schema
+from hubbub.backends.valkey import correction, schema, schema_version
 from hubbub.backends.valkey.connection import Argument, WrongTypeError
 from hubbub.backends.valkey.expiry import Expiry
 from hubbub.backends.valkey.heartbeat import Lease
 from hubbub.backends.valkey.repair import Repair
 from hubbub.backends.valkey.shard import Shard
+from hubbub.errors import StoreError
 
 MAX_EARLIER = 50
 """Most earlier incarnations that are remembered while no registration succeeds."""
@@ -31,12 +32,13 @@ class Registration:
         self._lease = lease
         self._repair = Repair(shard)
         self._expiry = Expiry(shard, lease, self._repair)
+        self._version = schema_version.CURRENT
         self._numbers = count(1)
         self._earlier: list[str] = []  # incarnations that may have left entries
         self._resigned = False
 
     async def start(self) -> None:
-        """Connect and register. Raises `CommandError` ``UNAVAILABLE`` if the shard cannot be reached."""
+        """Connect and register. Raises `StoreError` if the shard cannot be reached, or cannot be shared."""
         await self.shard.link.start(self)
 
     async def register(self) -> None:
@@ -107,11 +109,12 @@ class Registration:
         kept = shard.window.shared()
         try:
             known, others, *found = await shard.link.run(
-                "register", shard.node, shard.incarnation, shard.new_epoch(), kept, *self._earlier
+                "register", shard.node, shard.incarnation, shard.new_epoch(), kept, *self._version, *self._earlier
             )
         except WrongTypeError:
             await shard.wrong.look()
             raise
+        self._require_shared(known, others)
         if others not in (b"", kept.encode()):
             log.warning(
                 "another node keeps %s, this one %s: while they differ, clients that resume may get a gap although no "
@@ -119,3 +122,13 @@ class Registration:
                 others.decode(), kept,
             )  # fmt: skip
         return known, dict(zip(found[::2], found[1::2], strict=True))
+
+    def _require_shared(self, known: int, answer: bytes | int) -> None:
+        """Raise `StoreError` if ``register.lua`` has refused this node because of its version."""
+        reason = None
+        if isinstance(answer, int):
+            reason = schema_version.refusal_of_nodes(answer, self._version)
+        elif known < 0:
+            reason = schema_version.refusal(schema_version.parse_version(answer), self._version)
+        if reason is not None:
+            raise StoreError(reason)

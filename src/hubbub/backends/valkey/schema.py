@@ -36,6 +36,7 @@ key                 type        content
 ``run``             string      the run id of the server that held this shard last
 ``run:epoch``       string      part of all epochs since then
 ``window``          string      how much the node keeps that registered last: see ``register.lua``
+``schema``          string      version of what is stored, and the oldest one that can share it: `schema_version`
 ==================  ==========  ====================================================================================
 
 An *incarnation* of a node lasts as long as one connection to the shard; its id is the id of the node, a dot and a

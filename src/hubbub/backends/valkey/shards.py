@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 
 from hubbub.backends.base import Receiver
-from hubbub.backends.valkey import schema
+from hubbub.backends.valkey import schema, schema_version
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.cluster import SHARDS, Cluster
 from hubbub.backends.valkey.connection import RefusedError
@@ -48,7 +48,7 @@ class Shards:
         self._scripts = load_scripts(window)
         self._members = members
         self._receivers = receivers
-        self._node = secrets.token_urlsafe(9)
+        self._node = schema_version.node_id(secrets.token_urlsafe(9), schema_version.CURRENT)
         self._epochs = count(1)
         self._inbound: dict[bytes, Inbound] = {}  # by the prefix of their channels
         self._cluster = Cluster(address, self._receive)

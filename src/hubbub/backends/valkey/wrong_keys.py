@@ -24,6 +24,7 @@ TYPES = {
 SHARD_TYPES = {
     b"names": b"zset", b"sizes": b"zset", b"absences": b"zset", b"w": b"hash", b"secret": b"string", b"lives": b"zset",
     b"pulse": b"string", b"dead": b"zset", b"run": b"string", b"run:epoch": b"string", b"window": b"string",
+    b"schema": b"string",
 }  # fmt: skip
 """The types of the keys that each shard has once."""
 
