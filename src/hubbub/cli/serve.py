@@ -28,7 +28,6 @@ from hubbub.cli.process.private_store import PrivateStore, memory_limit
 from hubbub.cli.process.store_binary import find_store_binary
 from hubbub.cli.process.workers import run_workers
 from hubbub.cli.sources import unknown_variables
-from hubbub.errors import SettingsError
 from hubbub.log_throttle import LogThrottle
 from hubbub.server import Server
 from hubbub.settings import Settings
