@@ -31,9 +31,9 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if sys.platform == "linux":  # elsewhere two runs side by side can meet, with luck against them
-                name = socket.socket(socket.AF_UNIX)
-                name.bind(f"\0hubbub-test-port-{port}")
-                name.detach()  # the system closes it when the process ends
+                with socket.socket(socket.AF_UNIX) as name:
+                    name.bind(f"\0hubbub-test-port-{port}")
+                    name.detach()  # the system closes it when the process ends
             return port
 
 

@@ -121,7 +121,8 @@ async def test_nothing_stays_in_the_store_when_all_clients_have_left(start: Star
     await bob.socket.close()
     while await store.run("HLEN", "hubbub:{9.0}:w", database=9) != 0:
         pass
-    lasting = [f"hubbub:{{9.0}}:{name}".encode() for name in ("lives", "pulse", "run", "run:epoch", "secret", "window")]
+    names = ("lives", "pulse", "run", "run:epoch", "schema", "secret", "window")
+    lasting = [f"hubbub:{{9.0}}:{name}".encode() for name in names]
     while sorted(await store.run("KEYS", "*", database=9)) != lasting:
         await asyncio.sleep(0.05)
 

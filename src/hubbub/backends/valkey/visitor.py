@@ -11,6 +11,7 @@ from typing import Any
 
 from hubbub.backends.valkey.connection import Argument, RefusedError, StoreConnection, reason_of
 from hubbub.backends.valkey.link import CLUSTER_ERRORS, PATIENCE, Opener
+from hubbub.backends.valkey.schema_version import require_shared
 from hubbub.backends.valkey.scripts import CHANGED, Script, load_scripts
 from hubbub.errors import CommandError, ErrorCode, StoreError
 from hubbub.groups.history import parse_window
@@ -93,7 +94,10 @@ class VisitorLink:
         async with self._opening:
             if self._connection is None or self._connection.lost.done():
                 try:
-                    self._connection = await self._open_connection()
+                    connection = await self._open_connection()
+                    async with asyncio.timeout(PATIENCE):
+                        await require_shared(connection.call, self._prefix)
+                    self._connection = connection
                 except (OSError, RefusedError) as error:
                     raise open_failure(error) from None
             return self._connection
