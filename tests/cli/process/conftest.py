@@ -1,4 +1,4 @@
-"""A short folder for each test: the path of a Unix socket may have 107 bytes, and that of pytest's folders has nearly as many."""
+"""A short folder for each test: the path of a Unix socket may have 107 bytes, and pytest's folders have nearly as many."""
 
 from __future__ import annotations
 
