@@ -1,4 +1,4 @@
-"""A short folder for each test: the path of a Unix socket may have 107 bytes, and pytest's folders have nearly as many."""
+"""A short folder for each test: the path of a Unix socket has at most 107 bytes, fewer than that of some of pytest."""
 
 from __future__ import annotations
 
