@@ -1,0 +1,152 @@
+"""The apps in ``examples/`` that have a hub in them: each started with the command that it names itself, and used."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+from websockets.asyncio.client import ClientConnection, connect
+
+from support.app_process import AppProcess, app_process
+from support.browser import chromium, needs_chromium
+from support.clients import PATIENCE
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@asynccontextmanager
+async def example(name: str, folder: Path) -> AsyncIterator[AppProcess]:
+    """Run an example as the second line of its docstring says, in a folder of its own and on a free port."""
+    for path in EXAMPLES.glob(f"{name}.*"):
+        shutil.copy(path, folder)
+    command = re.search(r"^cd examples && (.+)$", (EXAMPLES / f"{name}.py").read_text(), re.MULTILINE)
+    assert command is not None
+    async with app_process(*command[1].split(), "--port", "{port}", folder=folder) as running:
+        yield running
+
+
+class Person:
+    """A user of an example, with a cookie jar, without a page."""
+
+    def __init__(self, running: AppProcess, stack: AsyncExitStack) -> None:
+        self._url = running.url
+        self._stack = stack
+        self.http = httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENCE)
+        stack.push_async_callback(self.http.aclose)
+        self.socket: ClientConnection
+
+    async def connect(self) -> dict[str, Any]:
+        """Connect, and return the reply."""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
+        url = f"{self._url.replace('http', 'ws')}/realtime/v1/connect"
+        opening = connect(url, additional_headers={"cookie": cookie}, proxy=None)
+        self.socket = await self._stack.enter_async_context(opening)
+        return await self.do("connect")
+
+    async def do(self, command: str, **fields: Any) -> dict[str, Any]:
+        """Send a command, and return its reply; events before it are dropped."""
+        await self.socket.send(json.dumps({"id": 1, "do": command, **fields}))
+        while "id" not in (frame := await self.hears()):
+            pass
+        return frame
+
+    async def hears(self, kind: str | None = None) -> dict[str, Any]:
+        """Return the next frame, or the next of this type."""
+        while True:
+            frame: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE))
+            if kind in (None, frame.get("type")):
+                return frame
+
+
+NewPerson = Callable[[AppProcess], Person]
+
+
+@pytest.fixture
+async def person() -> AsyncIterator[NewPerson]:
+    """Return what makes a user of an example."""
+    async with AsyncExitStack() as stack:
+        yield lambda running: Person(running, stack)
+
+
+async def log_in(page: Page, url: str, name: str, password: str) -> None:
+    await page.goto(url)
+    await page.get_by_placeholder("Name").fill(name)
+    await page.get_by_placeholder("Password").fill(password)
+    await page.get_by_role("button", name="Log in").click()
+
+
+async def say(page: Page, text: str) -> None:
+    await page.get_by_placeholder("Message").fill(text)
+    await page.get_by_role("button", name="Send").click()
+
+
+@needs_chromium
+async def test_the_page_of_the_fastapi_chat(tmp_path: Path) -> None:
+    async with example("fastapi_chat", tmp_path) as running, chromium() as browser:
+        ada, bob, cyd = [await (await browser.new_context()).new_page() for _ in range(3)]
+        await log_in(ada, running.url, "ada", "guess")
+        await expect(ada.get_by_role("status")).to_have_text("Wrong name or password.")
+        await log_in(ada, running.url, "ada", "lovelace")
+        await expect(ada.get_by_role("status")).to_have_text("You are in the team red.")
+        await say(ada, "First, <b>bold</b>")
+        await expect(ada.get_by_role("log")).to_have_text("ada: First, <b>bold</b>")
+        await log_in(bob, running.url, "bob", "builder")
+        await expect(bob.get_by_role("log")).to_have_text("ada: First, <b>bold</b>")  # from SQLite
+        await say(bob, "Second")
+        await log_in(cyd, running.url, "cyd", "charisse")
+        for page in (ada, bob, cyd):
+            await expect(page.get_by_role("listitem")).to_have_text(["ada: First, <b>bold</b>", "bob: Second"])
+        await say(cyd, "Third")
+        await expect(cyd.get_by_role("status")).to_have_text("You may read here, but not write.")
+        await ada.get_by_role("button", name="blue").click()
+        await expect(ada.get_by_role("status")).to_have_text("You are in the team blue.")
+        await expect(ada.get_by_role("listitem")).to_have_count(0)
+        await expect(bob.get_by_role("listitem")).to_have_count(2)
+
+
+async def test_the_rights_and_the_routes_of_the_fastapi_chat(tmp_path: Path, person: NewPerson) -> None:
+    async with example("fastapi_chat", tmp_path) as running:
+        ada, bob, nobody = [person(running) for _ in range(3)]
+        assert (await nobody.connect())["error"] == {"code": "FORBIDDEN", "message": "Log in first."}
+        for who, name, password in ((ada, "ada", "lovelace"), (bob, "bob", "builder")):
+            assert (await who.http.post("/login", json={"name": name, "password": password})).status_code == 200
+            assert (await who.connect())["ok"]["user_id"] == name
+            assert "ok" in await who.do("join", group="team-red")
+        refused = await bob.do("join", group="team-blue")
+        assert refused["error"] == {"code": "FORBIDDEN", "message": "You are not in the team blue."}
+        for _ in range(2):  # sent again with its key, it is stored once
+            assert "ok" in await ada.do("post", to={"group": "team-red"}, message={"text": "one"}, key="k1")
+        empty = await ada.do("post", to={"group": "team-red"}, message={"text": ""})
+        assert empty["error"]["code"] == "INVALID_PARAMETER"
+        assert "text" in empty["error"]["message"]
+        sent = await ada.http.post("/teams/red/posts", json={"text": "two"})
+        assert sent.json() == {"text": "two", "id": 2}
+        heard = [await bob.hears("message") for _ in range(2)]
+        assert [(each["sender"], each["message"]) for each in heard] == [
+            ("ada", {"text": "one", "id": 1}),
+            ("ada", {"text": "two", "id": 2}),
+        ]
+        rows = [{"id": 1, "sender": "ada", "text": "one"}, {"id": 2, "sender": "ada", "text": "two"}]
+        assert (await bob.http.get("/teams/red/posts")).json() == rows
+        assert (await bob.http.get("/teams/blue/posts")).status_code == 403
+        assert (await nobody.http.post("/teams/red/posts", json={"text": "three"})).status_code == 403
+        assert await running.stop() == 0
+        assert "Traceback" not in running.log()
+    with sqlite3.connect(tmp_path / "chat.db") as db:
+        assert db.execute("SELECT text FROM post").fetchall() == [("one",), ("two",)]
+    db.close()
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_examples_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 120
