@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,13 +28,18 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @asynccontextmanager
 async def example(name: str, folder: Path) -> AsyncIterator[AppProcess]:
-    """Run an example as the second line of its docstring says, in a folder of its own and on a free port."""
+    """Run an example as its own docstring says, in a folder of its own and on a free port."""
     for path in EXAMPLES.glob(f"{name}.*"):
         shutil.copy(path, folder)
-    command = re.search(r"^cd examples && (.+)$", (EXAMPLES / f"{name}.py").read_text(), re.MULTILINE)
-    assert command is not None
-    async with app_process(*command[1].split(), "--port", "{port}", folder=folder) as running:
+    async with app_process(*command_of(EXAMPLES / f"{name}.py"), folder=folder) as running:
         yield running
+
+
+def command_of(path: Path) -> list[str]:
+    """Return the command that a file names in its docstring, with a free port."""
+    command = re.search(r"^cd examples\S* && (.+)$", path.read_text(), re.MULTILINE)
+    assert command is not None
+    return [*command[1].split(), "--port", "{port}"]
 
 
 class Person:
@@ -147,6 +154,63 @@ async def test_the_rights_and_the_routes_of_the_fastapi_chat(tmp_path: Path, per
     db.close()
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_examples_are_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) < 120
+SET_UP = """
+from django.core.management import call_command
+call_command("migrate", run_syncdb=True, verbosity=0)
+from django.contrib.auth.models import User
+from orders.models import Dish
+User.objects.create_user("zoe", password="noodles")
+User.objects.create_user("cook", password="ladle", is_staff=True)
+Dish.objects.create(name="soup", left=1)
+"""
+
+
+async def log_in_to_django(who: Person, name: str, password: str) -> None:
+    await who.http.get("/login")
+    token = who.http.cookies["csrftoken"]
+    form = {"username": name, "password": password, "csrfmiddlewaretoken": token}
+    assert (await who.http.post("/login", data=form)).headers["location"] == "/"
+    who.http.headers["x-csrftoken"] = who.http.cookies["csrftoken"]
+
+
+async def test_the_django_orders(tmp_path: Path, person: NewPerson) -> None:
+    folder = tmp_path / "django_orders"
+    shutil.copytree(EXAMPLES / "django_orders", folder)
+    setup = f"import orders.asgi{SET_UP}"
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", setup], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    command = command_of(folder / "orders/asgi.py")
+    async with app_process(*command, folder=folder) as running:
+        zoe, cook, nobody = [person(running) for _ in range(3)]
+        assert (await nobody.connect())["error"] == {"code": "FORBIDDEN", "message": "Log in first."}
+        await log_in_to_django(zoe, "zoe", "noodles")
+        await log_in_to_django(cook, "cook", "ladle")
+        assert (await zoe.connect())["ok"]["user_id"] == "1"
+        assert (await zoe.do("join", group="kitchen"))["error"]["code"] == "FORBIDDEN"
+        assert "ok" in await cook.connect()
+        assert "ok" in await cook.do("join", group="kitchen")
+        assert (await cook.do("post", to="kitchen", message="hello"))["error"]["code"] == "FORBIDDEN"
+        assert (await zoe.http.post("/orders", data={"dish": "soup"})).json() == {"order": 1, "dish": "soup"}
+        assert (await cook.hears("message"))["message"] == {"order": 1, "dish": "soup"}
+        sold_out = await zoe.http.post("/orders", data={"dish": "soup"})  # rolled back: the kitchen hears nothing
+        assert (sold_out.status_code, sold_out.json()) == (409, {"error": "There is no soup left."})
+        assert (await zoe.http.post("/orders/1/ready")).status_code == 302
+        assert (await cook.http.post("/orders/1/ready")).status_code == 200
+        private = await zoe.hears("private")
+        assert (private["message"], private["sender"]) == ({"order": 1, "state": "ready"}, "server")
+        history = await cook.do("join", group="kitchen", history=10)
+        assert history["ok"]["replayed"] == 1
+        page = await cook.http.get("/")
+        assert "<h1>cook</h1>" in page.text
+        assert "joinRealtime" in page.text
+        assert await running.stop() == 0
+        assert "Traceback" not in running.log(), running.log()
+
+
+@pytest.mark.parametrize("pattern", ["fastapi_chat.py", "django_orders/*/*.py"])
+def test_examples_are_short(pattern: str) -> None:
+    found = list(EXAMPLES.glob(pattern))
+    assert found
+    assert sum(len(path.read_text().splitlines()) for path in found) < 120
