@@ -19,6 +19,8 @@ import pytest
 from playwright.async_api import Page, expect
 from websockets.asyncio.client import ClientConnection, connect
 
+import hubbub
+from hubbub.client import Message
 from support.app_process import AppProcess, app_process
 from support.browser import chromium, needs_chromium
 from support.clients import PATIENCE
@@ -154,6 +156,63 @@ async def test_the_rights_and_the_routes_of_the_fastapi_chat(tmp_path: Path, per
     db.close()
 
 
+async def test_the_starlette_scores(tmp_path: Path, person: NewPerson) -> None:
+    async with example("starlette_scores", tmp_path) as running:
+        fan, referee = person(running), person(running)
+        assert (await fan.connect())["ok"]["user_id"].startswith("visitor-")
+        refused = await fan.do("join", group="match-18")
+        assert refused["error"] == {"code": "FORBIDDEN", "message": "There is no match 18."}
+        assert "ok" in await fan.do("join", group="match-17")
+        assert (await fan.do("post", to="match-17", message={"home": 9}))["error"]["code"] == "FORBIDDEN"
+        goal = "/matches/17/goals/home"
+        for wrong in ({}, {"authorization": "Referee rita:guess"}, {"authorization": "Referee zoe:whistle"}):
+            assert (await referee.http.post(goal, headers=wrong)).status_code == 401
+        counted = await referee.http.post(goal, headers={"authorization": "Referee rita:whistle"})
+        assert counted.json() == {"score": {"home": 1, "away": 0}, "recipients": 1}
+        assert (await fan.hears("message"))["message"] == {"home": 1, "away": 0}
+        assert (await fan.http.get("/matches/17")).json() == {"home": 1, "away": 0}
+        assert 'tier="2"' in (await fan.http.get("/realtime/metrics")).text
+
+
+async def test_the_litestar_board(tmp_path: Path, person: NewPerson) -> None:
+    async with example("litestar_board", tmp_path) as running:
+        office = person(running)
+        assert (await office.connect())["error"]["message"] == "Send your key as X-API-Key."
+        unread = await office.http.post("/notices", json={"text": "lunch"})
+        assert (unread.status_code, unread.json()["detail"].split()[0]) == (409, "Nothing")
+        url = f"{running.url}/realtime"
+        async with (
+            hubbub.connect(url, headers={"x-api-key": "key-of-ada"}) as ada,
+            hubbub.connect(url, headers={"x-api-key": "key-of-bob"}) as bob,
+        ):
+            await ada.join_realtime("board")
+            await bob.join_realtime("board")
+            assert (await office.http.get("/readers")).json() == ["ada", "bob"]
+            with pytest.raises(hubbub.CommandError, match="Only ada may post urgent notices"):
+                await bob.post_realtime({"text": "fire", "urgent": True}, "board")
+            waiting = asyncio.create_task(office.http.get("/notices/next"))
+            sent = await office.http.post("/notices", json={"text": "lunch"})
+            assert sent.json() == {"recipients": 2}
+            while not waiting.done():  # it may not have listened yet when the first of these is posted
+                await ada.post_realtime({"text": " closed ", "urgent": True}, "board")
+                await asyncio.wait({waiting}, timeout=0.05)
+            assert (await waiting).json() in ({"text": "closed", "urgent": True}, {"text": "lunch", "urgent": False})
+            messages = [event async for event in _messages(bob, 2)]
+            assert messages == [
+                ("office", {"text": "lunch", "urgent": False}),
+                ("ada", {"text": "closed", "urgent": True}),
+            ]
+
+
+async def _messages(client: hubbub.Client, number: int) -> AsyncIterator[tuple[str, Any]]:
+    async for event in client:
+        if isinstance(event, Message):
+            yield event.sender, event.message
+            number -= 1
+            if not number:
+                return
+
+
 SET_UP = """
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
@@ -209,7 +268,9 @@ async def test_the_django_orders(tmp_path: Path, person: NewPerson) -> None:
         assert "Traceback" not in running.log(), running.log()
 
 
-@pytest.mark.parametrize("pattern", ["fastapi_chat.py", "django_orders/*/*.py"])
+@pytest.mark.parametrize(
+    "pattern", ["fastapi_chat.py", "django_orders/*/*.py", "litestar_board.py", "starlette_scores.py"]
+)
 def test_examples_are_short(pattern: str) -> None:
     found = list(EXAMPLES.glob(pattern))
     assert found
