@@ -253,7 +253,7 @@ async def test_the_django_orders(tmp_path: Path, person: NewPerson) -> None:
         assert (await cook.do("post", to="kitchen", message="hello"))["error"]["code"] == "FORBIDDEN"
         assert (await zoe.http.post("/orders", data={"dish": "soup"})).json() == {"order": 1, "dish": "soup"}
         assert (await cook.hears("message"))["message"] == {"order": 1, "dish": "soup"}
-        sold_out = await zoe.http.post("/orders", data={"dish": "soup"})  # rolled back: the kitchen hears nothing
+        sold_out = await zoe.http.post("/orders", data={"dish": "soup"})  # rolled back, and not posted
         assert (sold_out.status_code, sold_out.json()) == (409, {"error": "There is no soup left."})
         assert (await zoe.http.post("/orders/1/ready")).status_code == 302
         assert (await cook.http.post("/orders/1/ready")).status_code == 200

@@ -1,4 +1,4 @@
-"""The hub: the cooks hear of all orders, customers of their own."""
+"""The hub: cooks are told of all orders, customers of their own."""
 
 from asgiref.sync import async_to_sync
 from starlette.requests import HTTPConnection

@@ -32,7 +32,7 @@ def order(request: HttpRequest) -> JsonResponse:
     message = {"order": new.id, "dish": dish.name}
     transaction.on_commit(partial(post, "kitchen", message, key=f"order-{new.id}"), robust=True)
     if not Dish.objects.filter(name=dish.name, left__gt=0).update(left=F("left") - 1):
-        transaction.set_rollback(True)  # the kitchen does not hear of this order
+        transaction.set_rollback(True)  # the kitchen is not told of this order
         return JsonResponse({"error": f"There is no {dish.name} left."}, status=409)
     return JsonResponse(message, status=201)
 
