@@ -45,24 +45,27 @@ class AppProcess:
 
 
 @asynccontextmanager
-async def app_process(*command: str, app: str = APP, **variables: str) -> AsyncIterator[AppProcess]:
+async def app_process(
+    *command: str, app: str = APP, folder: Path | None = None, **variables: str
+) -> AsyncIterator[AppProcess]:
     """Run a server until the block ends; it has begun to answer then.
 
     Args:
         command: A program beside this Python, and its arguments; ``{port}`` and ``{app}`` stand for these.
         app: The app.
+        folder: Where it runs; an empty one if none is given.
         variables: For its environment.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     arguments = [each.format(port=port, app=app) for each in command]
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "log")
+    with tempfile.TemporaryDirectory() as empty:
+        log = Path(empty, "log")
         with log.open("wb") as output:  # noqa: ASYNC230  # it is empty
             process = await asyncio.create_subprocess_exec(
                 BIN / arguments[0],
                 *arguments[1:],
-                cwd=folder,
+                cwd=folder or empty,
                 env=environment(PYTHONPATH=str(TESTS), **variables),
                 stdout=output,
                 stderr=output,

@@ -1,6 +1,8 @@
-"""Hubbub inside your own program: one process, one event loop, your own tokens.
+"""A whole Hubbub server in your own program: one process, one event loop, your own tokens.
 
-python examples/inside_an_app.py
+A web app mounts a `hubbub.Hub` instead: see fastapi_chat.py.
+
+python examples/embedded_server.py
 """
 
 import asyncio
