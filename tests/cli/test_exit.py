@@ -14,7 +14,8 @@ import pytest
 
 from hubbub.server import Server
 from support.clients import Peer
-from support.command import HUBBUB, PATIENCE, Ran, environment, serving, spawn
+from support.command import HUBBUB, Ran, environment, serving, spawn
+from support.waiting import PATIENCE
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 

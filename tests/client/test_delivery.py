@@ -16,6 +16,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.delivery_check import Verdict, judge
 from support.faulty_proxy import FAULTS, FaultyProxy
+from support.waiting import PATIENCE
 
 ROUNDS = 6
 """How often each fault is injected."""
@@ -83,7 +84,7 @@ async def talk(client: Client, stopped: asyncio.Event) -> list[str]:
 
 
 async def caught_up(client: Client, last: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while client.position is None or client.position.seq < last:
             await asyncio.sleep(0.001)
 
