@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, Field, field_validator
+from pydantic.dataclasses import dataclass as validated
 
 from hubbub.errors import CommandError
 from hubbub.hub.convert import Converter, encode_message
@@ -69,6 +70,35 @@ def test_a_message_becomes_what_the_hook_takes_and_back(kind: Any, message: Any,
     if value is not None:
         encoded = json.loads(bytes(converter.encode(value) or b""))
         assert encoded == message or {**encoded, **message} == encoded
+
+
+class Aliased(BaseModel):
+    some_text: str = Field(alias="someText")
+    n: int = 1
+
+
+@validated
+class Validated:
+    text: str = Field(alias="someText")
+    n: int = 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "heard"),
+    [
+        (Struct, {"text": "x"}, {"text": "x", "tags": []}),
+        (Data, {"text": "x"}, {"text": "x", "count": 0}),
+        (Model, {"text": "x"}, {"text": "x", "count": 0}),
+        (list[Data], [{"text": "x"}], [{"text": "x", "count": 0}]),
+        (Aliased, {"someText": "x"}, {"someText": "x", "n": 1}),
+        (list[Aliased], [{"someText": "x"}], [{"someText": "x", "n": 1}]),
+        (Validated, {"someText": "x"}, {"someText": "x", "n": 1}),
+        (Typed, {"text": "x", "more": 1}, {"text": "x"}),
+    ],
+)
+def test_members_hear_all_fields_of_what_the_hook_returns(kind: Any, message: Any, heard: Any) -> None:
+    converter = Converter(kind, Any)
+    assert json.loads(bytes(converter.encode(converter.decode(raw(message))) or b"")) == heard
 
 
 @pytest.mark.parametrize("kind", [Struct, Data, Typed, Model])
@@ -156,3 +186,8 @@ def test_plain_json_comes_through_unchanged(value: Any) -> None:
     converter = Converter(Any, Any)
     encoded = encode_message(converter.decode(raw(value)))
     assert json.loads(bytes(encoded)) == value
+
+
+def test_a_model_beside_a_type_that_pydantic_does_not_know_is_refused_when_it_is_defined() -> None:
+    with pytest.raises(TypeError, match="Unable to generate pydantic-core schema"):
+        Converter(Model | Struct, Any)
