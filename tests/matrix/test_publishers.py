@@ -143,7 +143,7 @@ async def process(folder: Path, server: Server, *command: object, log: Path) -> 
 
 
 async def ordered(member: Peer) -> list[int]:
-    """Return the orders that the member hears of, until it has heard of all."""
+    """Return the orders that the member receives, until it has received all."""
     found: list[int] = []
     while len(found) < len(ORDERS):
         event = await member.event()
