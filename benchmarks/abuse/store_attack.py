@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from support.frames import command, frame
+from support.frames import GUEST_KEY, command, frame
 from support.server_process import ServerProcess
 from support.store import Store
 
@@ -33,8 +33,8 @@ LARGE = json.dumps("x" * 60_000)
 async def enter(server: ServerProcess, guest: str, group: str) -> ClientConnection:
     """Return a connection that is a member of `group`."""
     socket = await connect(f"ws://127.0.0.1:{server.port}/v1/connect", max_size=None, ping_interval=None)
-    await socket.send(json.dumps({"id": 1, "do": "connect", "guest": guest}))
-    await socket.recv()
+    await socket.send(json.dumps({"id": 1, "do": "connect", "guest": guest, "guest_key": GUEST_KEY}))
+    assert "ok" in json.loads(await socket.recv())
     await socket.send(json.dumps({"id": 2, "do": "join", "group": group}))
     while json.loads(await socket.recv()).get("id") != 2:
         pass

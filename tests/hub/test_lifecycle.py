@@ -24,6 +24,18 @@ async def test_the_first_use_starts_it_once() -> None:
         await hub.post("g", 1)
 
 
+async def test_the_first_use_warns_of_several_processes_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/bin/hypercorn", "main:app", "--workers", "2"])
+    hub = Hub(secret=SECRET)
+    await hub.post("g", 1)
+    await hub.post("g", 2)
+    assert caplog.text.count("several worker processes") == 1
+    async with hub.lifespan(None):
+        pass
+
+
 async def test_it_can_be_started_again_as_tests_of_an_app_do() -> None:
     hub = Hub(secret=SECRET)
     nodes = set()

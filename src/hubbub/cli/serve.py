@@ -64,8 +64,8 @@ def serve(
     precedence over the environment, and the environment over the file.
 
     With --app it runs an ASGI app in which a Hub is mounted. Only --host, --port,
-    --workers, --log-level and --shutdown-timeout go with it: all else is said to
-    the Hub.
+    --workers, --log-level and --shutdown-timeout go with it. The other options are
+    arguments of the Hub: Hub(max_message=65536).
 
     Args:
         app: ASGI app to run, as "module:attribute". Default: none, only Hubbub.
