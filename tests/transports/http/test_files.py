@@ -15,7 +15,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.testclient import TestClient
 
 from hubbub import Hub
 from hubbub.server import Server
@@ -128,8 +127,14 @@ async def test_without_the_demo_the_client_stays(start: Callable[..., Awaitable[
     assert (await http.get("/hubbub.js")).status_code == 200
 
 
-def test_a_mounted_hub_names_its_own_addresses() -> None:
-    with TestClient(Hub(secret=SECRET).wrap(Starlette(), at="/realtime")) as client:
-        answer = client.get("/realtime/")
+async def test_a_mounted_hub_names_its_own_addresses() -> None:
+    hub = Hub(secret=SECRET)
+    async with (
+        hub.lifespan(None),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(hub.wrap(Starlette(), at="/realtime")), base_url="http://hub.test"
+        ) as client,
+    ):
+        answer = await client.get("/realtime/")
     assert answer.status_code == 404
     assert "is at /realtime/hubbub.js" in answer.json()["error"]["message"]
