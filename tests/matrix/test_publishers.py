@@ -181,8 +181,10 @@ async def test_a_celery_worker_posts_each_task_once(
     for folder in ("queue", "control"):
         (tmp_path / folder).mkdir()
     send = "import shop; [shop.announce.delay(number) for number in [*range(20), *range(20)]]"
-    environment = {"HUBBUB_URL": secured.url, "SECRET": SECRET, "PYTHONPATH": str(tmp_path)}
-    await asyncio.to_thread(run, programs / "python", "-c", send, cwd=tmp_path, **environment)
+    python, path = programs / "python", str(tmp_path)
+    await asyncio.to_thread(
+        lambda: run(python, "-c", send, cwd=tmp_path, HUBBUB_URL=secured.url, SECRET=SECRET, PYTHONPATH=path)
+    )
     flags = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
     worker = (programs / "celery", "-A", "shop", "worker", "-c", "2", *flags)
     async with process(tmp_path, secured, *worker, log=tmp_path / "log"):
