@@ -1,8 +1,7 @@
 """Which clock a server or hub reads: the system's, or the virtual one of an event loop in tests.
 
-Whatever measures time longer than a call asks here once, when it is made, and keeps the functions. So a message costs no
-call that it would not cost anyway, and everything in one event loop follows the same clock: `hubbub.testing` gives a loop
-a clock of its own.
+Whatever measures time asks here once, when it is made, and keeps the functions. So a message costs no further call, and
+everything in one event loop follows the same clock: `hubbub.testing` gives a loop a clock of its own.
 """
 
 from __future__ import annotations

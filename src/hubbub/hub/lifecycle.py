@@ -47,6 +47,11 @@ class Lifecycle:
         """The event loop in which the node runs; None while there is none."""
         return self._loop
 
+    @property
+    def running_hooks(self) -> int:
+        """How many hooks run at present."""
+        return 0 if self._node is None or self._node.hooks is None else self._node.hooks.running
+
     async def start(self) -> Node:
         """Start the node, or return it if it runs already.
 

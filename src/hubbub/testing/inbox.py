@@ -1,4 +1,4 @@
-"""What a user of a test has received and not read yet, and what a test is told that waits in vain."""
+"""What a user of a test has received and not read yet, and what a test is told that gets no event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 from hubbub.client.events import Event
 from hubbub.testing.virtual_time import VirtualTime
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E")
 
 SHOWN = 10
 """Most events of each kind that a failure shows."""

@@ -42,7 +42,7 @@ class RealWork:
         self._limiter: CapacityLimiter = current_default_thread_limiter()
         self._borrowed = self._limiter.borrowed_tokens
         self._run_in_executor = loop.run_in_executor
-        loop.run_in_executor = self._run_counted  # type: ignore[method-assign]
+        loop.run_in_executor = self._run_counted  # type: ignore[method-assign, assignment]
 
     def pending(self) -> bool:
         """Return whether time must pass as it does outside."""

@@ -1,21 +1,32 @@
-"""A client of a hub under test: it speaks the wire protocol, through the real session."""
+"""``TestUser``: a client of a hub under test. It speaks the wire protocol, and is served by a real session."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import msgspec
+from starlette.types import ASGIApp, Scope
 
 from hubbub.client.events import Event, Gap, Message, Notice, Private
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.client.wire import Command, Recipient, Reply, encode, join_command, listing_command, post_command, read_frame, with_id
-from hubbub.errors import CLOSE_RULES, Close
-from hubbub.messages import GroupRow, Position, Restart, UserRow, Welcome
+from hubbub.client.wire import (
+    Command,
+    Recipient,
+    Reply,
+    encode,
+    join_command,
+    listing_command,
+    post_command,
+    read_frame,
+    with_id,
+)
+from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode, HubError
 from hubbub.messages import Gap as ServerGap
+from hubbub.messages import GroupRow, Order, Position, Restart, UserRow, Welcome
+from hubbub.testing.client_socket import Socket
 from hubbub.testing.inbox import Inbox
-from hubbub.testing.socket import Socket
 from hubbub.testing.virtual_time import VirtualTime
 
 ANSWER = 60.0
@@ -25,52 +36,55 @@ MESSAGE = 60.0
 """Seconds on the clock of the hub for which `TestUser.next` waits by default."""
 
 CLOSE = 7200.0
-"""Seconds on the clock of the hub for which `TestUser.wait_closed` waits by default: longer than tokens usually last."""
+"""Seconds on the clock of the hub for which `TestUser.wait_closed` waits: longer than tokens usually last."""
+
+LOST = 1006
+"""The code of a connection that ended without a closing handshake (RFC 6455, section 7.1.5)."""
+
+T = TypeVar("T")
+
+_EVENTS: tuple[type[Event], ...] = get_args(Event)
 
 
 class TestUser:
-    """One connection to a hub under test, made by `TestHub.guest`, `TestHub.user` or `TestHub.connect`.
+    """One connection to a hub under test; made by `TestHub.guest`, `TestHub.user` and `TestHub.connect`.
 
-    A call returns when the hub has answered and everything has happened that this caused: messages have arrived, and
-    hooks that are only told have run. If the hub refuses, the call raises `hubbub.CommandError` with its code and text.
+    A call returns when the hub has answered and everything has happened that the call has caused: others have their
+    messages, and hooks that are only told have run. If the hub refuses, the call raises `hubbub.CommandError` with the
+    code and the text that a client gets.
+
+    Attributes:
+        group: The group that it has joined; None without one.
     """
 
     __test__ = False  # for pytest, which collects classes with such a name
 
-    def __init__(self, clock: VirtualTime, name: str) -> None:
+    def __init__(self, clock: VirtualTime) -> None:
         self._clock = clock
-        self._inbox = Inbox(clock, name)
-        self._socket = Socket(self._read, self._closed)
+        self._inbox = Inbox(clock, "a client")
+        self._socket = Socket(self._receive, self._has_closed)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._ended = asyncio.Event()
         self._welcome: Welcome | None = None
         self.group: str | None = None
-        """The group that it has joined; None without one."""
 
     def __repr__(self) -> str:
-        return f"<TestUser {self._inbox.name}>"
-
-    # --- who it is ---
+        return f"<{type(self).__name__} {self._inbox.name}>"
 
     @property
     def user_id(self) -> str:
         """The user's id, as others see it. That of a guest begins with ``guest:`` where tokens are accepted too."""
-        return self._identity.user_id
+        return self._identified().user_id
 
     @property
     def connection_id(self) -> str:
         """The id of this connection."""
-        return self._identity.connection_id
-
-    @property
-    def welcome(self) -> Welcome:
-        """What the hub has answered to ``connect``."""
-        return self._identity
+        return self._identified().connection_id
 
     @property
     def closed(self) -> int | None:
-        """The code that the connection was closed with: None while it is open, 1006 if it was lost."""
+        """The code that the connection was closed with; None while it is open, 1006 if it was lost."""
         return self._socket.code
 
     # --- what it does ---
@@ -88,27 +102,52 @@ class TestUser:
         return left
 
     async def post(
-        self,
-        message: Any,
-        to: Recipient | None = None,
-        *,
-        key: str | None = None,
-        min_recipients: int | None = None,
+        self, message: Any, to: Recipient | None = None, *, key: str | None = None, min_recipients: int | None = None
     ) -> Sent:
-        """Post JSON to the joined group, or to whom `to` names.
+        """Post JSON to the joined group.
 
-        The arguments are those of `hubbub.Client.post_realtime`; without a `key` none is sent.
+        Args:
+            message: Any JSON value.
+            to: Instead, post to this recipient, as in `hubbub.Client.post_realtime`: ``{"user_id": "bob"}``.
+            key: Posts with the same key, user and recipient are delivered once. By default none is sent.
+            min_recipients: Be refused with ``INVALID_REQUEST`` if fewer connections would receive it.
+
+        Raises:
+            HubError: It is in no group, and `to` names no recipient.
         """
-        recipient = to if to is not None else {"group": self.group or ""}
-        return await self._ask(post_command(message, recipient, key, min_recipients), Sent)
+        if to is None:
+            if self.group is None:
+                raise HubError(f"{self._inbox.name} is in no group: join one, or say to whom it posts.")
+            to = {"group": self.group}
+        return await self._ask(post_command(message, to, key, min_recipients), Sent)
+
+    async def groups(
+        self,
+        search_for: Order | None = None,
+        value: str | float | None = None,
+        condition: str | None = None,
+        *,
+        limit: int | None = None,
+    ) -> Page[GroupRow]:
+        """List or search the groups that the user may see, as `hubbub.Client.get_realtime_groups`."""
+        fields = {"searchFor": search_for, "value": value, "condition": condition, "limit": limit}
+        return await self._ask(listing_command("groups", **fields), Page[GroupRow])
+
+    async def users(self, group: str | None = None, *, limit: int | None = None) -> Page[UserRow]:
+        """List the connections in `group`, or in the joined one, as `hubbub.Client.get_realtime_users`."""
+        return await self._ask(listing_command("users", group=group, limit=limit), Page[UserRow])
+
+    async def renew(self, token: str) -> None:
+        """Go on with a fresh token of the same user, such as `TestHub.token` returns."""
+        self._welcome = await self._ask({"do": "connect", "token": token}, Welcome)
 
     async def close(self) -> None:
-        """Close the connection as a client does that leaves the page."""
+        """Close the connection, as a client does that needs it no more."""
         await self._end(Close.NORMAL)
 
     async def drop(self) -> None:
-        """Lose the connection, without a closing handshake."""
-        await self._end(1006)
+        """Lose the connection, as a client does whose network is gone."""
+        await self._end(LOST)
 
     # --- what it hears ---
 
@@ -118,7 +157,7 @@ class TestUser:
         return self._inbox.unread
 
     async def next(self, within: float = MESSAGE) -> Message | Private:
-        """Take the next message, of the group or to this user. Notices stay unread.
+        """Take the next message, to the group or to this user. Other events stay unread.
 
         Args:
             within: Most seconds to wait, on the clock of the hub.
@@ -128,8 +167,16 @@ class TestUser:
         """
         return await self._inbox.take("message", (Message, Private), within)
 
+    async def next_notice(self, within: float = MESSAGE) -> Notice:
+        """Take the next notice that somebody has joined or left. Other events stay unread. Else as `next`."""
+        return await self._inbox.take("notice", Notice, within)
+
+    async def next_event(self, within: float = MESSAGE) -> Event:
+        """Take whatever has come first: a message, a notice or a gap. Else as `next`."""
+        return await self._inbox.take("event", _EVENTS, within)
+
     async def wait_closed(self, within: float = CLOSE) -> int:
-        """Wait until the hub has closed the connection; return the code.
+        """Wait until the connection is closed; return the code.
 
         Args:
             within: Most seconds to wait, on the clock of the hub.
@@ -149,14 +196,24 @@ class TestUser:
 
     # --- inside ---
 
-    @property
-    def _identity(self) -> Welcome:
-        assert self._welcome is not None, "not connected"
+    async def _connect(self, app: ASGIApp, scope: Scope, command: Command) -> None:
+        """Open the connection and identify it. Raises `CommandError` if the hub refuses."""
+        with self._clock.jumping():
+            await self._socket.open(app, scope)
+        await self._clock.settle()
+        if self.closed == Close.ORIGIN:  # a page cannot read the answer to a refused handshake, so it is told now
+            raise CommandError(ErrorCode.FORBIDDEN, f"The server refused the connection: {self._socket.reason}.")
+        self._welcome = await self._ask(command, Welcome)
+        self._inbox.name = self._welcome.user_id
+
+    def _identified(self) -> Welcome:
+        assert self._welcome is not None
         return self._welcome
 
-    async def _ask(self, command: Command, kind: Any) -> Any:
-        if self._socket.code is not None:
-            raise AssertionError(f"{self._inbox.name}: {_why(self._socket)}, so it cannot {command['do']}.")
+    async def _ask(self, command: Command, kind: type[T]) -> T:
+        """Send a command and return the answer, once everything has happened that it has caused."""
+        if self.closed is not None:
+            raise HubError(f'{self._inbox.name}: {self._why_closed()}: connect again before "{command["do"]}".')
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         self._socket.send(with_id(number, encode(command)).decode())
@@ -165,20 +222,21 @@ class TestUser:
                 with self._clock.jumping():
                     reply = await self._waiting[number]
         except TimeoutError:
-            raise AssertionError(f"{self._inbox.name}: no answer to {command['do']!r} within {ANSWER:g} s.") from None
+            raise HubError(f'{self._inbox.name}: no answer to "{command["do"]}" within {ANSWER:g} s.') from None
         finally:
             del self._waiting[number]
         await self._clock.settle()
-        if reply.error is not None:
+        if reply.ok is None:
+            assert reply.error is not None
             raise reply.error
-        return msgspec.json.decode(reply.ok or b"", type=kind)
+        return msgspec.json.decode(reply.ok, type=kind)
 
     async def _end(self, code: int) -> None:
         with self._clock.jumping():
             await self._socket.end(code)
         await self._clock.settle()
 
-    def _read(self, text: str) -> None:
+    def _receive(self, text: str) -> None:
         frame = read_frame(text)
         if isinstance(frame, Reply):
             waiting = self._waiting.get(frame.id)
@@ -189,16 +247,15 @@ class TestUser:
         elif frame is not None and not isinstance(frame, Restart):
             self._inbox.put(frame)
 
-    def _closed(self, code: int) -> None:
-        why = _why(self._socket)
+    def _has_closed(self) -> None:
+        why = self._why_closed()
         self._inbox.end(why)
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(AssertionError(f"{self._inbox.name}: {why}, before the answer came."))
+                waiting.set_exception(HubError(f"{self._inbox.name}: {why}, before the answer came."))
         self._ended.set()
 
-
-def _why(socket: Socket) -> str:
-    code = socket.code
-    text = socket.reason or (CLOSE_RULES[Close(code)].reason if code in set(Close) else "lost")
-    return f"the connection was closed with {code} ({text})"
+    def _why_closed(self) -> str:
+        code = self._socket.code
+        known = CLOSE_RULES[Close(code)].reason if code in set(Close) else "lost"
+        return f"the connection was closed with {code} ({self._socket.reason or known})"

@@ -1,8 +1,8 @@
 """The virtual clock of an event loop: while a test waits for a hub and nothing else is to do, time jumps.
 
 The loop asks its selector to wait for sockets until the next timer is due. That is the one place where it lets time
-pass, and the one place that is replaced: instead of waiting, the clock is set to that moment. While code runs, the clock
-stands still, so what a test sees does not depend on the speed of the machine.
+pass, and the one place that is replaced: instead of waiting, the clock is set to that moment. While code runs, the
+clock stands still, so what a test sees does not depend on the speed of the machine.
 
 Two kinds of waiting are real, and then time passes as it does outside: that of a test for something else than the hub,
 and that of the app for a thread or, in a hook, for a socket such as a database's (see `hubbub.testing.real_work`).
@@ -46,6 +46,7 @@ class VirtualTime:
         # Whole numbers, so that no sum of usual durations is rounded: a token that lasts 60 s is over after 60 s.
         self._now = float(math.ceil(loop.time()))
         self._to_unix = math.ceil(time.time()) - self._now
+        self._loop = loop
         self._selector = selector
         self._waits = 0
         self._settling: list[asyncio.Future[None]] = []
@@ -72,8 +73,10 @@ class VirtualTime:
             self._waits -= 1
 
     async def settle(self) -> None:
-        """Return when nothing is left that happens without the clock: no callback is due, and nothing real is awaited."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Return when nothing more happens without the clock: no callback is due, nothing real is awaited."""
+        if asyncio.get_running_loop() is not self._loop:  # that loop has ended
+            return
+        done: asyncio.Future[None] = self._loop.create_future()
         self._settling.append(done)
         with self.jumping():
             await done

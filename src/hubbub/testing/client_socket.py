@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.types import ASGIApp, Message, Scope
 
-from hubbub.errors import Close, CommandError, ErrorCode
+from hubbub.errors import CommandError, ErrorCode
 
 SUBPROTOCOL = "hubbub.v1"
 
@@ -59,14 +59,14 @@ class Socket:
 
     Args:
         on_text: Called with each text frame.
-        on_close: Called once, with the close code: 1006 if the app has ended without one.
+        on_close: Called once, when it is closed.
 
     Attributes:
-        code: The close code, once it is closed.
+        code: The close code, once it is closed: 1006 if the app has ended without one.
         reason: The reason that came with it.
     """
 
-    def __init__(self, on_text: Callable[[str], object], on_close: Callable[[int], object]) -> None:
+    def __init__(self, on_text: Callable[[str], object], on_close: Callable[[], object]) -> None:
         self._on_text = on_text
         self._on_close = on_close
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
@@ -131,7 +131,7 @@ class Socket:
     def _closed(self, code: int, reason: str) -> None:
         if self.code is None:
             self.code, self.reason = code, reason
-            self._on_close(code)
+            self._on_close()
 
     def _refused(self) -> CommandError:
         """Return the error in the answer of the app, or one for its close code."""
@@ -143,10 +143,3 @@ class Socket:
             text = f"The app has refused the connection with HTTP status {status}: {body[:200]!r}."
             code = ErrorCode.UNAVAILABLE if status >= 500 else ErrorCode.FORBIDDEN
             return CommandError(code, text)
-
-
-def origin_refused(socket: Socket) -> CommandError | None:
-    """Return the error of a page whose origin may not connect: it is accepted, and then closed with the reason."""
-    if socket.code != Close.ORIGIN:
-        return None
-    return CommandError(ErrorCode.FORBIDDEN, f"The server refused the connection: {socket.reason}.")
