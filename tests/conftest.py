@@ -15,6 +15,9 @@ from hubbub.settings import Settings
 from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
 
+pytest_plugins = ["hubbub.testing"]
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes ``make test`` runs: one more than there are cores, since many tests wait."""
     return (os.cpu_count() or 1) + 1

@@ -94,6 +94,7 @@ class Socket:
     async def end(self, code: int) -> None:
         """Close it with `code`, or with 1006 as a lost connection; return when the app's call has ended."""
         self._hang_up(code)
+        self._closed(code, "")
         if self._task is not None:
             await asyncio.wait([self._task])
 
