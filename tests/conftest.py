@@ -14,7 +14,6 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
-
 pytest_plugins = ["hubbub.testing"]
 
 

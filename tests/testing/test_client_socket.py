@@ -85,7 +85,12 @@ def answer(status: int, body: bytes) -> Any:
 @pytest.mark.parametrize(
     ("status", "body", "code", "text"),
     [
-        (429, json.dumps({"error": {"code": "RATE_LIMITED", "message": "Slower."}}).encode(), "RATE_LIMITED", "Slower."),
+        (
+            429,
+            json.dumps({"error": {"code": "RATE_LIMITED", "message": "Slower."}}).encode(),
+            "RATE_LIMITED",
+            "Slower.",
+        ),
         (404, b"Not Found", "FORBIDDEN", "HTTP status 404"),
         (502, b'{"error": 1}', "UNAVAILABLE", "HTTP status 502"),
     ],

@@ -43,6 +43,15 @@ async def test_rights(hub: TestHub) -> None:
         await hub.user("bob", groups=["a"], join="b")
 
 
+async def test_a_token_that_was_issued_within_a_second(hub: TestHub) -> None:
+    await hub.sleep(0.3)
+    alice = await hub.user("alice", ttl=60)
+    await hub.sleep(59)
+    assert alice.closed is None
+    await hub.sleep(1)
+    assert alice.closed == 4002
+
+
 async def test_limits_do_not_depend_on_the_speed_of_the_machine() -> None:
     async with TestHub(rate_limit=1, rate_burst=5) as hub:
         alice = await hub.user("alice", join="g")

@@ -37,8 +37,13 @@ def test_the_loop_of_another_thread() -> None:
     other.close()
 
 
-async def test_a_thread_that_runs_a_loop_must_not_be_blocked() -> None:
+def test_a_thread_that_runs_a_loop_must_not_be_blocked() -> None:
     runner = acquire_runner()
-    with pytest.raises(HubError, match="use TestHub, and await"):
-        run_blocking(running(), runner, None)
+
+    async def blocks() -> None:
+        for call in (acquire_runner, lambda: run_blocking(running(), runner, None)):
+            with pytest.raises(HubError, match="use TestHub, and await"):
+                call()
+
+    run_blocking(blocks(), runner, None)
     release_runner()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = '''
+TESTS = """
 import asyncio
 import pytest
 from hubbub import Hub, User
@@ -55,13 +55,15 @@ class TestOfAnApp:
 
 def test_without_a_hub():
     pass
-'''
+"""
 
 
 def run(folder: Path, tests: str, *arguments: str) -> str:
     """Run pytest in a folder with these tests; return what it prints."""
     (folder / "test_app.py").write_text(tests)
-    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     return done.stdout + done.stderr
@@ -128,5 +130,7 @@ async def test_passes(hub):
 
 
 def test_only_the_plugin_imports_pytest() -> None:
-    code = "import sys, hubbub.testing; assert 'pytest' not in sys.modules and 'hubbub.testing.plugin' not in sys.modules"
+    code = (
+        "import sys, hubbub.testing; assert 'pytest' not in sys.modules and 'hubbub.testing.plugin' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

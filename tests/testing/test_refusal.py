@@ -42,7 +42,12 @@ def test_another_error_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "hint"), [("FORBIDEN", "did you mean FORBIDDEN"), ("forbidden", "did you mean FORBIDDEN"), ("4003", "INVALID_PARAMETER, ")]
+    ("code", "hint"),
+    [
+        ("FORBIDDENN", "did you mean FORBIDDEN"),
+        ("forbidden", "did you mean FORBIDDEN"),
+        ("4003", "INVALID_PARAMETER, "),
+    ],
 )
 def test_a_code_that_does_not_exist(code: str, hint: str) -> None:
     with pytest.raises(ValueError, match=hint):

@@ -96,9 +96,7 @@ async def test_an_app_that_starts_the_hub_itself() -> None:
 
     inner = Starlette(routes=[Mount("/realtime", app_hub)], lifespan=app_hub.lifespan)
     async with TestHub(app_hub, app=app) as hub:
-        async with asyncio.TaskGroup() as group:  # the first uses are at the same time
-            for number in range(3):
-                group.create_task(hub.guest(f"g{number}"))
+        await asyncio.gather(*(hub.guest(f"g{number}") for number in range(3)))  # the first uses are at the same time
     assert calls == ["lifespan", "websocket", "websocket", "websocket"]
 
 

@@ -123,6 +123,5 @@ def test_code_of_the_app_in_the_loop_of_the_hub() -> None:
 
 
 async def test_in_an_event_loop() -> None:
-    hub = SyncTestHub()
-    with hub, pytest.raises(HubError, match="use TestHub"):
-        hub.user("alice")
+    with pytest.raises(HubError, match="use TestHub"):
+        SyncTestHub().__enter__()

@@ -144,6 +144,8 @@ class TestHub:
     ) -> str:
         """Return a token that is issued now, on the clock of the hub. The arguments are those of `hubbub.make_token`.
 
+        The claims of a token are whole seconds, and `ttl` counts from the last one: ``sleep(ttl)`` ends the token.
+
         Raises:
             HubError: The hub has no secret.
         """
@@ -161,7 +163,7 @@ class TestHub:
             server=server,
             issuer=settings.issuer,
             audience=settings.audience,
-            now=clock.unix_time(),
+            now=math.floor(clock.unix_time()),
         )
 
     def refused(self, code: str, match: str | None = None) -> Refusal:

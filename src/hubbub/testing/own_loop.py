@@ -21,7 +21,12 @@ _of_thread = _OfThread()
 
 
 def acquire_runner() -> asyncio.Runner:
-    """Return the runner of this thread, which several hubs of a test share: so they have the same clock."""
+    """Return the runner of this thread, which several hubs of a test share: so they have the same clock.
+
+    Raises:
+        HubError: This thread runs an event loop, which would be blocked.
+    """
+    require_no_loop()
     if _of_thread.runner is None:
         _of_thread.runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
     _of_thread.users += 1
@@ -48,12 +53,19 @@ def run_blocking(work: Coroutine[Any, Any, T], runner: asyncio.Runner, loop: asy
         HubError: This thread runs an event loop, which would be blocked.
     """
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
+        require_no_loop()
+    except HubError:
         work.close()
-        raise HubError("SyncTestHub blocks, and this code runs in an event loop: use TestHub, and await its calls.")
+        raise
     if loop is None or loop is runner.get_loop():
         return runner.run(work)
     return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+
+def require_no_loop() -> None:
+    """Raise `HubError` if this thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise HubError("SyncTestHub blocks, and this code runs in an event loop: use TestHub, and await its calls.")

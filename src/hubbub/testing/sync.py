@@ -49,8 +49,12 @@ class SyncTestHub:
 
     def __enter__(self) -> Self:
         """Begin. The hub starts when it is first used, or with its app. Raises as `TestHub.__aenter__`."""
-        self._hub._run.begin()
         self._runner = acquire_runner()
+        try:
+            self._hub._run.begin()
+        except BaseException:
+            release_runner()
+            raise
         return self
 
     def __exit__(
