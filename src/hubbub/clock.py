@@ -20,6 +20,9 @@ class Clock(NamedTuple):
     """Seconds on a clock that never goes back, as that of the event loop."""
     unix_time: Callable[[], float]
     """Unix time: what the claims of tokens are compared with."""
+    refill: Callable[[], float] | None = None
+    """What refills the time budgets of users; None for the event loop's clock. They count CPU time, which is real: on a
+    clock that stands still while code runs, a budget that is used up would never be refilled."""
 
 
 SYSTEM = Clock(time.monotonic, time.time)

@@ -16,6 +16,7 @@ from hubbub.admission import Admission
 from hubbub.auth.authenticator import Authenticator
 from hubbub.auth.identity import Identity
 from hubbub.backends.base import Backend
+from hubbub.clock import running_clock
 from hubbub.commands import Commands
 from hubbub.connect_command import ConnectCommand
 from hubbub.counters import Counters
@@ -87,7 +88,7 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
-        self.budgets = TimeBudgets(self._later, self.now, time.perf_counter)
+        self.budgets = TimeBudgets(self._later, running_clock().refill or self.now, time.perf_counter)
         self.fanout = Fanout(self.after_tick)
         self.deliver = self.fanout.publish  # an attribute, since a method that calls it would cost a call per message
         self.cursors = Cursors()

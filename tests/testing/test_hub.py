@@ -65,6 +65,18 @@ async def test_limits_do_not_depend_on_the_speed_of_the_machine() -> None:
             await alice.post(4)
 
 
+async def test_a_slow_machine_does_not_use_up_the_budgets_of_users() -> None:
+    """They count CPU time, while the clock of the hub stands still."""
+    async with TestHub(rate_limit=0) as hub:
+        alice = await hub.user("alice", join="g")
+        for number in range(300):
+            alice._socket.send('{"do":"users"}' if number % 2 else '{"do":"post","to":"g","message":1}')
+            running = await hub._run.running()
+            next(iter(running.node.sessions.values())).budget.left = -1.0
+        await alice.post("last")
+        assert len(alice.unread) == 151
+
+
 async def test_settings() -> None:
     async with TestHub(max_message=10) as hub:
         alice = await hub.user("alice", join="g")

@@ -42,7 +42,7 @@ class HookCalls:
 
     def __init__(self, registry: Registry, settings: Settings, clock: Clock = SYSTEM) -> None:
         self._settings = settings
-        self._now, self._unix_time = clock
+        self._now, self._unix_time = clock.monotonic, clock.unix_time
         self._counters = Counters()
         self._turns = Turns(settings.hook_concurrency)
         self._deadlines = Deadlines(settings.hook_timeout, clock.monotonic)

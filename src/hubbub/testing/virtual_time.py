@@ -11,6 +11,7 @@ and that of the app for a thread or, in a hook, for a socket such as a database'
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import selectors
 import time
@@ -22,6 +23,9 @@ from weakref import WeakKeyDictionary
 from hubbub.clock import Clock, replace_clock
 from hubbub.errors import HubError
 from hubbub.testing.real_work import RealWork
+
+GRAIN = 1024
+"""Parts of a second in which real time is counted: a power of two, so that sums of seconds are not rounded."""
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, VirtualTime] = WeakKeyDictionary()
 
@@ -53,7 +57,7 @@ class VirtualTime:
         self.work = RealWork(loop, selector)
         loop._selector = _Selector(selector, self._select)  # type: ignore[attr-defined]
         loop.time = self.monotonic  # type: ignore[method-assign]
-        replace_clock(loop, Clock(self.monotonic, self.unix_time))
+        replace_clock(loop, Clock(self.monotonic, self.unix_time, itertools.count(0.0).__next__))
 
     def monotonic(self) -> float:
         """Return the seconds of ``loop.time()``."""
@@ -95,7 +99,7 @@ class VirtualTime:
                 return []
         began = time.monotonic()
         events = self._selector.select(timeout)
-        self._now += time.monotonic() - began
+        self._now += math.ceil((time.monotonic() - began) * GRAIN) / GRAIN
         return events
 
     def _end_settling(self) -> None:
