@@ -12,7 +12,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
 
 LONGEST = 10.0
-"""Seconds after which a thread no longer counts: it is one that works for as long as the app runs."""
+"""Seconds after which a call in an executor no longer counts: it runs for as long as the app does."""
 
 _OWN_SOCKETS = 1
 """Sockets of an event loop that has none: threads wake it through a pair of sockets, and it watches one of them."""
