@@ -15,6 +15,8 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
+pytest_plugins = ["hubbub.testing"]
+
 # Every run tries the same examples, so that only a change makes it fail: `--hypothesis-profile=default` tries others,
 # and `make fuzz` searches. No example has a time limit, because on a busy machine any of them may be slow.
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -15,6 +15,7 @@ import uvicorn
 
 from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.choose import make_backend
+from hubbub.clock import running_clock
 from hubbub.errors import CommandError, SettingsError, StoreError
 from hubbub.hooks import Hooks
 from hubbub.listeners import BACKLOG, listen, most_connections, url
@@ -103,7 +104,9 @@ class Server:
         settings = self.settings
         self._sockets = listen(settings.host, settings.port, workers=settings.workers)
         self.url = url(self._sockets[0])
-        self.node = Node(settings, make_backend(settings), Authenticator(settings), self._hooks)
+        clock = running_clock()
+        auth = Authenticator(settings, unix_time=clock.unix_time, clock=clock.monotonic)
+        self.node = Node(settings, make_backend(settings, clock), auth, self._hooks)
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 from hubbub.hub.hub import Hub
 from hubbub.hub.types import Deny, Member, Post, User
+from hubbub.testing import TestHub
 from support.clients import Peer
 from support.hub import serve
 
@@ -82,13 +83,22 @@ async def test_the_first_three_hooks(peers: Peers) -> None:
         assert await bob.quiet()
 
 
-async def test_a_client_that_the_app_refuses_or_does_not_know(peers: Peers) -> None:
+async def test_a_client_that_the_app_refuses_may_not_ask_again(peers: Peers) -> None:
     async with serve(app()) as server:
         mallory = await peers(server, **cookie("mallory"))
         assert await mallory.fail("connect") == {"code": "FORBIDDEN", "message": "Log in first."}
         assert (await mallory.fail("connect"))["code"] == "UNAUTHORIZED"
-        nobody = await peers(server)
-        assert "log in" in (await nobody.fail("connect"))["message"]
+
+
+async def test_a_client_that_the_app_does_not_know() -> None:
+    async with TestHub(app()) as hub:
+        with hub.refused("UNAUTHORIZED", match="log in"):
+            await hub.connect()
+        ada = await hub.connect(cookies={"user": "ada"}, query={"team": "red"}, join="team-red")
+        with hub.refused("FORBIDDEN", match="Not your team"):
+            await ada.join("team-blue")
+        await ada.post({"text": "shout"})
+        assert (await ada.next()).message == {"text": "SHOUT"}
 
 
 async def test_the_legacy_client_over_a_real_socket(peers: Peers) -> None:

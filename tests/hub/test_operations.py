@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection
 from hubbub.errors import CommandError, HubError, SettingsError
 from hubbub.hub.hub import Hub
 from hubbub.hub.types import HookError, Member, Post, User
+from hubbub.testing import TestHub
 from support.clients import Peer
 from support.hub import serve
 
@@ -36,7 +37,7 @@ class Model(BaseModel):
     n: int
 
 
-async def test_a_program_posts_lists_and_disconnects(peers: Peers) -> None:
+async def test_a_program_posts_lists_and_disconnects() -> None:
     hub = Hub(guests=True)
     asked = list[str]()
 
@@ -50,17 +51,18 @@ async def test_a_program_posts_lists_and_disconnects(peers: Peers) -> None:
         asked.append("private")
         return post.message
 
-    async with serve(hub) as server:
-        ada = await peers(server, guest="ada", group="kitchen")
+    async with TestHub(hub) as tested:
+        ada = await tested.guest("ada", join="kitchen")
         for message in (Struct(1), Data(1), Model(n=1), {"n": 1}):
             assert (await hub.post("kitchen", message, min_recipients=1)).recipients == 1
-            event = await ada.event()
-            assert (event["message"], event["sender"], event["sender_cid"]) == ({"n": 1}, "server", None)
+            event = await ada.next()
+            assert (event.message, event.sender, event.sender_cid) == ({"n": 1}, "server", None)
         sent = [await hub.post("kitchen", 1, key=7, sender="bob") for _ in range(2)]
         assert [each.recipients for each in sent] == [1, 1]
-        assert (await ada.event())["sender"] == "bob"
+        assert (await ada.next()).sender == "bob"
         assert (await hub.post_to_user("ada", [2])).recipients == 1
-        assert (await ada.event())["message"] == [2]
+        assert (await ada.next()).message == [2]
+        assert ada.unread == ()
         assert asked == []
         with pytest.raises(CommandError, match="min_recipients"):
             await hub.post("kitchen", 1, min_recipients=2)
@@ -72,11 +74,13 @@ async def test_a_program_posts_lists_and_disconnects(peers: Peers) -> None:
         assert page.end_of_list
         assert (await hub.users("kitchen", "bob")).list == []
 
-        assert await hub.disconnect(connection_id=ada.welcome["connection_id"]) == 1
-        assert await ada.closed() == 4003
+        assert await hub.disconnect(connection_id=ada.connection_id) == 1
+        assert await ada.wait_closed() == 4003
         assert await hub.disconnect(user_id="ada", for_seconds=60) == 0
-        again = await peers(server)
-        assert "banned" in (await again.fail("connect", guest="ada"))["message"]
+        with tested.refused("FORBIDDEN", match="banned"):
+            await tested.guest("ada")
+        await tested.sleep(60)
+        await tested.guest("ada")
 
 
 async def test_the_keys_of_a_program_are_not_those_of_the_users_it_posts_as(peers: Peers) -> None:
@@ -95,21 +99,22 @@ async def test_the_keys_of_a_program_are_not_those_of_the_users_it_posts_as(peer
         assert (await bob.event())["message"] == "end"
 
 
-async def test_a_ban_holds_against_the_app(peers: Peers) -> None:
+async def test_a_ban_holds_against_the_app() -> None:
     hub = Hub()
 
     @hub.on_connect
     async def who(conn: HTTPConnection) -> User | None:
         return User(7)
 
-    async with serve(hub) as server:
-        seven = await peers(server)
-        assert (await seven.do("connect"))["user_id"] == "7"
+    async with TestHub(hub) as tested:
+        seven = await tested.connect()
+        assert seven.user_id == "7"
         assert await hub.disconnect(7, for_seconds=60) == 1
-        assert await seven.closed() == 4003
-        assert (await (await peers(server)).fail("connect"))["code"] == "FORBIDDEN"
+        assert await seven.wait_closed() == 4003
+        with tested.refused("FORBIDDEN"):
+            await tested.connect()
         await hub.disconnect(7, for_seconds=0)
-        await (await peers(server)).do("connect")
+        await tested.connect()
 
 
 async def test_what_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.memory import MemoryBackend
+from hubbub.clock import Clock
 from hubbub.dialects.base import Wire
 from hubbub.dialects.v1 import V1
 from hubbub.errors import Close, CommandError
@@ -89,7 +91,7 @@ def make_node(
 ) -> Node:
     """Make a node with these settings and hooks, for which it is always the Unix time `wall`."""
     settings = Settings(**options)
-    hooks = None if registry is None else HookCalls(registry, settings, unix_time=lambda: wall)
+    hooks = None if registry is None else HookCalls(registry, settings, Clock(time.monotonic, lambda: wall))
     return Node(settings, backend or MemoryBackend(), Authenticator(settings, unix_time=lambda: wall), hooks)
 
 

@@ -6,6 +6,7 @@ from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.clock import SYSTEM, Clock
 from hubbub.groups.history import Window
 from hubbub.settings import Settings
 
@@ -26,7 +27,14 @@ def window(settings: Settings) -> Window:
     )
 
 
-def make_backend(settings: Settings) -> Backend:
-    """Return the backend that the settings name. Raises `SettingsError` if there is no such backend."""
+def make_backend(settings: Settings, clock: Clock = SYSTEM) -> Backend:
+    """Return the backend that the settings name. Raises `SettingsError` if there is no such backend.
+
+    Args:
+        settings: Name it, and say how much it keeps.
+        clock: What a single process measures ages with; several nodes measure them in their store.
+    """
     kept = window(settings)
-    return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
+    if settings.backend == "memory":
+        return MemoryBackend(kept, clock.monotonic)
+    return ValkeyBackend(parse_address(settings.backend), kept)

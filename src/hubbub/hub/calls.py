@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final, cast
 
 import msgspec
 
 from hubbub.auth.identity import Identity
+from hubbub.clock import SYSTEM, Clock
 from hubbub.counters import Counters
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.hooks import Asking, WhyLeft
@@ -37,15 +37,15 @@ class HookCalls:
     Args:
         registry: The hooks. They must not change any more.
         settings: ``hook_timeout``, ``hook_concurrency``, and the limits of user ids.
-        unix_time: Unix time in seconds, for ``User.expires``.
+        clock: Measures how long hooks take; its Unix time is for ``User.expires``.
     """
 
-    def __init__(self, registry: Registry, settings: Settings, unix_time: Callable[[], float] = time.time) -> None:
+    def __init__(self, registry: Registry, settings: Settings, clock: Clock = SYSTEM) -> None:
         self._settings = settings
-        self._unix_time = unix_time
+        self._now, self._unix_time = clock.monotonic, clock.unix_time
         self._counters = Counters()
         self._turns = Turns(settings.hook_concurrency)
-        self._deadlines = Deadlines(settings.hook_timeout)
+        self._deadlines = Deadlines(settings.hook_timeout, clock.monotonic)
         self._connect = _only(registry.hooks("on_connect"))
         self._private = _only(registry.hooks("on_private"))
         self._disconnect = _only(registry.hooks("on_disconnect"))
@@ -191,7 +191,7 @@ class HookCalls:
         turns, outcome = self._turns, "ok"
         if not turns.take():
             await self._wait_for_turn(hook, user_id, LONGEST_WAIT if impatient else None)
-        task, began, late = cast(asyncio.Task[Any], asyncio.current_task()), time.monotonic(), False
+        task, began, late = cast(asyncio.Task[Any], asyncio.current_task()), self._now(), False
         self._deadlines.begin(task, began)
         try:
             try:
@@ -211,7 +211,7 @@ class HookCalls:
             raise self._failed(hook, error, count=False) from None
         finally:
             turns.done()
-            self._count(hook, outcome, time.monotonic() - began)
+            self._count(hook, outcome, self._now() - began)
 
     def _too_late(self, hook: Hook) -> CommandError:
         limit = self._settings.hook_timeout

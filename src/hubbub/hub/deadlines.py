@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -14,15 +15,17 @@ class Deadlines:
 
     Args:
         seconds: The limit.
+        now: Seconds on a clock that never goes back.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
+        self._now = now
         self._until: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, task: asyncio.Task[Any], now: float) -> None:
-        """Cancel `task` when the limit is over, unless `end` comes first. `now` is from `time.monotonic`."""
+        """Cancel `task` when the limit is over, unless `end` comes first. `now` is the present time on the clock."""
         self._until[task] = now + self._seconds
         if self._timer is None:
             self._timer = task.get_loop().call_later(self._seconds, self._look, task.get_loop())
@@ -35,7 +38,7 @@ class Deadlines:
         return True
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer, now = None, time.monotonic()
+        self._timer, now = None, self._now()
         for task, until in list(self._until.items()):
             if until > now:
                 self._timer = loop.call_later(until - now, self._look, loop)

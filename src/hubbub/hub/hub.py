@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.choose import make_backend
+from hubbub.clock import running_clock
 from hubbub.errors import SettingsError
 from hubbub.hub.calls import HookCalls
 from hubbub.hub.entrance import Entrance
@@ -102,8 +103,10 @@ class Hub(Registry, Operations):
         if self.hooks("on_connect") and "*" in settings.origins:
             raise SettingsError(_ALL_ORIGINS)
         self.freeze()
-        hooks = HookCalls(self, settings) if self.has_hooks else None
-        node = Node(settings, make_backend(settings), Authenticator(settings), hooks)
+        clock = running_clock()
+        hooks = HookCalls(self, settings, clock) if self.has_hooks else None
+        auth = Authenticator(settings, unix_time=clock.unix_time, clock=clock.monotonic)
+        node = Node(settings, make_backend(settings, clock), auth, hooks)
         node.public_hosts = public_hosts(settings)
         return node
 

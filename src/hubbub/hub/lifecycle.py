@@ -28,14 +28,29 @@ class Lifecycle:
 
     Args:
         make: Makes the node, in the running event loop. Raises `SettingsError` for a hub that must not start.
+
+    Attributes:
+        state: What the hub is doing.
+        before_start: Called in the running event loop before the node is made.
     """
 
     def __init__(self, make: Callable[[], Node]) -> None:
         self._make = make
         self.state = State.NEW
+        self.before_start: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._node: Node | None = None
         self._starting: asyncio.Task[Node] | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop in which the node runs; None while there is none."""
+        return self._loop
+
+    @property
+    def running_hooks(self) -> int:
+        """How many hooks run at present."""
+        return 0 if self._node is None or self._node.hooks is None else self._node.hooks.running
 
     async def start(self) -> Node:
         """Start the node, or return it if it runs already.
@@ -111,6 +126,8 @@ class Lifecycle:
 
     async def _start(self) -> Node:
         try:
+            for call in self.before_start:
+                call()
             node = self._make()
             await node.start()
         except BaseException as error:

@@ -52,7 +52,7 @@ class Wrapped:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start the app, then the hub; stop the hub, then the app, whose code the hub may call until then."""
-        inner = _InnerLifespan(self._app, scope)
+        inner = InnerLifespan(self._app, scope)
         await receive()
         try:
             await inner.start()
@@ -71,12 +71,17 @@ class Wrapped:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-class _InnerLifespan:
-    """The lifespan of the wrapped app, if it has one: Django, for example, raises an exception for that scope."""
+class InnerLifespan:
+    """The lifespan of an app, if it has one: Django, for example, raises an exception for that scope.
+
+    Args:
+        app: The app.
+        scope: Of its lifespan.
+    """
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._app = app
-        self._scope = scope
+        self.scope = scope
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -98,7 +103,7 @@ class _InnerLifespan:
 
     async def _run(self) -> None:
         with suppress(Exception):  # an app without a lifespan
-            await self._app(self._scope, self._to_app.get, self._from_app.put)
+            await self._app(self.scope, self._to_app.get, self._from_app.put)
 
     async def _ask(self, kind: str) -> Message | None:
         """Send a message to the app; return the answer, or None if the app has ended without one."""
