@@ -123,9 +123,12 @@ def test_halves_of_surrogate_pairs_come_through() -> None:
 
 def test_a_message_full_of_long_numbers_takes_no_long_time() -> None:
     message = msgspec.Raw(b"[" + b",".join([b"1e290"] * 10_000) + b"]")
-    began = time.perf_counter()
-    assert len(Converter(list[float], Any).decode(message)) == 10_000
-    assert time.perf_counter() - began < 0.05  # msgspec's own parser takes 0.1 s
+    spent = []
+    for _ in range(3):
+        began = time.thread_time()  # of this thread alone, whatever else runs
+        assert len(Converter(list[float], Any).decode(message)) == 10_000
+        spent.append(time.thread_time() - began)
+    assert min(spent) < 0.05  # msgspec's own parser takes 0.1 s
 
 
 json_values = st.recursive(
