@@ -34,6 +34,7 @@ class Looks:
 async def time_limit() -> AsyncIterator[None]:
     """Limit what waits for the store to `PATIENCE`. Raises `TimeoutError`, like `asyncio.timeout`."""
     loop, looks, left = asyncio.get_running_loop(), Looks(), PATIENCE
+    timer: asyncio.TimerHandle
 
     def look() -> None:
         nonlocal left, timer
