@@ -87,7 +87,7 @@ async def test_a_connection_that_ended_leads_back_to_the_login_form(visit: Visit
 
 
 async def test_errors_are_readable(visit: Visit, start: StartServer) -> None:
-    strict = await start(max_message=200, max_group_name=20, rate_limit=0.5, rate_burst=12)
+    strict = await start(max_message=200, max_group_name=20, rate_limit=0.01, rate_burst=12)
     alice = await visit("Alice", at=strict)
     await alice.page.get_by_label("Group").first.fill("a name that is much too long")
     await alice.page.get_by_role("button", name="Join the group").click()
