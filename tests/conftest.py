@@ -15,8 +15,8 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
-# Every run tries the same examples, so only a change makes it fail. `--hypothesis-profile=default` tries others, and
-# `make fuzz` searches. No example has a time limit, because on a busy machine any of them may be slow.
+# Every run tries the same examples, so that only a change makes it fail: `--hypothesis-profile=default` tries others,
+# and `make fuzz` searches. No example has a time limit, because on a busy machine any of them may be slow.
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
@@ -28,7 +28,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what commands remember, like the secret of guest keys, in a folder of this process, not in the home."""
+    """Keep what commands remember, like the secret of guest keys, in a folder of these tests, not the user's home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
