@@ -101,7 +101,7 @@ async def test_names_of_groups_leave_nothing_behind(start: Start, attack: Make) 
 
 async def test_who_respects_the_limit_is_not_cut(start: Start, attack: Make) -> None:
     """Up to five times the allowed commands at once are refused, each with an answer, and the connection stays."""
-    server = await start(rate_limit=1, rate_burst=20)
+    server = await start(rate_limit=0.05, rate_burst=20)
     client = await attack(server)
     await client.enter("eager", "hall")
     await client.send(b"".join(text(f'{{"id":{n},"do":"leave"}}') for n in range(3, 103)))

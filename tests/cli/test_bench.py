@@ -60,11 +60,11 @@ async def test_starts_a_server_loads_it_and_reports(tmp_path: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     report = json.loads(ran.out)
     assert report["connections"] == 6
-    assert 50 <= report["posts"] <= 100
+    assert 10 <= report["posts"] <= 100
     assert report["deliveries"] == 3 * report["posts"]
     assert (report["missing"], report["out_of_order"], report["errors"]) == (0, 0, {})
     assert sys.platform != "linux" or report["server_cpu"] >= 0
-    assert 0 < report["latency_p50"] <= report["latency_p90"] <= report["latency_p99"] < 1
+    assert 0 < report["latency_p50"] <= report["latency_p90"] <= report["latency_p99"] < 10
 
 
 async def test_loads_a_server_that_runs_with_tokens_and_shows_a_table(secured: Server, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import Peer, server_bearer, token
 from support.command import Ran, call, run, spawn
+from support.store import free_port
 from support.waiting import PATIENCE
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
@@ -175,7 +176,7 @@ async def test_what_peers_write_cannot_reach_the_terminal(secured: Server, peers
 
 
 async def test_it_comes_back_when_the_server_does(peers: Peers, tmp_path: Path) -> None:
-    async with Server(Settings(port=0)) as first:
+    async with Server(Settings(port=free_port())) as first:
         url = first.url
         bob = await peers(first, guest="bob", group="HelloWorld")
         process = following("--as", "alice", "--url", url, cwd=tmp_path)
@@ -198,7 +199,7 @@ async def test_it_comes_back_when_the_server_does(peers: Peers, tmp_path: Path) 
 
 
 async def test_a_group_that_takes_it_back_no_more(peers: Peers, tmp_path: Path) -> None:
-    async with Server(Settings(port=0)) as first:
+    async with Server(Settings(port=free_port())) as first:
         bob = await peers(first, guest="bob", group="HelloWorld")
         port = int(first.url.rpartition(":")[2])
         process = following("--as", "alice", "--url", first.url, cwd=tmp_path)

@@ -16,6 +16,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.delivery_check import Verdict, judge
 from support.faulty_proxy import FAULTS, FaultyProxy
+from support.store import free_port
 from support.waiting import PATIENCE
 
 ROUNDS = 6
@@ -98,7 +99,7 @@ def gaps(received: list[Event]) -> list[tuple[int, int]]:
 
 
 async def test_a_restart_is_reported_as_a_gap(clients: Any) -> None:
-    async with Server(Settings(port=0)) as server:
+    async with Server(Settings(port=free_port())) as server:
         client = await clients(server, guest="alice")
         await client.join_realtime("g")
         await client.post_realtime("before", "g")

@@ -20,6 +20,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, token
 from support.hub import serve
+from support.store import free_port
 from support.waiting import PATIENCE
 
 Make = Callable[..., Client]
@@ -34,7 +35,7 @@ def port_of(server: Server) -> int:
 
 
 async def test_a_restarted_server_is_reconnected_to(clients: Make) -> None:
-    async with Server(Settings(port=0)) as server:
+    async with Server(Settings(port=free_port())) as server:
         client = await clients(server, guest="alice")
         await client.join_realtime("kept")
         first = client.connection_id
@@ -54,7 +55,7 @@ async def test_a_restarted_server_is_reconnected_to(clients: Make) -> None:
 
 
 async def test_without_a_connect_timeout_the_client_waits_for_the_server(clients: Make) -> None:
-    async with Server(Settings(port=0)) as server:
+    async with Server(Settings(port=free_port())) as server:
         pass
     client = clients(server, guest="early", connect_timeout=None)
     connecting = asyncio.create_task(client.connect_realtime())

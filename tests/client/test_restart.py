@@ -13,6 +13,7 @@ from hubbub.client import Client, Connected, Reconnecting
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, token
+from support.store import free_port
 
 Make = Callable[..., Client]
 Play = Callable[..., Awaitable[Scripted]]
@@ -32,7 +33,7 @@ class Tokens:
 
 async def test_a_ticket_makes_a_new_token_unnecessary(clients: Make) -> None:
     tokens = Tokens()
-    async with Server(Settings(port=0, secret=SECRET)) as server:
+    async with Server(Settings(port=free_port(), secret=SECRET)) as server:
         ada = await clients(server, token=tokens)
         await ada.join_realtime("g")
     lost = await next_event(ada, Reconnecting)

@@ -32,14 +32,14 @@ async def test_those_that_take_too_long_are_cancelled() -> None:
     deadlines = Deadlines(0.02)
     began = time.monotonic()
     assert await asyncio.gather(*(waits(deadlines) for _ in range(3))) == [True] * 3
-    assert 0.015 < time.monotonic() - began < 2
+    assert time.monotonic() - began > 0.015
     assert await waits(deadlines)  # the timer starts again
 
 
 async def test_those_that_end_in_time_are_not() -> None:
-    deadlines = Deadlines(0.02)
+    deadlines = Deadlines(1)
     slow = asyncio.create_task(waits(deadlines))
-    for _ in range(10):
+    while not slow.done():
         task = begin(deadlines)
         await asyncio.sleep(0.005)
         assert not deadlines.end(task)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from hubbub import Hub, HubError
 from hubbub.errors import SettingsError
 from support.clients import SECRET
+from support.store import free_port
 
 
 async def test_the_first_use_starts_it_once() -> None:
@@ -86,8 +86,7 @@ async def test_before_its_start() -> None:
     ],
 )
 async def test_a_hub_that_cannot_start_says_why_and_can_try_again(settings: dict[str, Any], text: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {name: value.format(port=port) if isinstance(value, str) else value for name, value in settings.items()}
     hub = Hub(**settings, **({} if text else {"secret": SECRET}))
     for _ in range(2):

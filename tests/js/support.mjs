@@ -1,7 +1,7 @@
 // Shared by the tests: real servers as processes, clients that record their events, a server that follows a script.
 
 import { spawn } from 'node:child_process';
-import { createHmac } from 'node:crypto';
+import { createHmac, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -23,12 +23,17 @@ afterEach(() => Promise.all(clients.splice(0).map((client) => client.closeRealti
 /** The golden vectors of one kind. */
 export const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
 
+/** A port that nobody listens on, and that the system gives to no outgoing connection; see tests/support/store.py. */
 async function freePort() {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address();
-  await new Promise((done) => listener.close(done));
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const listener = createServer().listen(port, '127.0.0.1');
+    const free = await once(listener, 'listening').then(() => true, () => false);
+    if (free) {
+      await new Promise((done) => listener.close(done));
+      return port;
+    }
+  }
 }
 
 /** A real server in a process of its own. `kill` it with SIGKILL or `stop` it with SIGTERM, and `start` it again. */

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from playwright.async_api import Browser, expect
 from hubbub.server import Server
 from support.browser import CHROMIUM, chromium, come
 from support.npm import MISSING, READY, install, make_project, pack, page_of_bundle, run, served
+from support.store import free_port
 from support.waiting import PATIENCE
 
 HERE = Path(__file__).parent
@@ -100,9 +100,7 @@ async def test_other_versions_of_node(version: str, project: Path, tools: Path, 
 @contextmanager
 def next_server(project: Path) -> Iterator[str]:
     """Run the built project as in production; yield its origin."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["node_modules/.bin/next", "start", "--port", str(port), "--hostname", "127.0.0.1"]
     env = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1"}
     with (project / "next.log").open("w") as log:

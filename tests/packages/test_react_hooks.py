@@ -14,6 +14,7 @@ from hubbub.settings import Settings
 from support.browser import CHROMIUM, chromium, come
 from support.clients import Peer
 from support.npm import make_project, served, vite
+from support.store import free_port
 from support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(
@@ -98,7 +99,7 @@ async def test_another_group_another_name_and_the_end(
 async def test_it_returns_after_a_restart_of_the_server_and_lists_anew(
     origin: str, open_page: Callable[[str], Awaitable[Page]], peers: Peers
 ) -> None:
-    async with Server(Settings(port=0, origins=(origin,))) as server:
+    async with Server(Settings(port=free_port(), origins=(origin,))) as server:
         page = await open_page(server.url)
         await peers(server, guest="zoe", group="one")
         await expect(page.locator("#members")).to_have_text("ada zoe")

@@ -80,7 +80,7 @@ class Tricky:
             "head": [b"HTTP/1.1 200 OK\r\n", *(b"X-A: " + b"x" * 1000 + b"\r\n" for _ in range(200)), None],
             "silent": forever,
             "silent-for-20": forever if number <= 20 else [answer(OK)],
-            "drip": [b"HTTP/1.1 200 OK\r\n", *(piece for _ in range(300) for piece in (b"X-A: 1\r\n", 0.02))],
+            "drip": [b"HTTP/1.1 200 OK\r\n", *(piece for _ in range(3000) for piece in (b"X-A: 1\r\n", 0.02))],
             "cut": [answer(OK, length=100), None],
             "reset": [None],
             "bad-gateway": [answer(b"<html>Bad gateway</html>", status=502)],
@@ -187,7 +187,7 @@ async def test_no_answer_in_time(tricky: Tricky, trick: str) -> None:
     began = loop.time()
     found = await failure(f"{tricky.url}/{trick}", 0.3)
     assert (found.code, "did not answer within 0.3 s" in found.message) == ("UNAVAILABLE", True)
-    assert loop.time() - began < 2
+    assert loop.time() - began < 20  # those servers would go on for a minute
 
 
 async def test_nobody_listens() -> None:

@@ -13,6 +13,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, token
 from support.skapi_pages import VERSIONS, Site, User, needs_skapi, user_id
+from support.store import free_port
 
 pytestmark = [needs_skapi, pytest.mark.asyncio(loop_scope="session")]
 
@@ -235,7 +236,7 @@ async def test_a_wrong_token_is_refused(visit: Visit) -> None:
 
 async def test_pages_come_back_when_the_server_does(visit: Visit, site: Site) -> None:
     """The client tries again once, three seconds after it lost the server, and joins its group by itself."""
-    async with Server(Settings(port=0, secret=SECRET, origins=(site.origin,))) as server:
+    async with Server(Settings(port=free_port(), secret=SECRET, origins=(site.origin,))) as server:
         pages = [await visit(f"ada {version}", version, server=server, group=version) for version in VERSIONS]
         port = int(server.url.rpartition(":")[2])
     async with Server(Settings(port=port, secret=SECRET, origins=(site.origin,))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from support.server_process import environment
+from support.store import free_port
 from support.waiting import PATIENCE
 
 TESTS = Path(__file__).parents[1]
@@ -57,8 +57,7 @@ async def app_process(
         folder: Where it runs; an empty one if none is given.
         variables: For its environment.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = [each.format(port=port, app=app) for each in command]
     with tempfile.TemporaryDirectory() as empty:
         log = Path(empty, "log")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -39,13 +41,13 @@ async def spawn(
 
 async def run(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str = "") -> Ran:
     """Run ``hubbub ARGUMENTS`` to its end."""
-    process = await spawn(*arguments, cwd=cwd, env=env)
+    process = await spawn(*arguments, cwd=cwd, env=env, start_new_session=True)
     try:
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate(stdin.encode())
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its children too, which would keep the pipes open
             await process.wait()
     assert process.returncode is not None
     return Ran(process.returncode, out.decode(), err.decode())

@@ -124,6 +124,7 @@ def own_cluster() -> Iterator[ClusterStore]:
         yield running
 
 
+@pytest.mark.alone
 async def test_a_replica_takes_over(own_cluster: ClusterStore) -> None:
     async for world in staged(own_cluster):
         recorders = await forget_notices(world)

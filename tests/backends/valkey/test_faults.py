@@ -63,6 +63,7 @@ async def nothing_has_changed(ada: Peer, bob: Peer, *, forgotten: bool = False) 
         assert (await peer.event())["message"] == "still here"
 
 
+@pytest.mark.alone
 async def test_a_store_that_restarts_empty_is_filled_again_without_notices(
     own_store: Store, pair: tuple[Peer, Peer]
 ) -> None:
@@ -79,6 +80,7 @@ async def test_a_store_that_restarts_empty_is_filled_again_without_notices(
     await nothing_has_changed(*pair, forgotten=True)
 
 
+@pytest.mark.alone
 async def test_a_frozen_store_fails_commands_in_time_and_heals(own_store: Store, pair: tuple[Peer, Peer]) -> None:
     own_store.signal(signal.SIGSTOP)
     try:
@@ -152,6 +154,7 @@ async def dead_backend(store: Store, *rows: UserRow) -> ValkeyBackend:
     return backend
 
 
+@pytest.mark.alone
 async def test_a_dead_node_expires_once_and_soon(own_store: Store, pair: tuple[Peer, Peer]) -> None:
     await dead_backend(own_store, UserRow("eve", "1"), UserRow("eve", "2"), UserRow("zoe", "3"))
     began = time.monotonic()

@@ -35,6 +35,7 @@ async def seen(store: Store, start: Callable[..., Awaitable[Server]], peers: Pee
     return ada
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("number", "within"), [(signal.SIGKILL, 5.0), (signal.SIGTERM, 1.0)])
 async def test_the_members_of_a_node_that_ends_are_gone_soon_and_once(
     process: Serving, seen: Peer, number: signal.Signals, within: float

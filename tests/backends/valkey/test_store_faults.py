@@ -13,6 +13,7 @@ from support.store_model import NoticeRecorder
 SAVED = ("--appendonly", "yes", "--appendfsync", "always")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("fault", "options", "replica", "within"),
     [

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -200,11 +199,9 @@ def test_it_ends_when_its_parent_is_killed(place: Path) -> None:
         store = PrivateStore(find_store_binary(), LIMIT)
         store.url = parent.stdout.readline().decode().strip()
         pid = int(asyncio.run(info(store, "process_id")))
-        began = time.monotonic()
         parent.kill()
         parent.wait()
     assert until(lambda: not runs(pid)) < PATIENCE
-    assert time.monotonic() - began < 5
 
 
 def test_the_limit_of_its_memory_follows_the_settings() -> None:

@@ -9,6 +9,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.browser import Person, StartServer, Visit, needs_chromium
 from support.clients import SECRET, token
+from support.store import free_port
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]  # one browser for all, so one loop for all
 
@@ -20,7 +21,7 @@ def forget_lost_connections(person: Person) -> None:
 
 
 async def test_the_server_restarts(visit: Visit, start: StartServer) -> None:
-    async with Server(Settings(port=0)) as first:
+    async with Server(Settings(port=free_port())) as first:
         alice = await visit("Alice", at=first)
         await alice.enter()
         await alice.say("said before")
@@ -49,7 +50,7 @@ async def test_the_server_restarts(visit: Visit, start: StartServer) -> None:
 
 
 async def test_messages_of_a_long_outage_are_delivered_once(visit: Visit, start: StartServer) -> None:
-    async with Server(Settings(port=0)) as first:
+    async with Server(Settings(port=free_port())) as first:
         alice, bob = await visit("Alice", at=first), await visit("Bob", at=first)
         await alice.page.clock.install()
         for person in alice, bob:
@@ -86,7 +87,7 @@ async def test_a_connection_that_ended_leads_back_to_the_login_form(visit: Visit
 
 
 async def test_errors_are_readable(visit: Visit, start: StartServer) -> None:
-    strict = await start(max_message=200, max_group_name=20, rate_limit=0.5, rate_burst=12)
+    strict = await start(max_message=200, max_group_name=20, rate_limit=0.01, rate_burst=12)
     alice = await visit("Alice", at=strict)
     await alice.page.get_by_label("Group").first.fill("a name that is much too long")
     await alice.page.get_by_role("button", name="Join the group").click()

@@ -7,7 +7,8 @@ from typing import Any
 
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import StoreConnection, open_connection
-from hubbub.backends.valkey.discovery import PATIENCE, Receive, open_first
+from hubbub.backends.valkey.discovery import Receive, open_first
+from hubbub.backends.valkey.silence import time_limit
 
 SHARDS = 16
 """Shards in a cluster, and so the most primaries that share the load. Fixed, because it decides where keys are."""
@@ -69,7 +70,7 @@ class Cluster:
             self._address._replace(host=host, port=port, others=tuple(others)), _ignore, primary=False
         )
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with time_limit():
                 slots = await asked.call(b"CLUSTER", b"SLOTS")
         finally:
             asked.abort("it has answered")
@@ -84,7 +85,7 @@ class Cluster:
         return await asyncio.shield(task)
 
     async def _open(self, server: Server) -> StoreConnection:
-        async with asyncio.timeout(PATIENCE):
+        async with time_limit():
             connection = await open_connection(self._address.at(*server), self._receive)
         if not connection.primary:
             connection.abort("it is a replica")

@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 from hubbub.backends.valkey.address import Address
 from hubbub.backends.valkey.connection import RefusedError, StoreConnection, open_connection, reason_of
+from hubbub.backends.valkey.silence import time_limit
 from hubbub.errors import CommandError
-
-PATIENCE = 1.5
-"""Seconds that opening a connection may take."""
 
 Receive = Callable[[bytes, bytes], None]
 
@@ -46,7 +44,7 @@ async def open_first(address: Address, receive: Receive, *, primary: bool) -> St
     chosen: StoreConnection | None = None
     failures: list[str] = []
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with time_limit():
             for done in asyncio.as_completed(tasks):
                 try:
                     chosen = await done

@@ -15,7 +15,8 @@ from importlib.resources import files
 from threading import Thread
 
 from hubbub.backends.valkey.connection import RefusedError, StoreConnection
-from hubbub.backends.valkey.link import HEARTBEAT, PATIENCE, Opener
+from hubbub.backends.valkey.link import HEARTBEAT, Opener
+from hubbub.backends.valkey.silence import time_limit
 from hubbub.errors import CommandError
 
 STALL = 30.0
@@ -56,7 +57,7 @@ class Lease:
         try:
             if self._connection is None or self._connection.lost.done():
                 self._connection = await self._open_connection()
-            async with asyncio.timeout(PATIENCE):
+            async with time_limit():
                 await self._connection.call(b"EVAL", _SCRIPT, 1, self.shard, self._incarnation, int(HEARTBEAT * 1000))
         except TimeoutError:
             self._drop_connection(cut=True)

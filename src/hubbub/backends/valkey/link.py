@@ -17,13 +17,8 @@ from hubbub.backends.valkey.connection import (
     reason_of,
 )
 from hubbub.backends.valkey.scripts import Script
+from hubbub.backends.valkey.silence import PATIENCE, WATCH, Looks, time_limit
 from hubbub.errors import CommandError, StoreError
-
-PATIENCE = 1.5
-"""Seconds without a reply after which a connection is closed; its commands fail with it, so within 2 s."""
-
-WATCH = 0.1
-"""Seconds between two checks of how long the oldest command has waited."""
 
 HEARTBEAT = 0.5
 """Seconds between two heartbeats."""
@@ -206,7 +201,7 @@ class Link:
     async def _open(self) -> None:
         connection = await self._open_connection()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with time_limit():
                 await asyncio.gather(
                     *(connection.call(b"SCRIPT", b"LOAD", script.source) for script in self._scripts.values())
                 )
@@ -245,19 +240,15 @@ class Link:
             self._left.set_result(reason)
 
     async def _watch(self, connection: StoreConnection) -> None:
-        """Close the connection when a reply is overdue.
-
-        Time during which this loop was busy does not count: the reply may have arrived and not have been read yet.
-        """
-        loop = asyncio.get_running_loop()
-        oldest, waited, looked = None, 0.0, loop.time()
+        """Close the connection when a reply is overdue."""
+        loop, looks = asyncio.get_running_loop(), Looks()
+        oldest, waited = None, 0.0
         while not connection.lost.done():
-            now, since = loop.time(), connection.waits_since()
-            elapsed, looked = min(now - looked, 2 * WATCH), now
+            elapsed, since = looks.look(), connection.waits_since()
             if since is None:
                 waited = 0.0
             elif since != oldest:
-                waited = min(now - since, elapsed)
+                waited = min(loop.time() - since, elapsed)
             else:
                 waited += elapsed
             oldest = since

@@ -10,9 +10,10 @@ import asyncio
 from typing import Any
 
 from hubbub.backends.valkey.connection import Argument, RefusedError, StoreConnection, reason_of
-from hubbub.backends.valkey.link import CLUSTER_ERRORS, PATIENCE, Opener
+from hubbub.backends.valkey.link import CLUSTER_ERRORS, Opener
 from hubbub.backends.valkey.schema_version import require_shared
 from hubbub.backends.valkey.scripts import CHANGED, Script, load_scripts
+from hubbub.backends.valkey.silence import PATIENCE, time_limit
 from hubbub.errors import CommandError, ErrorCode, StoreError
 from hubbub.groups.history import parse_window
 
@@ -84,7 +85,7 @@ class VisitorLink:
         """Send a command. Raises `CommandError` ``UNAVAILABLE``, or `RefusedError` if it is answered with an error."""
         connection = await self._opened()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with time_limit():
                 return await connection.call(*arguments)
         except TimeoutError:
             connection.abort(f"no answer for {PATIENCE:g} s")
@@ -95,7 +96,7 @@ class VisitorLink:
             if self._connection is None or self._connection.lost.done():
                 try:
                     connection = await self._open_connection()
-                    async with asyncio.timeout(PATIENCE):
+                    async with time_limit():
                         await require_shared(connection.call, self._prefix)
                     self._connection = connection
                 except (OSError, RefusedError) as error:
