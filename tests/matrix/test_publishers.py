@@ -16,8 +16,9 @@ import pytest
 
 from hubbub.server import Server
 from matrix.conftest import run
-from support.clients import PATIENCE, SECRET, Peer, token
+from support.clients import SECRET, Peer, token
 from support.store import free_port
+from support.waiting import PATIENCE
 
 PUBLISHER = """
     import os, hubbub
