@@ -17,6 +17,7 @@ from hubbub.auth.authenticator import Authenticator
 from hubbub.backends.choose import make_backend
 from hubbub.errors import CommandError, SettingsError, StoreError
 from hubbub.hooks import Hooks
+from hubbub.http_hooks.hooks import HttpHooks
 from hubbub.listeners import BACKLOG, listen, most_connections, url
 from hubbub.node import Node
 from hubbub.settings import Settings
@@ -103,7 +104,8 @@ class Server:
         settings = self.settings
         self._sockets = listen(settings.host, settings.port, workers=settings.workers)
         self.url = url(self._sockets[0])
-        self.node = Node(settings, make_backend(settings), Authenticator(settings), self._hooks)
+        hooks = HttpHooks(settings) if settings.hooks is not None and self._hooks is None else self._hooks
+        self.node = Node(settings, make_backend(settings), Authenticator(settings), hooks)
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),

@@ -1,0 +1,267 @@
+"""Asks an app over HTTP what `hubbub.hub.calls` asks functions, and means the same by its answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hubbub.auth.identity import Identity
+from hubbub.counters import Counters
+from hubbub.errors import CommandError, ErrorCode
+from hubbub.hooks import Asking, RemoteApp, WhyLeft
+from hubbub.http_hooks import answers, requests
+from hubbub.http_hooks.answers import BadAnswerError
+from hubbub.http_hooks.app import App, AwayError
+from hubbub.http_hooks.breaker import Breaker
+from hubbub.http_hooks.checks import HOOK_EVENTS
+from hubbub.http_hooks.pool import Pool
+from hubbub.http_hooks.signing import secret_key
+from hubbub.http_hooks.told import Told, ToldEvents
+from hubbub.hub.identities import identity_of
+from hubbub.hub.running import AnsweredError, HookRunner, LateError
+from hubbub.messages import Command, Connect, Join, Leave, UserRow
+from hubbub.messages import Post as PostCommand
+from hubbub.session import AdoptIdentity
+from hubbub.settings import Settings
+
+ROOM = 16_384
+"""Bytes of an answer besides the message in it."""
+
+log = logging.getLogger("hubbub.hooks")
+
+
+class _Asked(NamedTuple):
+    """What metrics and log call a question."""
+
+    event: str
+
+    @property
+    def label(self) -> tuple[str, str]:
+        return f"on_{self.event}", ""
+
+    def __str__(self) -> str:
+        return f"the app of hooks, asked for {self.event!r},"
+
+
+_ASKED: dict[str, _Asked] = {event: _Asked(event) for event in HOOK_EVENTS}
+
+
+class _NoAnswerError(CommandError):
+    """The app is away."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, "The app does not answer now. Try again.")
+
+
+class HttpHooks:
+    """The `hubbub.hooks.Hooks` of a server with ``hooks``. Made in the running event loop.
+
+    Args:
+        settings: ``hooks`` and those that begin like it, ``hook_timeout`` and ``hook_concurrency``.
+        unix_time: Unix time in seconds.
+    """
+
+    def __init__(self, settings: Settings, unix_time: Callable[[], float] = time.time) -> None:
+        assert settings.hooks is not None
+        assert settings.hooks_secret is not None
+        self._settings = settings
+        self._unix_time = unix_time
+        self._runner = HookRunner(settings)
+        pool = Pool(settings.hooks, settings.max_message + ROOM)
+        key = secret_key(settings.hooks_secret, "hooks_secret")
+        self._app = App(settings.hooks, key, pool, Breaker(), unix_time)
+        self._told = ToldEvents(self._send)
+        self._events = frozenset(settings.hooks_events)
+        self._allowed = 0
+        self._forwarded = tuple(name.lower() for name in settings.hooks_headers)
+        self.connects = "connect" in self._events
+        self.posts = "post" in self._events
+        self.privates = "private" in self._events
+        self.commands = self._commands()
+
+    def _commands(self) -> frozenset[type[Command]]:
+        found: set[type[Command]] = set()
+        if self.connects:
+            found |= {Connect, AdoptIdentity}
+        if "join" in self._events:
+            found.add(Join)
+        if self.posts or self.privates:
+            found.add(PostCommand)
+        if "leave" in self._events:
+            found |= {Connect, Join, Leave}
+        return frozenset(found)
+
+    def count_in(self, counters: Counters) -> None:
+        """Count calls there from now on."""
+        self._runner.counters = counters
+
+    @property
+    def running(self) -> int:
+        """How many requests run at present."""
+        return self._runner.turns.running
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return self._runner.turns.waiting
+
+    @property
+    def remote(self) -> RemoteApp:
+        """How it is to reach the app."""
+        told = self._told
+        return RemoteApp(self._app.away, self._allowed, len(told), told.size, told.dropped, told.retried)
+
+    def close(self) -> None:
+        """Close the connections to the app; what it was not told yet is dropped, which is logged."""
+        if left := len(self._told):
+            log.warning("the app of hooks was not told of %d leaves and disconnects", left)
+        self._told.close()
+        self._app.close()
+
+    def checks_joins(self, group: str) -> bool:
+        """Whether the app is asked about joins."""
+        return "join" in self._events
+
+    def checks_posts(self, group: str) -> bool:
+        """Whether the app is asked about posts."""
+        return self.posts
+
+    # --- questions ---
+
+    async def connect(self, session: Asking) -> Identity | None:
+        """Ask for ``connect``."""
+        app = session.app
+        assert app is not None
+        scope = getattr(app.handshake, "scope", {"headers": []})
+        seen = requests.visitor(scope, self._forwarded)
+        body = requests.connect(session, seen, self._unix_time())
+        try:
+            user = await self._ask("connect", None, body, answers.connect, seen.headers)
+        except CommandError as error:
+            if error.code == ErrorCode.FORBIDDEN:
+                app.handshake = None
+            raise
+        identity = None
+        if user is not None:
+            try:
+                identity = identity_of(user, self._settings, self._unix_time())
+            except TypeError as error:
+                raise self._runner.failed(_ASKED["connect"], error) from None
+            app.data = user.data
+        app.handshake = None  # it has been answered
+        return identity
+
+    async def join(self, session: Asking, group: str) -> None:
+        """Ask for ``join``."""
+        body = requests.join(session, group, self._unix_time())
+        try:
+            await self._ask("join", session.user_id, body, answers.join)
+        except (LateError, _NoAnswerError) as error:
+            self._allow_or_raise(error)
+
+    async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+        """Ask for ``post``."""
+        body = requests.post(session, group, message, key, self._unix_time())
+        return await self._message("post", session, body, message)
+
+    async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+        """Ask for ``private``."""
+        body = requests.private(session, to, message, key, self._unix_time())
+        return await self._message("private", session, body, message)
+
+    async def _message(self, event: str, session: Asking, body: bytes, sent: msgspec.Raw) -> msgspec.Raw | None:
+        try:
+            read = partial(answers.message, sent)
+            found: msgspec.Raw | None = await self._ask(event, session.user_id, body, read)
+        except (LateError, _NoAnswerError) as error:
+            self._allow_or_raise(error)
+            return sent
+        return found
+
+    def _allow_or_raise(self, error: CommandError) -> None:
+        """Raise the error, unless ``hooks_away`` allows what the app could not be asked."""
+        if self._settings.hooks_away != "allow":
+            raise error
+        self._allowed += 1
+
+    async def _ask(
+        self,
+        event: str,
+        user_id: str | None,
+        body: bytes,
+        read: Callable[[bytes], Any],
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """Ask when it is its turn, within the time; return what `read` makes of the answer. Raises `CommandError`."""
+        return await self._runner.run(_ASKED[event], user_id, self._call, (event, body, read, headers))
+
+    async def _call(
+        self,
+        event: str,
+        body: bytes,
+        read: Callable[[bytes], Any],
+        headers: dict[str, str] | None,
+        message_id: str = "",
+    ) -> Any:
+        try:
+            return read(await self._app.ask(body, headers, message_id))
+        except AwayError as error:
+            log.warning("%s cannot be reached: %s", _ASKED[event], error)
+            raise AnsweredError("away", _NoAnswerError()) from None
+        except BadAnswerError as error:
+            log.error("%s gave a bad answer: %s", _ASKED[event], error)
+            raise AnsweredError("failed", CommandError(ErrorCode.INTERNAL, _BAD_ANSWER)) from None
+
+    # --- what is told ---
+
+    def left(self, session: Asking, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
+        """Return what tells ``leave``."""
+        return self._left(requests.member(session, group), group, why)
+
+    def members_lost(self, lost: list[tuple[UserRow, str]]) -> Coroutine[Any, Any, None] | None:
+        """Return what tells ``leave`` of members of a node that died: their data died with it."""
+        told = [
+            self._left(requests.MemberData(row.user_id, row.connection_id, None, group, None), group, "node lost")
+            for row, group in lost
+        ]
+        return _one_after_the_other([each for each in told if each is not None])
+
+    def _left(self, member: requests.MemberData, group: str, why: WhyLeft) -> Coroutine[Any, Any, None] | None:
+        if "leave" not in self._events:
+            return None
+        body = requests.leave(member, group, why, self._unix_time())
+        return self._told.add(member.connection_id, "leave", member.user_id, body)
+
+    def disconnected(self, session: Asking) -> Coroutine[Any, Any, None] | None:
+        """Return what tells ``disconnect``."""
+        if "disconnect" not in self._events:
+            return None
+        body = requests.disconnect(session, self._unix_time())
+        return self._told.add(session.connection_id, "disconnect", session.user_id, body)
+
+    async def _send(self, told: Told) -> bool:
+        try:
+            await self._runner.run(_ASKED[told.kind], told.user_id, self._tell, (told,), impatient=False)
+        except CommandError:
+            return False
+        return True
+
+    async def _tell(self, told: Told) -> None:
+        await self._call(told.kind, told.body, _ignore, None, told.message_id)
+
+
+_BAD_ANSWER = "The app failed to answer; the server's log has the details."
+
+
+def _ignore(body: bytes) -> None:
+    """Any answer will do."""
+
+
+async def _one_after_the_other(told: list[Coroutine[Any, Any, None]]) -> None:
+    for each in told:
+        await each
