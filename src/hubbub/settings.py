@@ -53,7 +53,7 @@ class Settings:
     leeway: float = 10.0
     """Seconds by which clocks may differ when a token's times are checked."""
     guests: bool | None = None
-    """Accept guests by name, on loopback only; beside tokens, as "guest:NAME". Default: only without secret, JWKS, hooks."""
+    """Accept guests by name, on loopback only; beside tokens, as "guest:NAME". Default: if nothing else is set."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect besides the server's own, such as "https://example.com"; "*" for all."""
     public_url: str | None = None
@@ -114,19 +114,19 @@ class Settings:
     identify_timeout: float = 5.0
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     hook_timeout: float = 5.0
-    """Seconds that a hook of an app may take; then the client is told UNAVAILABLE."""
+    """Seconds that a hook of an app, or its answer over HTTP, may take; then the client is told UNAVAILABLE."""
     hook_concurrency: int = 100
-    """Hooks of an app that run at the same time in one process; further ones wait for their turn."""
+    """Hooks of an app, or requests to it, that run at once in one process; further ones wait for their turn."""
     hooks: str | None = None
     """URL of an app that is asked who may connect, join and post: https, or http on this machine."""
     hooks_secret: str | None = None
-    """Secret that signs the requests to that app: "whsec_" and base64 of 24 to 64 bytes, as in Standard Webhooks."""
+    """Secret that signs the requests to it, as in Standard Webhooks: "whsec_" and base64 of 24 to 64 bytes."""
     hooks_events: tuple[HookEvent, ...] = HOOK_EVENTS
-    """What that app is asked (connect, join, post, private) and told (leave, disconnect); all else goes on without it."""
+    """What it is asked (connect, join, post, private) and told (leave, disconnect); all else goes on without it."""
     hooks_headers: tuple[str, ...] = ()
-    """Headers of a client's handshake that the app gets besides the cookie, such as "user-agent"."""
+    """Headers of a client's handshake that it gets besides the cookie, such as "user-agent"."""
     hooks_away: Literal["deny", "allow"] = "deny"
-    """While the app does not answer: "deny" refuses with UNAVAILABLE, "allow" lets joins and posts go on unasked."""
+    """While it does not answer: "deny" refuses with UNAVAILABLE, "allow" lets joins and posts go on unasked."""
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one that is silent for two intervals is closed with 4006."""
     restart_grace: float = 5.0

@@ -1,4 +1,4 @@
-"""An app that a server asks over HTTP: Starlette behind uvicorn in the test's event loop, which says what it is told."""
+"""An app that a server asks over HTTP: Starlette behind uvicorn in the loop of the test. It keeps what it was asked."""
 
 from __future__ import annotations
 

@@ -22,7 +22,16 @@ log = logging.getLogger("hubbub.hooks")
 
 
 class AwayError(Exception):
-    """The app cannot be reached, or says that it cannot answer now. The text is for the log."""
+    """The app cannot be reached, or says that it cannot answer now.
+
+    Args:
+        reason: For the log.
+        asked: Whether it was asked. While it counts as away, that happens only now and then.
+    """
+
+    def __init__(self, reason: str, *, asked: bool = True) -> None:
+        super().__init__(reason)
+        self.asked = asked
 
 
 class App:
@@ -71,7 +80,7 @@ class App:
         """
         breaker = self._breaker
         if not breaker.allows(self._now()):
-            raise AwayError("it has not answered lately, and is asked again in a moment")
+            raise AwayError("it has not answered lately", asked=False)
         request = self._request(body, headers or {}, message_id or new_id())
         try:
             answer = await self._pool.ask(request)

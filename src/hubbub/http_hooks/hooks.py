@@ -75,7 +75,7 @@ class HttpHooks:
         pool = Pool(settings.hooks, settings.max_message + ROOM)
         key = secret_key(settings.hooks_secret, "hooks_secret")
         self._app = App(settings.hooks, key, pool, Breaker(), unix_time)
-        self._told = ToldEvents(self._send)
+        self._told = ToldEvents(self._send, lambda: self._app.away)
         self._events = frozenset(settings.hooks_events)
         self._allowed = 0
         self._forwarded = tuple(name.lower() for name in settings.hooks_headers)
@@ -211,7 +211,8 @@ class HttpHooks:
         try:
             return read(await self._app.ask(body, headers, message_id))
         except AwayError as error:
-            log.warning("%s cannot be reached: %s", _ASKED[event], error)
+            if error.asked:
+                log.warning("%s does not answer: %s", _ASKED[event], error)
             raise AnsweredError("away", _NoAnswerError()) from None
         except BadAnswerError as error:
             log.error("%s gave a bad answer: %s", _ASKED[event], error)

@@ -64,6 +64,7 @@ class ToldEvents:
 
     Args:
         send: Sends one.
+        away: Whether the app counts as away, so that it makes no sense to send another one.
         spread: Returns a random number from 0 to 1, by which pauses differ.
 
     Attributes:
@@ -72,8 +73,9 @@ class ToldEvents:
         retried: Attempts after the first one.
     """
 
-    def __init__(self, send: Send, spread: Callable[[], float] = random.random) -> None:
+    def __init__(self, send: Send, away: Callable[[], bool], spread: Callable[[], float] = random.random) -> None:
         self._send = send
+        self._away = away
         self._spread = spread
         self._waiting: dict[str, deque[Told]] = {}
         self._sending: set[str] = set()
@@ -102,6 +104,8 @@ class ToldEvents:
         if self._retrying is not None:
             self._retrying.cancel()
         self.dropped += len(self)
+        for events in self._waiting.values():
+            events.clear()  # one of them may just be being sent
         self._waiting.clear()
         self.size = 0
 
@@ -140,14 +144,12 @@ class ToldEvents:
         self._pause, self._retrying = FIRST_PAUSE, None
 
     async def _some(self, left: deque[str]) -> bool:
-        """Send the events of connections in `left` until one fails; return whether any was sent."""
+        """Send the events of connections in `left` while the app is there; return whether any was sent."""
         any_sent = False
-        while left:
+        while left and not self._away():
             connection_id = left.popleft()
             if connection_id in self._sending:
                 continue
             self.retried += 1
-            if not await self._send_all(connection_id):
-                return any_sent
-            any_sent = True
+            any_sent = await self._send_all(connection_id) or any_sent
         return any_sent

@@ -132,7 +132,7 @@ class HookRunner:
 
     def _too_late(self, hook: Named) -> LateError:
         limit = self._settings.hook_timeout
-        log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
+        log.warning("%s had no answer within %g s (hook_timeout)", hook, limit)
         return LateError(limit)
 
     async def _wait_for_turn(self, hook: Named, user_id: str | None, wait: float | None) -> None:
