@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+from pathlib import Path
 
 import pytest
 
 from hubbub.http_hooks import pool as pool_module
 from hubbub.http_hooks.connection import LostError
 from hubbub.http_hooks.pool import Pool
+from support.certificate import make_certificate
 from support.raw_app import answer, answers, serve_raw
 from support.store import free_port
 
@@ -71,14 +72,30 @@ async def test_an_app_that_does_not_listen_or_has_no_name() -> None:
             await Pool(url).ask(REQUEST)
 
 
-async def test_https_with_a_wrong_certificate_or_without_tls() -> None:
-    async with serve_raw(answers(answer(b"1"))) as app:
-        pool = Pool(app.url.replace("http:", "https:"))
-        assert isinstance(pool._tls, ssl.SSLContext)
-        assert pool._tls.check_hostname
-        with pytest.raises(LostError):
-            await pool.ask(REQUEST)
+async def test_https_with_a_known_and_an_unknown_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = make_certificate(tmp_path, "localhost")
+    async with serve_raw(answers(answer(b"1")), tls) as app:
+        for url in (app.url, app.url.replace("localhost", "127.0.0.1")):
+            with pytest.raises(LostError, match="certificate"):
+                await Pool(url).ask(REQUEST)
         assert app.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        pool = Pool(app.url)
+        assert (await pool.ask(REQUEST)).body == b"1"
+        pool.close()
+        with pytest.raises(LostError, match="certificate"):  # it is one for another name
+            await Pool(app.url.replace("localhost", "127.0.0.1")).ask(REQUEST)
+
+
+async def test_https_to_a_server_without_tls() -> None:
+    async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(rude, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(LostError):
+            await Pool(f"https://127.0.0.1:{port}/").ask(REQUEST)
 
 
 async def test_the_end_of_a_pool_ends_its_connections() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -74,11 +75,12 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @asynccontextmanager
-async def serve_raw(behave: Behave) -> AsyncIterator[RawApp]:
-    """Run such a server on a free port."""
+async def serve_raw(behave: Behave, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawApp]:
+    """Run such a server on a free port; with a certificate, at ``https://localhost``."""
     app = RawApp(behave)
-    server = await asyncio.start_server(app.serve, "127.0.0.1", 0, limit=1 << 20)
-    app.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hubbub"
+    server = await asyncio.start_server(app.serve, "127.0.0.1", 0, limit=1 << 20, ssl=tls)
+    address = "http://127.0.0.1" if tls is None else "https://localhost"
+    app.url = f"{address}:{server.sockets[0].getsockname()[1]}/hubbub"
     try:
         yield app
     finally:
