@@ -55,6 +55,7 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "contrib/gunicorn.py": "tests/matrix/test_app_servers.py: needs gunicorn, which forks",
     "hub/call.py": "tests/embedding/test_ways.py: it needs an app that calls",
     "hub/entrance.py": "tests/embedding/test_ways.py: it needs an app that calls",
+    "hub/running.py": "tests/hub/test_calls.py, tests/http_hooks/test_hooks.py: both ways to ask an app run through it",
     "hub/hub.py": "tests/hub/test_lifecycle.py, test_lifespan.py and others: it delegates to its parts",
     "listeners.py": "tests/test_server.py: addresses that are taken, not available, shared",
     "hooks.py": "a protocol: tests/test_hooked_commands.py, tests/hub/test_calls.py have both of its sides",
