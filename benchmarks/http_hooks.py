@@ -1,7 +1,7 @@
-"""What hooks over HTTP cost, and whether a crowd that comes back at once gets through them.
+"""What hooks over HTTP cost, and whether many clients that come back at once are all served.
 
 ``python benchmarks/http_hooks.py post [ROUNDS]`` prints the time from a post to its reply, with a no-op ``post`` hook
-on loopback and without hooks, in alternating rounds. ``… crowd [CLIENTS] [SECONDS]`` connects so many clients at once;
+on loopback and without hooks, in alternating rounds. ``… many [CLIENTS] [SECONDS]`` connects so many clients at once;
 the app is asked about each, and takes so many seconds to answer.
 """
 
@@ -87,8 +87,8 @@ def measure_posts(rounds: int) -> None:
     print(f"a hook adds {(with_hook - without) * 1000:.3f} ms at p50")
 
 
-def measure_crowd(clients: int, delay: float) -> None:
-    """Print how so many clients that come back at once get in.
+def measure_many(clients: int, delay: float) -> None:
+    """Print when so many clients that come back at once have connected and joined.
 
     A client that is refused tries again after 1 to 2 s, as ours do.
     """
@@ -138,7 +138,7 @@ def main() -> None:
     if what == "post":
         measure_posts(int(numbers[0]) if numbers else 3)
     else:
-        measure_crowd(int(numbers[0]) if numbers else 10_000, float(numbers[1]) if numbers[1:] else 0.05)
+        measure_many(int(numbers[0]) if numbers else 10_000, float(numbers[1]) if numbers[1:] else 0.05)
 
 
 if __name__ == "__main__":
