@@ -85,7 +85,7 @@ async def test_a_client_that_the_app_refuses_or_does_not_know(peers: Peers) -> N
             assert (await mallory.fail("connect"))["code"] == "UNAUTHORIZED"
             nobody = await peers(server)
             assert "log in" in (await nobody.fail("connect"))["message"]
-            assert (await nobody.fail("connect", guest="ada"))["code"] == "UNAUTHORIZED"  # no guests beside an app
+            assert (await nobody.fail("connect", guest="ada"))["code"] == "FORBIDDEN"  # no guests beside an app
 
 
 async def test_what_the_app_is_asked_and_told(peers: Peers) -> None:
