@@ -78,10 +78,9 @@ class App:
             AwayError: There was no answer, or the app counts as away.
             BadAnswerError: The answer is not one of the app: not HTTP, too large, a redirect, an error.
         """
-        breaker = self._breaker
-        if not breaker.allows(self._now()):
-            raise AwayError("it has not answered lately", asked=False)
         request = self._request(body, headers or {}, message_id or new_id())
+        if not self._breaker.allows(self._now()):
+            raise AwayError("it has not answered lately", asked=False)
         try:
             answer = await self._pool.ask(request)
         except LostError as error:

@@ -35,6 +35,10 @@ ROOM = 16_384
 log = logging.getLogger("hubbub.hooks")
 
 
+_Question = tuple[bytes, dict[str, str] | None]
+"""A body, and the headers of a client that are forwarded."""
+
+
 class _Asked(NamedTuple):
     """What metrics and log call a question."""
 
@@ -138,10 +142,13 @@ class HttpHooks:
         app = session.app
         assert app is not None
         scope = getattr(app.handshake, "scope", {"headers": []})
-        seen = requests.visitor(scope, self._forwarded)
-        body = requests.connect(session, seen, self._unix_time())
+
+        def question() -> _Question:
+            seen = requests.visitor(scope, self._forwarded)
+            return requests.connect(session, seen, self._unix_time()), seen.headers
+
         try:
-            user = await self._ask("connect", None, body, answers.connect, seen.headers)
+            user = await self._ask("connect", None, question, answers.connect)
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 app.handshake = None
@@ -158,26 +165,37 @@ class HttpHooks:
 
     async def join(self, session: Asking, group: str) -> None:
         """Ask for ``join``."""
-        body = requests.join(session, group, self._unix_time())
+
+        def question() -> _Question:
+            return requests.join(session, group, self._unix_time()), None
+
         try:
-            await self._ask("join", session.user_id, body, answers.join)
+            await self._ask("join", session.user_id, question, answers.join)
         except (LateError, _NoAnswerError) as error:
             self._allow_or_raise(error)
 
     async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Ask for ``post``."""
-        body = requests.post(session, group, message, key, self._unix_time())
-        return await self._message("post", session, body, message)
+
+        def question() -> _Question:
+            return requests.post(session, group, message, key, self._unix_time()), None
+
+        return await self._message("post", session, question, message)
 
     async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Ask for ``private``."""
-        body = requests.private(session, to, message, key, self._unix_time())
-        return await self._message("private", session, body, message)
 
-    async def _message(self, event: str, session: Asking, body: bytes, sent: msgspec.Raw) -> msgspec.Raw | None:
+        def question() -> _Question:
+            return requests.private(session, to, message, key, self._unix_time()), None
+
+        return await self._message("private", session, question, message)
+
+    async def _message(
+        self, event: str, session: Asking, question: Callable[[], _Question], sent: msgspec.Raw
+    ) -> msgspec.Raw | None:
         try:
             read = partial(answers.message, sent)
-            found: msgspec.Raw | None = await self._ask(event, session.user_id, body, read)
+            found: msgspec.Raw | None = await self._ask(event, session.user_id, question, read)
         except (LateError, _NoAnswerError) as error:
             self._allow_or_raise(error)
             return sent
@@ -190,24 +208,18 @@ class HttpHooks:
         self._allowed += 1
 
     async def _ask(
-        self,
-        event: str,
-        user_id: str | None,
-        body: bytes,
-        read: Callable[[bytes], Any],
-        headers: dict[str, str] | None = None,
+        self, event: str, user_id: str | None, question: Callable[[], _Question], read: Callable[[bytes], Any]
     ) -> Any:
-        """Ask when it is its turn, within the time; return what `read` makes of the answer. Raises `CommandError`."""
-        return await self._runner.run(_ASKED[event], user_id, self._call, (event, body, read, headers))
+        """Ask when it is its turn, within the time; return what `read` makes of the answer. Raises `CommandError`.
+
+        `question` is called then: before, thousands of questions that wait would take more memory.
+        """
+        return await self._runner.run(_ASKED[event], user_id, self._call, (event, question, read))
 
     async def _call(
-        self,
-        event: str,
-        body: bytes,
-        read: Callable[[bytes], Any],
-        headers: dict[str, str] | None,
-        message_id: str = "",
+        self, event: str, question: Callable[[], _Question], read: Callable[[bytes], Any], message_id: str = ""
     ) -> Any:
+        body, headers = question()
         try:
             return read(await self._app.ask(body, headers, message_id))
         except AwayError as error:
@@ -253,7 +265,7 @@ class HttpHooks:
         return True
 
     async def _tell(self, told: Told) -> None:
-        await self._call(told.kind, told.body, _ignore, None, told.message_id)
+        await self._call(told.kind, lambda: (told.body, None), _ignore, told.message_id)
 
 
 _BAD_ANSWER = "The app failed to answer; the server's log has the details."
