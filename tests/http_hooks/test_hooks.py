@@ -15,7 +15,6 @@ from support.clients import SECRET as TOKEN_SECRET
 from support.clients import Peer, token
 from support.hook_app import SECRET
 from support.raw_app import Behave, RawApp, answer, answers, serve_raw, silence
-from support.store import free_port
 
 Peers = Callable[..., Awaitable[Peer]]
 Start = Callable[..., Awaitable[Server]]
@@ -30,7 +29,7 @@ def body(text: bytes) -> Behave:
 
 async def start_with(start: Start, app: RawApp, **settings: Any) -> Server:
     """Start a server whose users have tokens, and that asks `app` about everything but connects."""
-    given = {"hooks_events": ("join", "post", "private")} | settings
+    given = {"hooks_events": ("join", "post", "private"), "hook_timeout": 60.0} | settings
     return await start(hooks=app.url, hooks_secret=SECRET, secret=TOKEN_SECRET, **given)
 
 
@@ -106,7 +105,7 @@ async def test_allow_after_a_timeout(start: Start, peers: Peers) -> None:
 
 async def test_nobody_connects_while_the_app_is_away(start: Start, peers: Peers) -> None:
     for away in ("deny", "allow"):
-        url = f"http://127.0.0.1:{free_port()}/"
+        url = "http://127.0.0.1:1/"  # where nothing listens
         server = await start(hooks=url, hooks_secret=SECRET, hooks_away=away)
         peer = await peers(server)
         assert (await peer.fail("connect"))["code"] == "UNAVAILABLE"

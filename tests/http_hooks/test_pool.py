@@ -12,7 +12,6 @@ from hubbub.http_hooks.connection import LostError
 from hubbub.http_hooks.pool import Pool
 from support.certificate import make_certificate
 from support.raw_app import answer, answers, serve_raw
-from support.store import free_port
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -66,10 +65,9 @@ async def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> N
         pool.close()
 
 
-async def test_an_app_that_does_not_listen_or_has_no_name() -> None:
-    for url in (f"http://127.0.0.1:{free_port()}/", "http://does-not-exist.invalid/"):
-        with pytest.raises(LostError):
-            await Pool(url).ask(REQUEST)
+async def test_an_app_that_does_not_listen() -> None:
+    with pytest.raises(LostError):
+        await Pool("http://127.0.0.1:1/").ask(REQUEST)
 
 
 async def test_https_with_a_known_and_an_unknown_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

