@@ -53,6 +53,7 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "cli/terminal/keyboard.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "cli/terminal/view.py": "tests/cli/test_join_terminal.py: needs a process with a terminal",
     "contrib/gunicorn.py": "tests/matrix/test_app_servers.py: needs gunicorn, which forks",
+    "http_hooks/asking.py": "tests/http_hooks/test_hooks.py: every outcome of a question",
     "hub/call.py": "tests/embedding/test_ways.py: it needs an app that calls",
     "hub/entrance.py": "tests/embedding/test_ways.py: it needs an app that calls",
     "hub/running.py": "tests/hub/test_calls.py, tests/http_hooks/test_hooks.py: both ways to ask an app run through it",

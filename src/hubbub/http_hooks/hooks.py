@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -15,15 +15,14 @@ from hubbub.counters import Counters
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.hooks import Asking, RemoteApp, WhyLeft
 from hubbub.http_hooks import answers, requests
-from hubbub.http_hooks.answers import BadAnswerError
-from hubbub.http_hooks.app import App, AwayError
+from hubbub.http_hooks.app import App
+from hubbub.http_hooks.asking import ASKED, Inquiries, NoAnswerError, Question
 from hubbub.http_hooks.breaker import Breaker
-from hubbub.http_hooks.checks import HOOK_EVENTS
 from hubbub.http_hooks.pool import Pool
 from hubbub.http_hooks.signing import secret_key
-from hubbub.http_hooks.told import Told, ToldEvents
+from hubbub.http_hooks.told import ToldEvents
 from hubbub.hub.identities import identity_of
-from hubbub.hub.running import AnsweredError, HookRunner, LateError
+from hubbub.hub.running import HookRunner, LateError
 from hubbub.messages import Command, Connect, Join, Leave, UserRow
 from hubbub.messages import Post as PostCommand
 from hubbub.session import AdoptIdentity
@@ -33,33 +32,6 @@ ROOM = 16_384
 """Bytes of an answer besides the message in it."""
 
 log = logging.getLogger("hubbub.hooks")
-
-
-_Question = tuple[bytes, dict[str, str] | None]
-"""A body, and the headers of a client that are forwarded."""
-
-
-class _Asked(NamedTuple):
-    """What metrics and log call a question."""
-
-    event: str
-
-    @property
-    def label(self) -> tuple[str, str]:
-        return f"on_{self.event}", ""
-
-    def __str__(self) -> str:
-        return f"the app of hooks, asked for {self.event!r},"
-
-
-_ASKED: dict[str, _Asked] = {event: _Asked(event) for event in HOOK_EVENTS}
-
-
-class _NoAnswerError(CommandError):
-    """The app is away."""
-
-    def __init__(self) -> None:
-        super().__init__(ErrorCode.UNAVAILABLE, "The app does not answer now. Try again.")
 
 
 class HttpHooks:
@@ -79,7 +51,8 @@ class HttpHooks:
         pool = Pool(settings.hooks, settings.max_message + ROOM)
         key = secret_key(settings.hooks_secret, "hooks_secret")
         self._app = App(settings.hooks, key, pool, Breaker(), unix_time)
-        self._told = ToldEvents(self._send, lambda: self._app.away)
+        self._inquiries = Inquiries(self._app, self._runner)
+        self._told = ToldEvents(self._inquiries.tell, lambda: self._app.away)
         self._events = frozenset(settings.hooks_events)
         self._allowed = 0
         self._forwarded = tuple(name.lower() for name in settings.hooks_headers)
@@ -143,12 +116,12 @@ class HttpHooks:
         assert app is not None
         scope = getattr(app.handshake, "scope", {"headers": []})
 
-        def question() -> _Question:
+        def question() -> Question:
             seen = requests.visitor(scope, self._forwarded)
             return requests.connect(session, seen, self._unix_time()), seen.headers
 
         try:
-            user = await self._ask("connect", None, question, answers.connect)
+            user = await self._inquiries.ask("connect", None, question, answers.connect)
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 app.handshake = None
@@ -158,7 +131,7 @@ class HttpHooks:
             try:
                 identity = identity_of(user, self._settings, self._unix_time())
             except TypeError as error:
-                raise self._runner.failed(_ASKED["connect"], error) from None
+                raise self._runner.failed(ASKED["connect"], error) from None
             app.data = user.data
         app.handshake = None  # it has been answered
         return identity
@@ -166,18 +139,18 @@ class HttpHooks:
     async def join(self, session: Asking, group: str) -> None:
         """Ask for ``join``."""
 
-        def question() -> _Question:
+        def question() -> Question:
             return requests.join(session, group, self._unix_time()), None
 
         try:
-            await self._ask("join", session.user_id, question, answers.join)
-        except (LateError, _NoAnswerError) as error:
+            await self._inquiries.ask("join", session.user_id, question, answers.join)
+        except (LateError, NoAnswerError) as error:
             self._allow_or_raise(error)
 
     async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Ask for ``post``."""
 
-        def question() -> _Question:
+        def question() -> Question:
             return requests.post(session, group, message, key, self._unix_time()), None
 
         return await self._message("post", session, question, message)
@@ -185,18 +158,18 @@ class HttpHooks:
     async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Ask for ``private``."""
 
-        def question() -> _Question:
+        def question() -> Question:
             return requests.private(session, to, message, key, self._unix_time()), None
 
         return await self._message("private", session, question, message)
 
     async def _message(
-        self, event: str, session: Asking, question: Callable[[], _Question], sent: msgspec.Raw
+        self, event: str, session: Asking, question: Callable[[], Question], sent: msgspec.Raw
     ) -> msgspec.Raw | None:
         try:
             read = partial(answers.message, sent)
-            found: msgspec.Raw | None = await self._ask(event, session.user_id, question, read)
-        except (LateError, _NoAnswerError) as error:
+            found: msgspec.Raw | None = await self._inquiries.ask(event, session.user_id, question, read)
+        except (LateError, NoAnswerError) as error:
             self._allow_or_raise(error)
             return sent
         return found
@@ -206,29 +179,6 @@ class HttpHooks:
         if self._settings.hooks_away != "allow":
             raise error
         self._allowed += 1
-
-    async def _ask(
-        self, event: str, user_id: str | None, question: Callable[[], _Question], read: Callable[[bytes], Any]
-    ) -> Any:
-        """Ask when it is its turn, within the time; return what `read` makes of the answer. Raises `CommandError`.
-
-        `question` is called then: before, thousands of questions that wait would take more memory.
-        """
-        return await self._runner.run(_ASKED[event], user_id, self._call, (event, question, read))
-
-    async def _call(
-        self, event: str, question: Callable[[], _Question], read: Callable[[bytes], Any], message_id: str = ""
-    ) -> Any:
-        body, headers = question()
-        try:
-            return read(await self._app.ask(body, headers, message_id))
-        except AwayError as error:
-            if error.asked:
-                log.warning("%s does not answer: %s", _ASKED[event], error)
-            raise AnsweredError("away", _NoAnswerError()) from None
-        except BadAnswerError as error:
-            log.error("%s gave a bad answer: %s", _ASKED[event], error)
-            raise AnsweredError("failed", CommandError(ErrorCode.INTERNAL, _BAD_ANSWER)) from None
 
     # --- what is told ---
 
@@ -256,23 +206,6 @@ class HttpHooks:
             return None
         body = requests.disconnect(session, self._unix_time())
         return self._told.add(session.connection_id, "disconnect", session.user_id, body)
-
-    async def _send(self, told: Told) -> bool:
-        try:
-            await self._runner.run(_ASKED[told.kind], told.user_id, self._tell, (told,), impatient=False)
-        except CommandError:
-            return False
-        return True
-
-    async def _tell(self, told: Told) -> None:
-        await self._call(told.kind, lambda: (told.body, None), _ignore, told.message_id)
-
-
-_BAD_ANSWER = "The app failed to answer; the server's log has the details."
-
-
-def _ignore(body: bytes) -> None:
-    """Any answer will do."""
 
 
 async def _one_after_the_other(told: list[Coroutine[Any, Any, None]]) -> None:
