@@ -27,7 +27,7 @@ class Counters:
         closes: WebSocket connections that ended, by close code; ``"other"`` for codes that we do not know.
         requests: HTTP requests answered, by method, route and status.
         hooks: Calls of an app's hooks, by event, pattern and outcome: ``"ok"``, ``"denied"``, ``"failed"``,
-            ``"timeout"``, or ``"busy"``, when it had no turn in time.
+            ``"timeout"``, ``"busy"``, when it had no turn in time, or ``"away"``, when the app cannot be reached.
         hook_seconds: How long they took in all, by event and pattern.
         lag: How often the loop was late by at most the bound at the same index of `LAG_BOUNDS`; the last one: by more.
         lag_sum: The sum of all lags, in seconds.

@@ -1,18 +1,32 @@
-"""What an app decides for a node: the seam between the commands and the hooks of `hubbub.hub`. Pure.
+"""What an app decides for a node: the seam between the commands and the hooks of an app. Pure.
 
-A node without hooks has none of this: `AppSide` is made for connections of a node with hooks only.
+A node without hooks has none of this: `AppSide` is made for connections of a node with hooks only. `hubbub.hub` asks
+functions in the same process, `hubbub.http_hooks` asks another program. For such a program, this module has `verify`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from hubbub.auth.identity import Identity
 from hubbub.counters import Counters
+from hubbub.http_hooks.signing import SignatureError, TimestampError, VerificationError, verify
 from hubbub.messages import Command, UserRow
+
+__all__ = [
+    "AppSide",
+    "Asking",
+    "Hooks",
+    "RemoteApp",
+    "SignatureError",
+    "TimestampError",
+    "VerificationError",
+    "WhyLeft",
+    "verify",
+]
 
 WhyLeft = Literal["left", "switched", "disconnected", "node lost"]
 """Why a connection left a group: it sent ``leave``; it joined another group; it ended; its server process died."""
@@ -53,6 +67,26 @@ class Asking(Protocol):
         ...
 
 
+class RemoteApp(NamedTuple):
+    """How it is to reach an app in another process.
+
+    Attributes:
+        away: Whether it has not answered lately.
+        allowed: How many joins and posts went on without an answer, because ``hooks_away`` is ``"allow"``.
+        untold: How many events it has not been told of yet.
+        untold_bytes: Their size.
+        dropped: How many events it will never be told of.
+        retried: How many attempts to tell it were not the first.
+    """
+
+    away: bool
+    allowed: int
+    untold: int
+    untold_bytes: int
+    dropped: int
+    retried: int
+
+
 class Hooks(Protocol):
     """What a node asks an app. Each method that asks runs the hook within its time limit.
 
@@ -86,6 +120,15 @@ class Hooks(Protocol):
     @property
     def waiting(self) -> int:
         """How many hooks wait because as many run as may."""
+        ...
+
+    @property
+    def remote(self) -> RemoteApp | None:
+        """How it is to reach the app; None if it is in this process."""
+        ...
+
+    def close(self) -> None:
+        """Release what is used to reach the app, after the node has ended."""
         ...
 
     def checks_joins(self, group: str) -> bool:

@@ -134,6 +134,8 @@ class Node:
             session.link.abort()
             session.lost()
         await self._finish_tasks()
+        if self.hooks is not None:
+            self.hooks.close()
         await self.auth.close()
         await self.backend.close()
 

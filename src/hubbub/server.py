@@ -18,6 +18,7 @@ from hubbub.backends.choose import make_backend
 from hubbub.clock import running_clock
 from hubbub.errors import CommandError, SettingsError, StoreError
 from hubbub.hooks import Hooks
+from hubbub.http_hooks.hooks import HttpHooks
 from hubbub.listeners import BACKLOG, listen, most_connections, url
 from hubbub.node import Node
 from hubbub.settings import Settings
@@ -106,7 +107,8 @@ class Server:
         self.url = url(self._sockets[0])
         clock = running_clock()
         auth = Authenticator(settings, unix_time=clock.unix_time, clock=clock.monotonic)
-        self.node = Node(settings, make_backend(settings, clock), auth, self._hooks)
+        hooks = HttpHooks(settings) if settings.hooks is not None and self._hooks is None else self._hooks
+        self.node = Node(settings, make_backend(settings, clock), auth, hooks)
         config = uvicorn.Config(
             create_app(self.node),
             ws=cast(Any, partial(WebSocketProtocol, self.node)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from hubbub.errors import SettingsError
+from hubbub.http_hooks.checks import HOOK_EVENTS, HookEvent, check_hooks
 from hubbub.secret import read_secret, secret_bytes
 from hubbub.web_addresses import check_jwks_url, check_origin, check_public_url
 
@@ -52,7 +53,7 @@ class Settings:
     leeway: float = 10.0
     """Seconds by which clocks may differ when a token's times are checked."""
     guests: bool | None = None
-    """Accept guests by name, on loopback only; beside tokens, as "guest:NAME". Default: yes, without secret or JWKS."""
+    """Accept guests by name, on loopback only; beside tokens, as "guest:NAME". Default: if nothing else is set."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect besides the server's own, such as "https://example.com"; "*" for all."""
     public_url: str | None = None
@@ -113,9 +114,19 @@ class Settings:
     identify_timeout: float = 5.0
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     hook_timeout: float = 5.0
-    """Seconds that a hook of an app may take; then the client is told UNAVAILABLE."""
+    """Seconds that a hook of an app, or its answer over HTTP, may take; then the client is told UNAVAILABLE."""
     hook_concurrency: int = 100
-    """Hooks of an app that run at the same time in one process; further ones wait for their turn."""
+    """Hooks of an app, or requests to it, that run at once in one process; further ones wait for their turn."""
+    hooks: str | None = None
+    """URL of an app that is asked who may connect, join and post: https, or http on this machine."""
+    hooks_secret: str | None = None
+    """Secret that signs the requests to it, as in Standard Webhooks: "whsec_" and base64 of 24 to 64 bytes."""
+    hooks_events: tuple[HookEvent, ...] = HOOK_EVENTS
+    """What it is asked (connect, join, post, private) and told (leave, disconnect); all else goes on without it."""
+    hooks_headers: tuple[str, ...] = ()
+    """Headers of a client's handshake that it gets besides the cookie, such as "user-agent"."""
+    hooks_away: Literal["deny", "allow"] = "deny"
+    """While it does not answer: "deny" refuses with UNAVAILABLE, "allow" lets joins and posts go on unasked."""
     ping_interval: float = 25.0
     """Seconds between pings of an idle connection; one that is silent for two intervals is closed with 4006."""
     restart_grace: float = 5.0
@@ -153,7 +164,16 @@ class Settings:
             check_origin(origin)
         if self.public_url is not None:
             check_public_url(self.public_url)
+        self._check_hooks()
         self._check_auth()
+
+    def _check_hooks(self) -> None:
+        check_hooks(self.hooks, self.hooks_secret, self.hooks_events, self.hooks_headers, self.hooks_away)
+        if self.asks_app and "*" in self.origins:
+            raise SettingsError(
+                'with hooks a cookie may say who a client is, and with the origin "*" every page on the web could use '
+                "the cookies of its visitors: name the origins of your pages, or leave connect out of hooks_events"
+            )
 
     def _check_auth(self) -> None:
         if self.secret is not None:
@@ -165,7 +185,7 @@ class Settings:
             check_jwks_url(self.jwks_url)
         if self.guests and not self.loopback:
             raise SettingsError(f"guests are allowed on loopback only, and host is {self.host!r}; set --no-guests")
-        if not self.loopback and not self.has_keys:
+        if not self.loopback and not self.has_keys and not self.asks_app:
             raise SettingsError(
                 f"to listen on {self.host!r} the server must be able to check tokens: set --secret-file "
                 "(HUBBUB_SECRET_FILE), HUBBUB_SECRET or --jwks-url (HUBBUB_JWKS_URL), or listen on 127.0.0.1"
@@ -187,17 +207,24 @@ class Settings:
         return self.secret is not None or self.jwks_url is not None
 
     @property
+    def asks_app(self) -> bool:
+        """Whether an app is asked over HTTP who a client is."""
+        return self.hooks is not None and "connect" in self.hooks_events
+
+    @property
     def allow_guests(self) -> bool:
         """Whether a name without a token is enough: `guests`, or its default."""
-        return (self.loopback and not self.has_keys) if self.guests is None else self.guests
+        return (self.loopback and not self.has_keys and not self.asks_app) if self.guests is None else self.guests
 
     def __repr__(self) -> str:
         """Show what differs from the defaults; never the secret or a password."""
         shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         if "backend" in shown:
             shown["backend"] = re.sub(r"//[^/]*@", "//…@", self.backend)
-        if "secret" in shown:
-            shown["secret"] = "…"  # noqa: S105
+        for name in shown.keys() & {"secret", "hooks_secret"}:
+            shown[name] = "…"
+        if "hooks" in shown:
+            shown["hooks"] = self.hooks.partition("?")[0] if self.hooks else None  # a query may be a password
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 

@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from cyclopts import Token
 
 from hubbub.auth.authenticator import make_token
+from hubbub.cli.exposed_secrets import warnings
 from support.clients import SECRET
 from support.command import call, run, serving
 from support.store import Store
@@ -32,6 +34,13 @@ def test_tokens_are_made_with_the_file(empty: Path, monkeypatch: pytest.MonkeyPa
     ran = call("token", "alice")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.split(".")[0] == make_token("alice", SECRET, ttl=60).split(".")[0]
+
+
+def test_the_secret_of_hooks_in_the_process_list() -> None:
+    (warning,) = warnings({"hooks_secret": Token(keyword="--hooks-secret", value="whsec_hidden", source="cli")})
+    assert "HUBBUB_HOOKS_SECRET" in warning
+    assert "hidden" not in warning
+    assert not list(warnings({"hooks_secret": Token(keyword="x", value="whsec_hidden", source="env")}))
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,18 @@ OTHERS: dict[str, list[Any]] = {
     "demo": [False, True, False],
     "access_log": [True, False, True],
     "log_level": ["debug", "warning", "error"],
+    "hooks": ["https://a.example/hubbub", "http://127.0.0.1:81/", "http://localhost/hubbub"],
+    "hooks_secret": ["whsec_" + letter * 40 for letter in "abc"],
+    "hooks_events": [("join",), ("connect", "post"), ("leave", "disconnect")],
+    "hooks_headers": [("user-agent",), ("x-one", "x-two"), ("authorization",)],
+    "hooks_away": ["allow", "deny", "allow"],
     "max_message": [1, 2, 3],
     "max_command": [200_000, 300_000, 400_000],
 }
 NAMES = [field.name for field in fields(Settings)]
-ALONE = [name for name in NAMES if name != "secret_file"]  # it excludes "secret", and has a test of its own
+NEEDS = {"hooks": "hooks_secret", "hooks_secret": "hooks"}
+# "secret_file" excludes "secret", and has a test of its own; an app needs its secret, and excludes some origins.
+ALONE = [name for name in NAMES if name not in {"secret_file", *NEEDS}]
 
 
 def values(name: str) -> list[Any]:
@@ -100,6 +107,8 @@ def test_the_first_source_that_has_it_wins(empty: Path, given_by: dict[str, set[
 def test_every_setting_can_come_from_everywhere(name: str, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in OTHERS["secret_file"]:
         (empty / file).write_text(file * 4)
+    if name in NEEDS:
+        monkeypatch.setenv(*variable(NEEDS[name], values(NEEDS[name])[0]))
     (empty / "hubbub.toml").write_text(line(name, values(name)[2]))
     assert getattr(parse(), name) == values(name)[2]
     monkeypatch.setenv(*variable(name, values(name)[1]))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.requests import HTTPConnection
 
-from hubbub.hub import calls
+from hubbub.hub import running as runner
 from hubbub.hub.registry import Registry
 from hubbub.hub.types import Deny, Member, Post, User
 from support.fake_link import FakeLink, make_node, settle
@@ -146,7 +146,7 @@ async def test_at_most_so_many_hooks_run_at_once(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_hook_that_gets_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(runner, "LONGEST_WAIT", 0.01)
     registry, gate = Registry(), asyncio.Event()
 
     @registry.on_connect

@@ -24,6 +24,8 @@ def test_guests_and_the_demo_page_are_off() -> None:
         ({"host": "0.0.0.0"}, "uvicorn --host"),
         ({"port": 9000}, "uvicorn --port"),
         ({"workers": 2}, "gunicorn -w"),
+        ({"hooks": "https://app.example.com/"}, "@hub.on_connect"),
+        ({"hooks_away": "allow"}, "@hub.on_connect"),
         ({"histroy_age": 1}, "did you mean history_age"),
         ({"absence": 1}, "restart_grace"),
         ({"demo": True}, "run hubbub serve"),

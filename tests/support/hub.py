@@ -22,7 +22,9 @@ class Running(NamedTuple):
     node: Node
 
 
-class _Uvicorn(uvicorn.Server):
+class Uvicorn(uvicorn.Server):
+    """Leaves the signal handlers of the test run alone."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -40,7 +42,7 @@ async def serve(hub: Hub, app: Any = None) -> AsyncIterator[Running]:
         lifespan="on",
         timeout_graceful_shutdown=1,
     )
-    server = _Uvicorn(config)
+    server = Uvicorn(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         if serving.done():

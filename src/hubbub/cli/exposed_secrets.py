@@ -46,9 +46,10 @@ def others_can_use(path: Path) -> bool:
 
 IN_PROCESS_LIST = {
     "secret": "--secret is visible in the process list: use --secret-file, or HUBBUB_SECRET in the environment",
+    "hooks_secret": "--hooks-secret is visible in the process list: use HUBBUB_HOOKS_SECRET in the environment",
     "backend": "the password in --backend is visible in the process list: use HUBBUB_BACKEND in the environment",
 }
 
 
 def _is_secret(name: str, value: str) -> bool:
-    return name == "secret" or (name == "backend" and re.search(r"//[^/]*:[^/]*@", value) is not None)
+    return name in {"secret", "hooks_secret"} or (name == "backend" and re.search(r"//[^/]*:[^/]*@", value) is not None)

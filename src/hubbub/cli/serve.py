@@ -58,6 +58,9 @@ def serve(
         hubbub serve --host 0.0.0.0 --secret-file /etc/hubbub.secret
         hubbub serve --config /etc/hubbub.toml
         hubbub serve --app main:app --port 9000
+        hubbub serve --hooks https://app.example.com/hubbub
+
+    With --hooks it asks an app over HTTP who may connect, join and post.
 
     Every option can also be set in the environment (--max-message as
     HUBBUB_MAX_MESSAGE) and in a TOML file (max_message = 65536). Flags take
@@ -151,6 +154,8 @@ def _access(settings: Settings) -> str:
     ways = []
     if settings.allow_guests:
         ways.append("guests, with a name only (from this machine only)")
+    if settings.asks_app:
+        ways.append("users whom the app of hooks knows")
     if settings.secret is not None:
         ways.append("users with a token signed with the secret; make one with: hubbub token NAME")
     if settings.jwks_url is not None:

@@ -48,9 +48,10 @@ relative to its directory; as a flag or in the environment, to the working direc
 hubbub serve --host 0.0.0.0 --secret-file hubbub.secret
 ```
 
-`HUBBUB_SECRET` in the environment works as well. `--secret` and a password in `--backend` are visible in the process
-list, and `hubbub` warns about both. It also warns about a file with a secret that every user of the machine can read or
-write, except below `/run/secrets`, where containers mount secrets. Set only one of `secret` and `secret_file`.
+`HUBBUB_SECRET` in the environment works as well. `--secret`, `--hooks-secret` and a password in `--backend` are visible
+in the process list, and `hubbub` warns about them. It also warns about a file with a secret that every user of the
+machine can read or write, except below `/run/secrets`, where containers mount secrets. Set only one of `secret` and
+`secret_file`.
 
 Two settings have had other names: `restart_grace` was `absence`, and `history_idle_groups` was `history_gone`. The old
 names are refused, with the new one in the message.
@@ -86,7 +87,8 @@ def _row(setting: tuple[str, str]) -> str:
     name, description = setting
     flag, default = f"--{name.replace('_', '-')}", _DEFAULTS[name]
     flags = f"`{flag}` `--no-{flag[2:]}`" if isinstance(default, bool) or name == "guests" else f"`{flag}`"
-    shown = "" if default is None or default == () else f"`{str(default).lower()}`"
+    text = " ".join(default) if isinstance(default, tuple) else str(default).lower()
+    shown = "" if default is None or default == () else f"`{text}`"
     return f"| `{name}` | {flags} | `HUBBUB_{name.upper()}` | {shown} | {description} |\n"
 
 

@@ -84,6 +84,8 @@ def refuse_flag_of_hub(option: str) -> None:
     """Raise `SettingsError` if `option`, as in ``--name``, is a setting of the hub, beside ``--app``."""
     option = option.partition("=")[0]
     name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+    if name.startswith("hooks"):
+        raise SettingsError(f"{option} does not go with --app: the app decides itself, with @hub.on_connect and others")
     if name in NAMES:
         raise SettingsError(
             f"{option} does not go with --app: it is a setting of the hub. Write Hub({name}=…) in the app"

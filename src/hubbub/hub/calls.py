@@ -1,11 +1,9 @@
-"""Runs the hooks of a hub for a node: for how long, how many at once, and what an outcome means for the client."""
+"""Asks the hooks of a hub for a node: which hook is asked, with what, and what its answer means."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Coroutine, Iterable
-from typing import Any, Final, cast
+from typing import Any
 
 import msgspec
 
@@ -14,21 +12,15 @@ from hubbub.clock import SYSTEM, Clock
 from hubbub.counters import Counters
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.hooks import Asking, WhyLeft
-from hubbub.hub.deadlines import Deadlines
 from hubbub.hub.identities import identity_of
 from hubbub.hub.registry import Hook, Registry
 from hubbub.hub.routes import Routes
-from hubbub.hub.turns import Turns
-from hubbub.hub.types import Deny, Member, Post
+from hubbub.hub.running import HookRunner
+from hubbub.hub.types import Member, Post
 from hubbub.messages import Command, Connect, Join, Leave, UserRow
 from hubbub.messages import Post as PostCommand
 from hubbub.session import AdoptIdentity
 from hubbub.settings import Settings
-
-LONGEST_WAIT: Final = 10.0
-"""Seconds that a hook may wait for its turn; then the command fails with ``UNAVAILABLE``. Clients wait as long."""
-
-log = logging.getLogger("hubbub.hooks")
 
 
 class HookCalls:
@@ -42,10 +34,8 @@ class HookCalls:
 
     def __init__(self, registry: Registry, settings: Settings, clock: Clock = SYSTEM) -> None:
         self._settings = settings
-        self._now, self._unix_time = clock.monotonic, clock.unix_time
-        self._counters = Counters()
-        self._turns = Turns(settings.hook_concurrency)
-        self._deadlines = Deadlines(settings.hook_timeout, clock.monotonic)
+        self._unix_time = clock.unix_time
+        self._runner = HookRunner(settings, clock.monotonic)
         self._connect = _only(registry.hooks("on_connect"))
         self._private = _only(registry.hooks("on_private"))
         self._disconnect = _only(registry.hooks("on_disconnect"))
@@ -73,17 +63,24 @@ class HookCalls:
 
     def count_in(self, counters: Counters) -> None:
         """Count calls there from now on."""
-        self._counters = counters
+        self._runner.counters = counters
 
     @property
     def running(self) -> int:
         """How many hooks run at present."""
-        return self._turns.running
+        return self._runner.turns.running
 
     @property
     def waiting(self) -> int:
         """How many hooks wait for their turn."""
-        return self._turns.waiting
+        return self._runner.turns.waiting
+
+    @property
+    def remote(self) -> None:
+        """Nothing: the app is in this process."""
+
+    def close(self) -> None:
+        """Release nothing."""
 
     # --- hooks that decide ---
 
@@ -93,7 +90,7 @@ class HookCalls:
         assert hook is not None
         assert app is not None
         try:
-            user = await self._run(hook, None, (app.handshake,), {})
+            user = await self._runner.run(hook, None, hook.function, (app.handshake,))
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 app.handshake = None
@@ -103,7 +100,7 @@ class HookCalls:
             try:
                 identity = identity_of(user, self._settings, self._unix_time())
             except TypeError as error:
-                raise self._failed(hook, error) from None
+                raise self._runner.failed(hook, error) from None
             app.data = user.data
         app.handshake = None  # it has been answered
         return identity
@@ -114,10 +111,10 @@ class HookCalls:
         if found is None:
             return
         hook, names = found
-        returned = await self._run(hook, session.user_id, (_member(session, group),), names)
+        returned = await self._runner.run(hook, session.user_id, hook.function, (_member(session, group),), names)
         if returned is not None:
             text = f"it returned {returned!r:.80}, and only raising Deny refuses: return None to allow the join"
-            raise self._failed(hook, TypeError(text))
+            raise self._runner.failed(hook, TypeError(text))
 
     async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Run the ``on_post`` of `group`."""
@@ -126,20 +123,20 @@ class HookCalls:
             return message
         hook, names = found
         post = Post(hook.converter.decode(message), _member(session, group), group, None, key)
-        return self._encoded(hook, await self._run(hook, session.user_id, (post,), names))
+        return self._encoded(hook, await self._runner.run(hook, session.user_id, hook.function, (post,), names))
 
     async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
         """Run ``on_private``."""
         hook = self._private
         assert hook is not None
         post = Post(hook.converter.decode(message), _member(session, session.group), None, to, key)
-        return self._encoded(hook, await self._run(hook, session.user_id, (post,), {}))
+        return self._encoded(hook, await self._runner.run(hook, session.user_id, hook.function, (post,)))
 
     def _encoded(self, hook: Hook, returned: Any) -> msgspec.Raw | None:
         try:
             return hook.converter.encode(returned)
         except TypeError as error:
-            raise self._failed(hook, error) from None
+            raise self._runner.failed(hook, error) from None
 
     # --- hooks that are told ---
 
@@ -165,98 +162,11 @@ class HookCalls:
     async def _tell(self, hook: Hook, user_id: str, arguments: tuple[Any, ...], names: dict[str, str]) -> None:
         """Run a hook that nobody waits for: whatever goes wrong is logged only."""
         try:
-            await self._run(hook, user_id, arguments, names, impatient=False)
+            await self._runner.run(hook, user_id, hook.function, arguments, names, impatient=False)
         except CommandError as error:
             if error.code == ErrorCode.FORBIDDEN:
                 text = "it raised Deny, and there is nothing to refuse: it is called afterwards"
-                self._failed(hook, TypeError(text))
-
-    # --- one call ---
-
-    async def _run(
-        self,
-        hook: Hook,
-        user_id: str | None,
-        arguments: tuple[Any, ...],
-        names: dict[str, str],
-        *,
-        impatient: bool = True,
-    ) -> Any:
-        """Run a hook when it is its turn, within its time; count the outcome. With `impatient`, a client waits for it.
-
-        Raises:
-            CommandError: ``FORBIDDEN``, the hook has refused; ``UNAVAILABLE``, it had no turn or no answer in time;
-                ``INTERNAL``, it failed.
-        """
-        turns, outcome = self._turns, "ok"
-        if not turns.take():
-            await self._wait_for_turn(hook, user_id, LONGEST_WAIT if impatient else None)
-        task, began, late = cast(asyncio.Task[Any], asyncio.current_task()), self._now(), False
-        self._deadlines.begin(task, began)
-        try:
-            try:
-                return await hook.function(*arguments, **names)
-            finally:
-                late = self._deadlines.end(task)
-        except Deny as refusal:
-            outcome = "denied"
-            raise CommandError(ErrorCode.FORBIDDEN, refusal.text) from None
-        except (Exception, asyncio.CancelledError) as error:
-            if late:
-                outcome = "timeout"
-                raise self._too_late(hook) from None
-            outcome = "failed"
-            if isinstance(error, asyncio.CancelledError) and task.cancelling():
-                raise  # the node stops; otherwise the hook has waited for something of its own that was cancelled
-            raise self._failed(hook, error, count=False) from None
-        finally:
-            turns.done()
-            self._count(hook, outcome, self._now() - began)
-
-    def _too_late(self, hook: Hook) -> CommandError:
-        limit = self._settings.hook_timeout
-        log.warning("%s had no answer within %g s (hook_timeout), so the command was refused", hook, limit)
-        return CommandError(ErrorCode.UNAVAILABLE, f"The app did not answer within {limit:g} s. Try again.")
-
-    async def _wait_for_turn(self, hook: Hook, user_id: str | None, wait: float | None) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def start() -> bool:
-            if turn.done():  # it has waited too long, or its task was cancelled
-                return False
-            turn.set_result(None)
-            return True
-
-        self._turns.wait(user_id, start)
-        try:
-            async with asyncio.timeout(wait):
-                await turn
-        except TimeoutError:
-            self._count(hook, "busy", 0)
-            text = f"The app is busy: {self._settings.hook_concurrency} hooks run already. Try again."
-            raise CommandError(ErrorCode.UNAVAILABLE, text) from None
-        except BaseException:  # cancelled, perhaps just after it got the place
-            if turn.done() and not turn.cancelled():
-                self._turns.done()
-            raise
-
-    def _failed(self, hook: Hook, error: BaseException, *, count: bool = True) -> CommandError:
-        """Log that a hook failed, and return the error for the client.
-
-        With `count`, it has returned something wrong: that is counted here, and has no traceback.
-        """
-        if count:
-            log.error("%s is wrong: %s", hook, error)
-        else:
-            log.error("%s failed", hook, exc_info=error)
-        if count:
-            self._count(hook, "failed", 0)
-        return CommandError(ErrorCode.INTERNAL, "The app failed to answer; its log has the details.")
-
-    def _count(self, hook: Hook, outcome: str, seconds: float) -> None:
-        label = hook.event, hook.pattern.text
-        self._counters.hooks[(*label, outcome)] += 1
-        self._counters.hook_seconds[label] += seconds
+                self._runner.failed(hook, TypeError(text))
 
 
 async def _one_after_the_other(calls: Iterable[Coroutine[Any, Any, None] | None]) -> None:

@@ -12,6 +12,10 @@ from hubbub.settings import RENAMED, Settings, renamed
 _OF_THE_SERVER = {
     "host": "the server that runs your app listens, not the hub: set it there (uvicorn --host, hubbub serve --host)",
     "port": "the server that runs your app listens, not the hub: set it there (uvicorn --port, hubbub serve --port)",
+    **dict.fromkeys(
+        ["hooks", "hooks_secret", "hooks_events", "hooks_headers", "hooks_away"],
+        "the app itself decides, in functions: @hub.on_connect, @hub.on_join, @hub.on_post",
+    ),
     "workers": "the server that runs your app starts the processes: set it there (uvicorn --workers, gunicorn -w)",
 }
 

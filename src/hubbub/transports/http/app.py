@@ -65,6 +65,9 @@ def _readyz(node: Node) -> Endpoint:
     async def readyz(request: Request) -> Response:
         """Report whether new connections are served, and if not, why."""
         parts = {"draining": node.draining, "backend": node.backend.ready, "keys": node.auth.ready}
+        if node.hooks is not None and node.hooks.remote is not None:
+            # It does not change `ready`: all nodes ask the same app, and connections that are open go on.
+            parts["hooks"] = not node.hooks.remote.away
         return answer({"ready": node.ready, **parts}, 200 if node.ready else 503)
 
     return readyz

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hubbub.counters import LAG_BOUNDS
+from hubbub.hooks import RemoteApp
 from hubbub.node import Node
 
 
@@ -32,6 +33,21 @@ def metrics_endpoint(node: Node) -> Callable[[Request], Awaitable[Response]]:
         return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     return metrics
+
+
+def _remote(app: RemoteApp) -> Iterator[Metric]:
+    """Return how it is to reach an app that is asked over HTTP."""
+    text = "Whether the app of hooks has not answered lately: 1 or 0."
+    yield GaugeMetricFamily("hubbub_hooks_away", text, app.away)
+    text = "Joins and posts that went on without an answer of the app, because hooks_away is allow."
+    yield CounterMetricFamily("hubbub_hooks_allowed", text, app.allowed)
+    text = "Leaves and disconnects that the app has not been told of yet."
+    yield GaugeMetricFamily("hubbub_hooks_untold", text, app.untold)
+    yield GaugeMetricFamily("hubbub_hooks_untold_bytes", "What they take in memory.", app.untold_bytes)
+    text = "Leaves and disconnects that the app will never be told of: too many, or too old."
+    yield CounterMetricFamily("hubbub_hooks_dropped", text, app.dropped)
+    text = "Further attempts to tell the app of leaves and disconnects."
+    yield CounterMetricFamily("hubbub_hooks_retries", text, app.retried)
 
 
 class _NodeCollector(Collector):
@@ -123,7 +139,7 @@ class _NodeCollector(Collector):
         yield GaugeMetricFamily("hubbub_hooks_waiting", "Hooks of the app that wait for their turn.", hooks.waiting)
         calls = CounterMetricFamily(
             "hubbub_hook_calls",
-            "Calls of the app's hooks, by outcome: ok, denied, failed, timeout or busy.",
+            "Calls of the app's hooks, by outcome: ok, denied, failed, timeout, busy or away.",
             labels=["hook", "pattern", "outcome"],
         )
         for called, count in counters.hooks.items():
@@ -135,6 +151,8 @@ class _NodeCollector(Collector):
         for hook, spent in counters.hook_seconds.items():
             seconds.add_metric(hook, spent)
         yield seconds
+        if hooks.remote is not None:
+            yield from _remote(hooks.remote)
 
     def _lag(self) -> Metric:
         counters, total = self._node.counters, 0

@@ -181,7 +181,7 @@ def schemas(longest_user: int) -> Json:
             "additionalProperties": False,
         },
         "Health": _object({"status": {"const": "ok"}}),
-        "Readiness": _object(ready),
+        "Readiness": _object(ready, {"hooks": {"type": "boolean"}}),
         "Document": {"type": "object"},
     }
 
@@ -196,8 +196,9 @@ def _page_of(row: str) -> Json:
     return _object(dict(zip(Page.__struct_encode_fields__, schemas, strict=True)))
 
 
-def _object(properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+def _object(properties: Json, optional: Json | None = None) -> Json:
+    every = {**properties, **(optional or {})}
+    return {"type": "object", "properties": every, "required": list(properties), "additionalProperties": False}
 
 
 def text_schema() -> Json:
