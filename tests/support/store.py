@@ -72,6 +72,11 @@ class Store:
         while not self._answers():
             assert self._process.poll() is None, "valkey-server does not start"
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         with contextlib.suppress(ProcessLookupError):
