@@ -3,7 +3,7 @@
     python benchmarks/post_path.py [--store] [--posts N] [--against SRC] [--pairs N]
 
 Prints microseconds of CPU time from the frame of a post to its reply, and the memory that the process has in the end.
-With ``--against``, the folder ``src`` of another tree, the two trees take turns, and the ratios of the pairs are printed.
+With ``--against``, the folder ``src`` of another tree, the two take turns, and the ratios of the pairs are printed.
 """
 
 from __future__ import annotations
