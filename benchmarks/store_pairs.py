@@ -1,6 +1,6 @@
 """Hubbub on a Valkey beside Hubbub in memory: deliveries per CPU-second of the node, in alternating runs.
 
-    python benchmarks/store_pairs.py [small large medium] [--pairs N] [--seconds N] [--against SRC]
+    python benchmarks/store_pairs.py [small large medium steady] [--pairs N] [--seconds N] [--against SRC]
 
 The node is on one core, the store and the load generator of ``make compare`` on another. Also prints the store's CPU
 time for a post, and the node's memory in the end. With ``--against``, the folder ``src`` of another tree takes turns.
@@ -31,6 +31,12 @@ from support.store import Store  # noqa: E402
 
 WARM_UP = 1.0
 """Seconds of load before anything is measured."""
+
+STEADY = Load(
+    title="30,000 posts a second in 1,000 groups of 2",
+    options=("--conns", "2000", "--groups", "1000", "--pubs", "2", "--rate", "30000"),
+)
+"""With ``--seconds 9``, and one second before, 300,000 posts: what the node keeps of them shows in its memory."""
 
 
 @dataclass
@@ -79,7 +85,7 @@ def _memory(pid: int) -> float:
 def main() -> None:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("loads", nargs="*", choices=[[], "large", "medium", "small"], default=["small"])
+    parser.add_argument("loads", nargs="*", choices=[[], "large", "medium", "small", "steady"], default=["small"])
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--only", choices=["memory", "store"], help="leave the other out")
@@ -94,7 +100,7 @@ def main() -> None:
         if given.only != ("memory" if shared else "store")
     ]
     for name in given.loads:
-        load, found = LOADS[name], {way: list[Run]() for way in ways}
+        load, found = STEADY if name == "steady" else LOADS[name], {way: list[Run]() for way in ways}
         for turn in range(given.pairs):
             for source, shared in ways[:: 1 if turn % 2 else -1]:
                 found[source, shared].append(run(generator, load, given.seconds, source, shared=shared))
