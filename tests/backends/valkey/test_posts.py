@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -101,78 +100,6 @@ async def test_a_large_tick_takes_several_script_calls(two: Any) -> None:
     assert set(await asyncio.gather(*(one.publish(message(n)) for n in range(number)))) == {2}
     await asyncio.gather(here.settled(), there.settled())
     assert heard(here) == heard(there) == [(n + 1, str(n)) for n in range(number)]
-
-
-def count_scripts(backend: ValkeyBackend) -> list[str]:
-    """Return a list to which each script that begins with `Link.run_soon` is added."""
-    link = first_shard(backend).link
-    run_soon, sent = link.run_soon, []
-
-    def count(done: Any, script: str, *arguments: Any) -> None:
-        sent.append(script)
-        run_soon(done, script, *arguments)
-
-    link.run_soon = count
-    return sent
-
-
-async def post_in_turn(backend: ValkeyBackend, number: int) -> list[asyncio.Task[int | str]]:
-    """Post in a tick of its own each, without waiting for the results."""
-    running = []
-    for n in range(number):
-        running.append(asyncio.create_task(outcome(backend.publish(message(n)))))
-        for _ in range(3):
-            await asyncio.sleep(0)
-    return running
-
-
-async def test_posts_are_collected_while_others_are_on_the_way(two: Any, store: Store) -> None:
-    (one, here), (_, there) = two
-    sent = count_scripts(one)
-    store.signal(signal.SIGSTOP)  # so that the first post has no answer before the last one is made
-    try:
-        running = await post_in_turn(one, 5)
-    finally:
-        store.signal(signal.SIGCONT)
-    assert sent == ["posts"]
-    assert await asyncio.gather(*running) == [2] * 5
-    assert sent == ["posts"] * 2
-    await asyncio.gather(here.settled(), there.settled())
-    assert heard(here) == heard(there) == [(n + 1, str(n)) for n in range(5)]
-
-
-async def test_what_was_collected_is_refused_with_what_was_on_the_way_if_the_connection_is_lost(
-    two: Any, store: Store
-) -> None:
-    (one, here), _ = two
-    store.signal(signal.SIGSTOP)
-    try:
-        running = await post_in_turn(one, 3)
-        reset(one)
-        assert await asyncio.gather(*running) == ["UNAVAILABLE"] * 3
-    finally:
-        store.signal(signal.SIGCONT)
-    await until(lambda: one.ready and opened(one) == 2)
-    assert await one.publish(message("after")) == 2
-    await here.settled()
-    assert [text for _, text in heard(here)][-1] == "after"
-    assert {text for _, text in heard(here)} <= {"0", "after"}  # the others have never left the node
-
-
-async def test_a_full_batch_does_not_wait(two: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posts, "MAX_BATCH", 2)
-    (one, here), _ = two
-    sent = count_scripts(one)
-    store.signal(signal.SIGSTOP)
-    try:
-        running = await post_in_turn(one, 6)
-    finally:
-        store.signal(signal.SIGCONT)
-    assert sent == ["posts"] * 3  # the first post, and twice two; the last one waits
-    assert await asyncio.gather(*running) == [2] * 6
-    assert sent == ["posts"] * 4
-    await here.settled()
-    assert heard(here) == [(n + 1, str(n)) for n in range(6)]
 
 
 async def test_too_many_posts_at_once_are_refused(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,7 +275,14 @@ async def test_a_batch_of_a_large_group_waits_for_one_more_look_at_the_sockets(
         row = UserRow(f"user{number}", f"c{number}")
         await one.connect(row, 10)
         await one.join(row, "g")
-    sent = count_scripts(one)
+    link = first_shard(one).link
+    run_soon, sent = link.run_soon, []
+
+    def count(done: Any, script: str, *arguments: Any) -> None:
+        sent.append(script)
+        run_soon(done, script, *arguments)
+
+    link.run_soon = count
     first = asyncio.ensure_future(one.publish(message("1")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # the tick of the first post has ended

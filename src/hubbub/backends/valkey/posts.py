@@ -1,8 +1,5 @@
 """The posts of this node to the groups of one shard: those of one tick go to the store together, in one script.
 
-While such a script is on the way, further posts are collected. So under load more of them share a script, and its
-answer. The first one does not wait.
-
 The store's answer has the numbers of the messages. The node delivers them to its own connections from there, without
 waiting for what the store publishes, which it publishes only if other nodes receive the group. Posts with a key, or
 with a least number of recipients, go alone: see ``post.lua``.
@@ -59,7 +56,6 @@ class Posts:
         self._crowded = False  # whether the batch has a message to a large group
         self._collected = self._bytes = 0  # in the batch
         self._unanswered = 0  # in the batch, or on the way to the store and back
-        self._on_the_way = 0  # batches without an answer; more than one only if they are as large as a batch may be
 
     def add(self, message: Message, done: Posted) -> None:
         """Send `message` to the store at the end of the tick, and call `done` once, later, when it was delivered here.
@@ -86,8 +82,6 @@ class Posts:
             self._send()
 
     def _end_tick(self) -> None:
-        if self._on_the_way:
-            return  # `_finish` sends the batch
         # A message to a large group costs a write for each member, and those that arrive together share the writes. So
         # the node looks at the sockets once more, as `Node.after_tick` does; for small groups that does not pay.
         if self._crowded:
@@ -100,7 +94,6 @@ class Posts:
         if not batch:
             return
         self._collected = self._bytes = 0
-        self._on_the_way += 1
         listeners = self._inbound.groups.listeners
         arguments: list[Argument] = []
         for group, posts in batch.items():
@@ -116,9 +109,6 @@ class Posts:
 
     def _finish(self, batch: _Batch, reply: list[Any] | CommandError) -> None:
         """Give each post of a batch its result, and deliver what the store has numbered."""
-        self._on_the_way -= 1
-        if not self._on_the_way:
-            self._send()  # first, so that the store has work while this answer is delivered
         if isinstance(reply, CommandError):
             for posts in batch.values():
                 self._report(posts, reply)
