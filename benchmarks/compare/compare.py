@@ -4,6 +4,8 @@ All servers get the same load from the same generator, one after the other: the 
 another. They take turns for several rounds, so that whatever else slows the machine down concerns all of them. There is
 no real-time priority; the spread is shown instead. Quote ratios: they hold on other machines, the figures do not.
 
+With ``--collect``, rounds are added to those that earlier calls have left in a file, if others need the machine, too.
+
 What is not on this machine is installed into a folder (``--folder``): packages from npm and PyPI. Programs that only
 root can install are left out if they are missing, and the report says so.
 """
@@ -20,9 +22,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
@@ -84,12 +88,23 @@ class Comparison:
         else:
             self.left_out[peer.name] = "it cannot share its groups through a store"
 
-    def run(self, load: Load, rounds: int) -> dict[str, list[Sample | None]]:
-        """Run a load on all servers in turn, `rounds` times."""
+    def run(self, load: Load, rounds: int, collected: Path | None = None) -> dict[str, list[Sample | None]]:
+        """Run a load on all servers in turn, `rounds` times; return these rounds, behind those in the file `collected`.
+
+        The new rounds are added to the file.
+        """
         results: dict[str, list[Sample | None]] = {peer.name: [] for peer in self.peers}
+        if collected is not None:
+            for samples in _read(collected, load.title, results.keys()):
+                for name, found in samples.items():
+                    results[name].append(None if found is None else Sample(**found))
         for _ in range(rounds):
             for peer in self.peers:
                 results[peer.name].append(self._measure(peer, load))
+            if collected is not None:
+                last = {name: None if samples[-1] is None else asdict(samples[-1]) for name, samples in results.items()}
+                with collected.open("a") as file:
+                    file.write(json.dumps([load.title, last]) + "\n")
         return results
 
     def _measure(self, peer: Peer, load: Load) -> Sample | None:
@@ -152,6 +167,14 @@ class Comparison:
         return sample(json.loads(line), before, after)
 
 
+def _read(collected: Path, title: str, servers: Set[str]) -> Iterator[dict[str, dict[str, Any] | None]]:
+    """Yield the rounds of a load on just these servers."""
+    for line in collected.read_text().splitlines() if collected.exists() else ():
+        load, samples = json.loads(line)
+        if load == title and samples.keys() == servers:
+            yield samples
+
+
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -192,6 +215,9 @@ def main() -> int:
     parser.add_argument("--store", action="store_true", help="all servers use a Valkey, which is started for them")
     parser.add_argument("--folder", type=Path, default=Path(".compare"), help="where servers are installed")
     parser.add_argument("--output", type=Path, help="where the report goes; default: report.md in the folder")
+    parser.add_argument(
+        "--collect", type=Path, help="a file of rounds with the same servers, which is read and added to"
+    )
     options = parser.parse_args()
     with ExitStack() as stack:
         store = stack.enter_context(Store()) if options.store else None
@@ -201,12 +227,15 @@ def main() -> int:
         if unknown := set(chosen) - set(names):
             parser.error(f"there is no peer {', '.join(sorted(unknown))}; choose from {', '.join(names)}")
         comparison = Comparison(options.folder.absolute(), chosen, options.seconds, url)
-        results = [(LOADS[name], comparison.run(LOADS[name], options.rounds)) for name in options.loads]
+        results = [
+            (LOADS[name], comparison.run(LOADS[name], options.rounds, options.collect)) for name in options.loads
+        ]
+    rounds = max(len(samples) for _, found in results for samples in found.values())
     about = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "groups are": "in memory" if url is None else "on a Valkey",
-        "runs": f"{options.rounds} rounds, {options.seconds:g} s each; medians, in brackets the least and the greatest",
+        "runs": f"{rounds} rounds, {options.seconds:g} s each; medians, in brackets the least and the greatest",
         "versions": ", ".join(f"{peer.name} {peer.version}" for peer in comparison.peers)
         + f", Python {platform.python_version()}",
     }

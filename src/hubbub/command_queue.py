@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+
+import msgspec
 
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Command, Groups, Users
@@ -24,7 +25,7 @@ OBJECTS = 32
 _LISTINGS = (Groups, Users)
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A command, how many bytes it counts until `CommandQueue.done`, and in which budget."""
 
     command: Command

@@ -201,7 +201,11 @@ class Session(SessionLifetime):
         if isinstance(result, CommandError):
             self._refuse(command_id, result)
         elif command_id is not None and not self.closing and (answer := self.wire.sent(command_id, result)):
-            self._node.fanout.send(self, answer)
+            outbox, lane = self.outbox, self.lane
+            if outbox and lane is not None and not lane.shared:
+                outbox.append(answer)  # as in `receive`
+            else:
+                self._node.fanout.send(self, answer)
         assert self._queue is not None  # it has held the post
         self._go_on(held, self._queue)
 

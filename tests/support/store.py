@@ -74,6 +74,11 @@ class Store:
             assert self._process.poll() is None, "valkey-server does not start"
             time.sleep(0.005)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         with contextlib.suppress(ProcessLookupError):

@@ -14,7 +14,9 @@ import re
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from msgspec import Raw
 
 from hubbub.messages import Message, Position, Private
 
@@ -103,7 +105,10 @@ class History:
         seq: The number of the last message.
     """
 
-    __slots__ = ("_bytes", "_counted", "_dirty", "_entries", "_limit", "_marked", "_size", "_store", "epoch", "seq")
+    __slots__ = (
+        "_bytes", "_counted", "_dirty", "_dropped", "_entries", "_group", "_limit", "_marked", "_size", "_store",
+        "epoch", "seq",
+    )  # fmt: skip
 
     def __init__(self, store: Histories, epoch: str, limit: int) -> None:
         self.epoch = epoch
@@ -111,9 +116,12 @@ class History:
         self._store = store
         self._limit = limit
         self._bytes = store.window.bytes
-        self._entries: deque[Message | Private] | None = (
-            None  # created when needed: most users never get a private message
-        )
+        # The messages with the numbers from `_dropped + 1` to `seq`, three entries for each: JSON, sender, the sender's
+        # connection. That takes half the memory of the structs that were delivered. The deque is created when needed:
+        # most users never get a private message.
+        self._entries: deque[Any] | None = None
+        self._group: str | None = None
+        self._dropped = 0
         self._size = 0
         self._counted = 0  # the part of `_size` that the store has counted
         self._dirty = False
@@ -126,39 +134,52 @@ class History:
 
     def append(self, event: Message | Private) -> int:
         """Give `event` the next number and keep it; return by how many bytes the history has grown."""
-        self.seq = event.seq = self.seq + 1
+        self.seq = seq = event.seq = self.seq + 1
         if not self._limit:
+            self._dropped = seq
             return 0
         entries = self._entries
         if entries is None:
             entries = self._entries = deque()
-        entries.append(event)
-        weight = len(event.message) + CHARACTER * len(event.sender) + OVERHEAD  # `_weight`, without the call
+            self._group = event.sender_rid
+        content, sender = b"" + event.message, event.sender
+        entries += (content, sender, event.sender_cid)
+        weight = len(content) + CHARACTER * len(sender) + OVERHEAD
         self._size = size = self._size + weight
         if not self._dirty:
             self._dirty = True
             self._store.grown.append(self)
-        if size > self._bytes or len(entries) > self._limit:
-            self._trim(entries)
+        if size > self._bytes or seq - self._dropped > self._limit:
+            self._trim(entries, seq - self._limit)
             return self._size - size + weight
         return weight
 
     def grows(self, event: Message | Private) -> bool:
         """Return whether there is room for `event` without dropping another message."""
-        return self._limit > self._length and self._size + _weight(event) <= self._bytes
+        weight = len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
+        return self._limit > self.seq - self._dropped and self._size + weight <= self._bytes
 
     def since(self, position: Position) -> Replay:
         """Return every message after `position`, or a gap."""
         missed = self.seq - position.seq
-        if position.epoch != self.epoch or not 0 <= missed <= self._length:
+        if position.epoch != self.epoch or not 0 <= missed <= self.seq - self._dropped:
             return Replay(self.position, gap=True)
         return self.last(missed)
 
     def last(self, number: int) -> Replay:
         """Return the last `number` messages, or all if there are fewer."""
-        length = self._length
-        number = min(number, length)
-        events = () if not number or self._entries is None else tuple(islice(self._entries, length - number, None))
+        kept = self.seq - self._dropped
+        number = min(number, kept)
+        if not number or self._entries is None:
+            return Replay(self.position)
+        each, group = islice(self._entries, 3 * (kept - number), None), self._group
+        events: list[Message | Private] = []
+        seqs = range(self.seq - number + 1, self.seq + 1)
+        for seq, content, sender, connection in zip(seqs, each, each, each, strict=True):
+            if group is None:
+                events.append(Private(Raw(content), sender, connection, seq=seq))
+            else:
+                events.append(Message(Raw(content), sender, connection, group, seq))
         return Replay(self.position, events)
 
     def replay(self, since: Position | None, history: int) -> Replay:
@@ -170,9 +191,8 @@ class History:
 
     def drop_until(self, seq: int) -> None:
         """Drop the messages up to number `seq`."""
-        entries = self._entries
-        while entries and entries[0].seq <= seq:
-            self._size -= _weight(entries.popleft())
+        if self._entries is not None:
+            self._trim(self._entries, min(seq, self.seq))
 
     def mark(self, now: float, grain: float) -> bool:
         """Return whether what was added may be marked at `now`, at most once per `grain`; if so, note it."""
@@ -187,21 +207,14 @@ class History:
         change, self._counted = self._size - self._counted, self._size
         return change
 
-    @property
-    def _length(self) -> int:
-        return len(self._entries) if self._entries else 0
-
-    def _trim(self, entries: deque[Message | Private]) -> None:
-        size, limit, most = self._size, self._limit, self._bytes
-        while entries and (len(entries) > limit or size > most):
-            oldest = entries.popleft()
-            size -= len(oldest.message) + CHARACTER * len(oldest.sender) + OVERHEAD  # `_weight`, without the call
-        self._size = size
-
-
-def _weight(event: Message | Private) -> int:
-    """Return how many bytes a kept message counts."""
-    return len(event.message) + CHARACTER * len(event.sender) + OVERHEAD
+    def _trim(self, entries: deque[Any], seq: int) -> None:
+        """Drop the messages up to number `seq`, and more if there are too many bytes."""
+        size, dropped, most, pop = self._size, self._dropped, self._bytes, entries.popleft
+        while dropped < seq or size > most:
+            size -= len(pop()) + CHARACTER * len(pop()) + OVERHEAD
+            pop()
+            dropped += 1
+        self._size, self._dropped = size, dropped
 
 
 class Histories:
