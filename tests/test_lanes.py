@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hubbub.fanout import Fanout
-from hubbub.lanes import Connection, EventEncoder, Lane
-from hubbub.messages import Event
+from hubbub.lanes import Audience, Connection, EventEncoder, Lane
+from hubbub.messages import Event, Message, UserRow, notice
 
 
 class NoWire:
@@ -31,7 +33,7 @@ def test_connections_share_no_outbox() -> None:
 
 def test_the_group_of_a_connection_is_that_of_its_lane() -> None:
     one = connection(0, NoWire())
-    one.lane = Lane("g", one.wire)
+    one.lane = Lane("g", Audience(one.wire))
     assert one.group == "g"
     one.lane = None
     assert one.group is None
@@ -39,7 +41,7 @@ def test_the_group_of_a_connection_is_that_of_its_lane() -> None:
 
 def test_a_new_lane_has_no_members_and_nothing_to_write() -> None:
     wire = NoWire()
-    lane = Lane("g", wire)
+    lane = Lane("g", Audience(wire))
     assert (lane.group, lane.wire, lane.members, lane.shared) == ("g", wire, {}, False)
     assert (lane.pending, lane.apart, lane.rest, lane.data) == ([], {}, {}, b"")
 
@@ -53,3 +55,29 @@ def test_members_of_a_group_share_a_lane_if_they_share_a_wire() -> None:
     assert one.lane is not None
     assert list(one.lane.members) == [one, same]
     assert one.lane.members[one] == one.write
+
+
+class EchoWire:
+    """A wire that writes the name of each event."""
+
+    def event(self, event: Event) -> bytes:
+        return type(event).__name__.encode()
+
+
+JOINED = notice("USER_JOINED", "g", UserRow("ada", "1"), 1)
+HELLO = Message(msgspec.Raw(b"1"), "ada", "1", "g", 1)
+
+
+def test_an_audience_without_notices_gets_everything_else() -> None:
+    with_notices, without = Audience(EchoWire()), Audience(EchoWire(), notices=False)
+    assert Lane("g", with_notices).wire.event(JOINED) == b"Notice"
+    assert Lane("g", without).wire.event(JOINED) == b""
+    assert Lane("g", without).wire.event(HELLO) == b"Message"
+
+
+def test_a_lane_is_for_one_audience_of_one_group() -> None:
+    lane = Lane("g", Audience(NoWire(), notices=False, visible=False))
+    assert lane.is_for("g", notices=False, visible=False)
+    assert not lane.is_for("g", notices=True, visible=False)
+    assert not lane.is_for("g", notices=False, visible=True)
+    assert not lane.is_for("h", notices=False, visible=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from hubbub.messages import Event
+from hubbub.messages import Event, Notice
 
 
 class EventEncoder(Protocol):
@@ -35,17 +35,48 @@ class Connection:
         return None if self.lane is None else self.lane.group
 
 
+class Audience(NamedTuple):
+    """What members of a lane have in common.
+
+    Attributes:
+        wire: Encodes what is written to them.
+        notices: Whether they are told who joins and leaves.
+        visible: Whether they are members, or only receive what the group is sent.
+    """
+
+    wire: EventEncoder
+    notices: bool = True
+    visible: bool = True
+
+
+class WithoutNotices:
+    """Encodes all events but notices, for which there is no frame."""
+
+    def __init__(self, wire: EventEncoder) -> None:
+        self._wire = wire
+
+    def event(self, event: Event) -> bytes:
+        """Return the bytes to write for `event`; ``b""`` for a notice."""
+        return b"" if isinstance(event, Notice) else self._wire.event(event)
+
+
 class Lane:
-    """The members of one group that share a wire format, and the frames for them in this tick."""
+    """The members of one group that share an audience, and the frames for them in this tick."""
 
-    __slots__ = ("apart", "data", "group", "members", "pending", "rest", "shared", "wire")
+    __slots__ = ("apart", "audience", "data", "group", "members", "pending", "rest", "shared", "visible", "wire")
 
-    def __init__(self, group: str, wire: EventEncoder) -> None:
+    def __init__(self, group: str, audience: Audience) -> None:
         self.group = group
-        self.wire = wire
+        self.audience = audience
+        self.visible = audience.visible
+        self.wire = audience.wire if audience.notices else WithoutNotices(audience.wire)
         self.members: dict[Connection, Callable[[bytes], object]] = {}  # with the function that writes to each
         self.shared = False
         self.pending: list[bytes] = []
         self.apart: dict[Connection, int] = {}
         self.rest: dict[Connection, Callable[[bytes], object]] = {}  # members that `data` must still be written to
         self.data = b""
+
+    def is_for(self, group: str, *, notices: bool, visible: bool) -> bool:
+        """Whether it is the lane of `group` for such an audience."""
+        return self.group == group and self.audience.notices == notices and self.visible == visible

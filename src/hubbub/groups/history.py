@@ -171,7 +171,7 @@ class History:
     def drop_until(self, seq: int) -> None:
         """Drop the messages up to number `seq`."""
         entries = self._entries
-        while entries and entries[0].seq <= seq:
+        while entries and (entries[0].seq or 0) <= seq:
             self._size -= _weight(entries.popleft())
 
     def mark(self, now: float, grain: float) -> bool:

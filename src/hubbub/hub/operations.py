@@ -46,6 +46,7 @@ class Operations:
         sender: Id = "server",
         key: Id | None = None,
         min_recipients: int | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to a group. No hook sees it.
 
@@ -56,14 +57,17 @@ class Operations:
             key: Posts with the same key, sender and group are delivered once, within ``history_age``.
             min_recipients: Raise `CommandError` ``INVALID_REQUEST``, and deliver nothing, if fewer connections would
                 receive it.
+            keep: If false, the message is for whoever is there now, such as "bob is typing": it has no number, it is
+                in no history, and nobody gets it later. It has no `key`.
 
         Returns:
             What was sent: ``sent.recipients`` is how many connections it was delivered to.
         """
         node = await self._lifecycle.node()
         check_name("group", _text("group", group), node.settings.max_group_name)
-        raw, user_id, text = self._checked(node, message, sender, key, min_recipients)
-        done = await node.services.publish(Message(raw, user_id, None, group, 0), text, min_recipients or 0)
+        raw, user_id, text = self._checked(node, message, sender, key, min_recipients, keep=keep)
+        posted = Message(raw, user_id, None, group, 0)
+        done = await node.services.publish(posted, text, min_recipients or 0, keep=keep)
         return _sent(done)
 
     async def post_to_user(
@@ -74,13 +78,15 @@ class Operations:
         sender: Id = "server",
         key: Id | None = None,
         min_recipients: int | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to all connections of a user, on every worker. The arguments are those of `post`."""
         node = await self._lifecycle.node()
         to = text_id("user_id", user_id)
         check_name("user_id", to, node.settings.max_user_id)
-        raw, by, text = self._checked(node, message, sender, key, min_recipients)
-        recipients = await node.backend.post_to_user(to, Private(raw, by, None), text, min_recipients or 0)
+        raw, by, text = self._checked(node, message, sender, key, min_recipients, keep=keep)
+        private = Private(raw, by, None)
+        recipients = await node.backend.post_to_user(to, private, text, min_recipients or 0, keep=keep)
         return Sent("Message sent.", recipients)
 
     async def groups(
@@ -184,7 +190,7 @@ class Operations:
 
     @staticmethod
     def _checked(
-        node: Node, message: Any, sender: Id, key: Id | None, min_recipients: int | None
+        node: Node, message: Any, sender: Id, key: Id | None, min_recipients: int | None, *, keep: bool
     ) -> tuple[Any, str, str | None]:
         """Return the message as JSON, the sender and the key, all within the limits."""
         settings = node.settings
@@ -193,7 +199,7 @@ class Operations:
         by = text_id("sender", sender)
         check_name("sender", by, settings.max_user_id)
         text = None if key is None else text_id("key", key)
-        check_key(text, min_recipients)
+        check_key(text, min_recipients, keep=keep)
         return raw, by, text
 
 
