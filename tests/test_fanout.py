@@ -29,7 +29,7 @@ class PlainWire:
             return f"{self.name}:own {event.seq};".encode()
         if isinstance(event, Notice):
             return f"{self.name}:{event.message};".encode()
-        assert isinstance(event, Message)
+        assert isinstance(event, Message | Private)
         self.encoded += 1
         return f"{self.name}:{event.seq};".encode()
 
@@ -88,11 +88,11 @@ class HubMachine(RuleBasedStateMachine):
         self.fanout.add(client.connection)
 
     @precondition(lambda self: self.clients)
-    @rule(data=st.data(), group=GROUPS)
-    def join(self, data: st.DataObject, group: str) -> None:
+    @rule(data=st.data(), group=GROUPS, notices=st.booleans(), visible=st.booleans())
+    def join(self, data: st.DataObject, group: str, *, notices: bool, visible: bool) -> None:
         client = data.draw(st.sampled_from(self.clients))
-        self.fanout.join(client.connection, group)
-        client.group = group
+        self.fanout.join(client.connection, group, notices=notices, visible=visible)
+        client.group, client.notices, client.visible = group, notices, visible
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -130,7 +130,7 @@ class HubMachine(RuleBasedStateMachine):
             assert self.fanout.publish(group, message(self.number, group)) == visible
             assert sum(wire.encoded for wire in self.wires) - encoded == len(lanes), "encoded once per audience"
             for client in members:
-                client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+                client.expect(self.number)
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data(), group=GROUPS)
@@ -161,7 +161,7 @@ class HubMachine(RuleBasedStateMachine):
         own = [client for client in self.clients if client.connection.user_id == f"u{user}"]
         assert self.fanout.post_to_user(f"u{user}", message(self.number)) == len(own)
         for client in own:
-            client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+            client.expect(self.number)
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -169,7 +169,7 @@ class HubMachine(RuleBasedStateMachine):
         self.number += 1
         client = data.draw(st.sampled_from(self.clients))
         assert self.fanout.signal(client.connection.connection_id, message(self.number)) == 1
-        client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+        client.expect(self.number)
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -216,6 +216,20 @@ class HubMachine(RuleBasedStateMachine):
 
 HubMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestHub = HubMachine.TestCase
+
+
+def test_a_private_message_without_echo_is_for_the_other_connections_of_its_user() -> None:
+    fanout, wire = Fanout(lambda flush: None), PlainWire("x")
+    clients = [Client(number, wire) for number in (0, 3)]  # both of the user u0
+    for client in clients:
+        fanout.add(client.connection)
+    kept = Private(msgspec.Raw(b"1"), "u0", "c0", seq=7)
+    unkept = Private(msgspec.Raw(b"1"), "u0", "c0", seq=None)
+    assert fanout.post_to_user("u0", kept, "c0") == 1
+    assert fanout.post_to_user("u0", unkept, "c0") == 1
+    assert fanout.post_to_user("u0", unkept, "elsewhere") == 2
+    fanout.flush()
+    assert [client.writes for client in clients] == [[b"x:own 7;x:None;"], [b"x:7;x:None;x:None;"]]
 
 
 def test_members_of_a_quiet_tick_share_one_object() -> None:

@@ -55,6 +55,6 @@ class Listener:
     async def notices(self) -> list[tuple[str, str, str, int]]:
         """Return (group, code, connection, user_connections) of all recorded notices, and drop them."""
         await self.settled()
-        found = [(g, e.code, e.sender_cid, e.user_connections) for g, e in self.group_events if isinstance(e, Notice)]
+        notices = [(g, e) for g, e in self.group_events if isinstance(e, Notice)]
         self.group_events.clear()
-        return found
+        return [(group, e.code, e.sender_cid, e.user_connections) for group, e in notices]
