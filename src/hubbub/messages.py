@@ -82,8 +82,8 @@ class Post(Command, tag="post"):
 
     In `to`, a plain string means the joined group if that is its name, otherwise a user. A post with a `key` is
     delivered once, however often it is sent. A post with `min_recipients` is refused, and not delivered, if fewer
-    connections would receive it. Without `keep` the message is delivered to whoever is there now, and is in no history;
-    it has no number, and no `key` is remembered. Without `echo` it is not sent to the connection that posts it.
+    connections would receive it. Without `keep` the message is only delivered to present connections and is in no
+    history; it has no number and no `key`. Without `echo` it is not sent to the connection that posts it.
     """
 
     to: Recipient | str

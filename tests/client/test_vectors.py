@@ -13,7 +13,7 @@ from hubbub.client.events import Event, Message, Notice, Other, Private, Problem
 from hubbub.client.reconnect_policy import backoff, retry_delay, should_reconnect
 from hubbub.client.results import Joined, Page, Sent
 from hubbub.client.wire import Reply, encode, join_command, listing_command, post_command, read_frame, with_id
-from hubbub.messages import Gap, GroupRow, Restart, UserRow, Welcome
+from hubbub.messages import Gap, GroupRow, Posted, Restart, UserRow, Welcome
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -69,7 +69,7 @@ def test_replies(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", vectors("v1_events.json"))
 def test_events(vector: dict[str, Any]) -> None:
     event = read_frame(json.dumps(vector["frame"]))
-    assert not isinstance(event, Reply | Gap | Restart)
+    assert not isinstance(event, Reply | Gap | Posted | Restart)
     expected = vector["event"]
     if expected is None:
         assert event is None

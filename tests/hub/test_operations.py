@@ -61,9 +61,16 @@ async def test_a_program_posts_lists_and_disconnects(peers: Peers) -> None:
         assert (await ada.event())["sender"] == "bob"
         assert (await hub.post_to_user("ada", [2])).recipients == 1
         assert (await ada.event())["message"] == [2]
+        assert (await hub.post("kitchen", "now", keep=False)).recipients == 1
+        assert (await hub.post_to_user("ada", "now", keep=False)).recipients == 1
+        assert [(each["message"], each["seq"]) for each in (await ada.event(), await ada.event())] == [
+            ("now", None)
+        ] * 2
         assert asked == []
         with pytest.raises(CommandError, match="min_recipients"):
             await hub.post("kitchen", 1, min_recipients=2)
+        with pytest.raises(CommandError, match='"keep": false'):
+            await hub.post("kitchen", 1, keep=False, key=1)
 
         (group,) = (await hub.groups()).list
         assert (group.group, group.number_of_users) == ("kitchen", 1)

@@ -60,7 +60,7 @@ async def read(peer: Peer, number: int) -> list[tuple[Any, Any]]:
     return found
 
 
-async def test_an_unkept_message_is_only_for_those_who_are_there(servers: list[Server], peers: Peers) -> None:
+async def test_an_unkept_message_is_delivered_and_never_replayed(servers: list[Server], peers: Peers) -> None:
     ada = await peers(servers[0], token=token("ada"), group="typing")
     bob = await peers(servers[1], token=token("bob"), group="typing")
     assert (await ada.event())["code"] == "USER_JOINED"

@@ -106,6 +106,8 @@ def token(
         raise SettingsError(
             "--skapi and --server exclude each other: --skapi makes tokens for users, --server one for a program"
         )
+    if invisible:
+        raise SettingsError("--skapi and --invisible exclude each other: skapi-js cannot join invisibly")
     ttl = DAY if ttl is None else ttl
     tokens = make_skapi_tokens(
         user,

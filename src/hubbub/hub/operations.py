@@ -57,7 +57,7 @@ class Operations:
             key: Posts with the same key, sender and group are delivered once, within ``history_age``.
             min_recipients: Raise `CommandError` ``INVALID_REQUEST``, and deliver nothing, if fewer connections would
                 receive it.
-            keep: If false, the message is for whoever is there now, such as "bob is typing": it has no number, it is
+            keep: If false, the message is for connected clients only, such as "bob is typing": it has no number, it is
                 in no history, and nobody gets it later. It has no `key`.
 
         Returns:
