@@ -159,7 +159,10 @@ class Commands:
             return await self._leave(session)
         self._check_join(session, command)
         before = session.lane
-        if session.group != group or command.since is not None:
+        stays = session.group == group and command.since is None
+        if stays and self._backend.immediate:  # other backends do not send a notice to its subject
+            stays = command.invisible == (session.listens is not None)
+        if not stays:
             self._fanout.leave(session)  # what is delivered from here on is not for it, or will be replayed
         try:
             if command.invisible:
@@ -167,7 +170,8 @@ class Commands:
                 replay = await listen(self._backend, session, group, command.since, command.history, where)
             else:
                 replay = await self._backend.join(session.row, group, command.since, command.history)
-                await end_listening(self._backend, session)
+                if session.listens is not None:
+                    await end_listening(self._backend, session)
         except CommandError:
             self._rejoin_fanout(session, before)
             raise

@@ -115,6 +115,19 @@ async def test_an_invisible_member_on_another_node(servers: list[Server], peers:
     assert (row["number_of_users"], row["number_of_connections"]) == (2, 2)
 
 
+async def test_who_becomes_invisible_leaves_and_who_becomes_visible_joins(servers: list[Server], peers: Peers) -> None:
+    ada = await peers(servers[0], token=token("ada"), group="switch")
+    eve = await peers(servers[1], token=token("eve", invisible=True), group="switch")
+    for invisible in (True, False, True):
+        await eve.do("join", group="switch", invisible=invisible)
+    assert [(await ada.event())["code"] for _ in range(4)] == ["USER_JOINED", "USER_LEFT", "USER_JOINED", "USER_LEFT"]
+    await ada.do("post", to="switch", message="hi")
+    assert (await eve.event())["message"] == "hi"  # and before it no notice of its own
+    await eve.do("leave")
+    assert (await ada.event())["message"] == "hi"
+    assert await ada.quiet()
+
+
 async def test_the_python_client(servers: list[Server]) -> None:
     ada = hubbub.connect(servers[0].url, token=token("ada", invisible=True))
     bob = hubbub.connect(servers[1].url, token=token("bob"))
