@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hubbub.fanout import Fanout
-from hubbub.lanes import Audience, Connection, EventEncoder, Lane
+from hubbub.lanes import Connection, EventEncoder, Lane
 from hubbub.messages import Event, Message, UserRow, notice
 
 
@@ -33,7 +33,7 @@ def test_connections_share_no_outbox() -> None:
 
 def test_the_group_of_a_connection_is_that_of_its_lane() -> None:
     one = connection(0, NoWire())
-    one.lane = Lane("g", Audience(one.wire))
+    one.lane = Lane("g", one.wire)
     assert one.group == "g"
     one.lane = None
     assert one.group is None
@@ -41,7 +41,7 @@ def test_the_group_of_a_connection_is_that_of_its_lane() -> None:
 
 def test_a_new_lane_has_no_members_and_nothing_to_write() -> None:
     wire = NoWire()
-    lane = Lane("g", Audience(wire))
+    lane = Lane("g", wire)
     assert (lane.group, lane.wire, lane.members, lane.shared) == ("g", wire, {}, False)
     assert (lane.pending, lane.apart, lane.rest, lane.data) == ([], {}, {}, b"")
 
@@ -69,14 +69,14 @@ HELLO = Message(msgspec.Raw(b"1"), "ada", "1", "g", 1)
 
 
 def test_an_audience_without_notices_gets_everything_else() -> None:
-    with_notices, without = Audience(EchoWire()), Audience(EchoWire(), notices=False)
-    assert Lane("g", with_notices).wire.event(JOINED) == b"Notice"
-    assert Lane("g", without).wire.event(JOINED) == b""
-    assert Lane("g", without).wire.event(HELLO) == b"Message"
+    with_notices, without = Lane("g", EchoWire()), Lane("g", EchoWire(), notices=False)
+    assert with_notices.wire.event(JOINED) == b"Notice"
+    assert without.wire.event(JOINED) == b""
+    assert without.wire.event(HELLO) == b"Message"
 
 
 def test_a_lane_is_for_one_audience_of_one_group() -> None:
-    lane = Lane("g", Audience(NoWire(), notices=False, visible=False))
+    lane = Lane("g", NoWire(), notices=False, visible=False)
     assert lane.is_for("g", notices=False, visible=False)
     assert not lane.is_for("g", notices=True, visible=False)
     assert not lane.is_for("g", notices=False, visible=True)

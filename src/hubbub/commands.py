@@ -215,8 +215,7 @@ class Commands:
     def _rejoin_fanout(self, session: Session, before: Lane | None) -> None:
         """Deliver to the session again what it has received before a command that failed."""
         if before is not None:
-            audience = before.audience
-            self._join_fanout(session, before.group, notices=audience.notices, visible=audience.visible)
+            self._join_fanout(session, before.group, notices=before.notices, visible=before.visible)
 
     async def _post(self, session: Session, command: Post) -> Success | None:
         group, user_id = await self._check_post(session, command)

@@ -118,14 +118,17 @@ class Fanout:
             notices: Whether it is told who joins and leaves.
             visible: Whether it is a member, so that it is counted among those that a message was delivered to.
         """
-        self._enter(connection, group, Audience(connection.wire, notices, visible))
-
-    def _enter(self, connection: Connection, group: str, audience: Audience) -> None:
         self.leave(connection)
         lanes = self.groups.setdefault(group, {})
-        lane = lanes.get(audience)
-        if lane is None:
-            lane = lanes[audience] = Lane(group, audience)
+        wire = connection.wire
+        if notices and visible:
+            lane = lanes.get(wire)
+            if lane is None:
+                lane = lanes[wire] = Lane(group, wire)
+        else:
+            lane = lanes.get((wire, notices, visible))
+            if lane is None:
+                lane = lanes[wire, notices, visible] = Lane(group, wire, notices=notices, visible=visible)
         lane.members[connection] = connection.write
         connection.lane = lane
         if lane.shared:
@@ -190,10 +193,10 @@ class Fanout:
         own = self.connections.get(event.sender_cid or "")
         if own is None or own.lane is None or own.lane.group != group:
             return self.publish(group, event)
-        audience = own.lane.audience
+        notices, visible = own.lane.notices, own.lane.visible
         self.leave(own)
         members = self.publish(group, event)
-        self._enter(own, group, audience)
+        self.join(own, group, notices=notices, visible=visible)
         if isinstance(event, Message) and event.seq is not None:
             self.send(own, own.wire.event(Posted(group, event.seq)))
         return members

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeAlias
 
 from hubbub.messages import Event, Notice
 
@@ -35,18 +35,9 @@ class Connection:
         return None if self.lane is None else self.lane.group
 
 
-class Audience(NamedTuple):
-    """What members of a lane have in common.
-
-    Attributes:
-        wire: Encodes what is written to them.
-        notices: Whether they are told who joins and leaves.
-        visible: Whether they are members, or only receive what the group is sent.
-    """
-
-    wire: EventEncoder
-    notices: bool = True
-    visible: bool = True
+Audience: TypeAlias = EventEncoder | tuple[EventEncoder, bool, bool]
+"""What the connections of a lane have in common: the wire, whether they are told who joins and leaves, and whether they
+are members or only receive what the group is sent. For usual members it is the wire alone: a tuple costs time."""
 
 
 class WithoutNotices:
@@ -61,15 +52,25 @@ class WithoutNotices:
 
 
 class Lane:
-    """The members of one group that share an audience, and the frames for them in this tick."""
+    """The connections in one group that share an audience, and the frames for them in this tick.
 
-    __slots__ = ("apart", "audience", "data", "group", "members", "pending", "rest", "shared", "visible", "wire")
+    Args:
+        group: The name of the group.
+        wire: Encodes what is written to them.
+        notices: Whether they are told who joins and leaves.
+        visible: Whether they are members, so that they are counted, or only receive what the group is sent.
+    """
 
-    def __init__(self, group: str, audience: Audience) -> None:
+    __slots__ = (
+        "apart", "audience", "data", "group", "members", "notices", "pending", "rest", "shared", "visible", "wire",
+    )  # fmt: skip
+
+    def __init__(self, group: str, wire: EventEncoder, *, notices: bool = True, visible: bool = True) -> None:
         self.group = group
-        self.audience = audience
-        self.visible = audience.visible
-        self.wire = audience.wire if audience.notices else WithoutNotices(audience.wire)
+        self.audience: Audience = wire if notices and visible else (wire, notices, visible)
+        self.notices = notices
+        self.visible = visible
+        self.wire = wire if notices else WithoutNotices(wire)
         self.members: dict[Connection, Callable[[bytes], object]] = {}  # with the function that writes to each
         self.shared = False
         self.pending: list[bytes] = []
@@ -79,4 +80,4 @@ class Lane:
 
     def is_for(self, group: str, *, notices: bool, visible: bool) -> bool:
         """Whether it is the lane of `group` for such an audience."""
-        return self.group == group and self.audience.notices == notices and self.visible == visible
+        return self.group == group and self.notices == notices and self.visible == visible
