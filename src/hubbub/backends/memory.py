@@ -232,7 +232,7 @@ class MemoryBackend:
     def _publish_quietly(self, message: Message, key: str | None, least: int, *, keep: bool, echo: bool) -> int:
         """Do what `publish_now` does for a message that is not kept, or not delivered to whoever has posted it."""
         name = message.sender_rid
-        scope = scope_of(message.sender, f"group:{name}", key or "")
+        scope = scope_of(message.sender, "group:" + name, key or "")
         if key is not None and (known := self._post_results.get(scope)) is not None:
             return known
         entry = self._groups.get(name)
