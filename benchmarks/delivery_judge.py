@@ -77,6 +77,7 @@ class Listener(History):
         """Record an event."""
         match event:
             case Message():
+                assert event.seq is not None
                 self.heard.append((self.epoch, event.seq, event.message))
             case Gap() if event.group is not None:
                 if event.position.epoch != self.epoch:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hubbub.fanout import SHARED_FROM, SLICE, WRITE, Fanout
 from hubbub.lanes import Connection
-from hubbub.messages import Event, Message
+from hubbub.messages import Event, Message, Notice, Posted, Private
 
 GROUPS = st.sampled_from(["a", "b", "c"])
 
@@ -25,13 +25,21 @@ class PlainWire:
         self.encoded = 0
 
     def event(self, event: Event) -> bytes:
-        assert isinstance(event, Message)
+        if isinstance(event, Posted):
+            return f"{self.name}:own {event.seq};".encode()
+        if isinstance(event, Notice):
+            return f"{self.name}:{event.message};".encode()
+        assert isinstance(event, Message | Private)
         self.encoded += 1
         return f"{self.name}:{event.seq};".encode()
 
 
-def message(number: int, group: str = "a") -> Message:
-    return Message(msgspec.Raw(b"1"), "s", "c", group, number)
+def message(number: int, group: str = "a", sender_cid: str = "c") -> Message:
+    return Message(msgspec.Raw(b"1"), "s", sender_cid, group, number)
+
+
+def notice_of(number: int, group: str, connection_id: str) -> Notice:
+    return Notice(f"notice {number}", "s", connection_id, group, "USER_JOINED", 1)
 
 
 class Client:
@@ -42,7 +50,13 @@ class Client:
         self.connection = Connection(f"c{number}", wire, self.writes.append)
         self.connection.user_id = f"u{number % 3}"
         self.group: str | None = None
+        self.notices = self.visible = True
         self.expected = b""
+
+    def expect(self, what: object) -> None:
+        wire = self.connection.wire
+        assert isinstance(wire, PlainWire)
+        self.expected += f"{wire.name}:{what};".encode()
 
 
 class HubMachine(RuleBasedStateMachine):
@@ -74,11 +88,11 @@ class HubMachine(RuleBasedStateMachine):
         self.fanout.add(client.connection)
 
     @precondition(lambda self: self.clients)
-    @rule(data=st.data(), group=GROUPS)
-    def join(self, data: st.DataObject, group: str) -> None:
+    @rule(data=st.data(), group=GROUPS, notices=st.booleans(), visible=st.booleans())
+    def join(self, data: st.DataObject, group: str, *, notices: bool, visible: bool) -> None:
         client = data.draw(st.sampled_from(self.clients))
-        self.fanout.join(client.connection, group)
-        client.group = group
+        self.fanout.join(client.connection, group, notices=notices, visible=visible)
+        client.group, client.notices, client.visible = group, notices, visible
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -108,14 +122,38 @@ class HubMachine(RuleBasedStateMachine):
     @rule(group=GROUPS, times=st.integers(1, 3))
     def publish(self, group: str, times: int) -> None:
         members = [client for client in self.clients if client.group == group]
-        lanes = {client.connection.wire for client in members}
+        lanes = {(client.connection.wire, client.notices, client.visible) for client in members}
+        visible = sum(client.visible for client in members)
         for _ in range(times):
             self.number += 1
             encoded = sum(wire.encoded for wire in self.wires)
-            assert self.fanout.publish(group, message(self.number, group)) == len(members)
-            assert sum(wire.encoded for wire in self.wires) - encoded == len(lanes), "encoded once per wire format"
+            assert self.fanout.publish(group, message(self.number, group)) == visible
+            assert sum(wire.encoded for wire in self.wires) - encoded == len(lanes), "encoded once per audience"
             for client in members:
-                client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+                client.expect(self.number)
+
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data(), group=GROUPS)
+    def publish_without_echo(self, data: st.DataObject, group: str) -> None:
+        sender = data.draw(st.sampled_from(self.clients))
+        self.number += 1
+        others = [client for client in self.clients if client.group == group and client is not sender]
+        posted = message(self.number, group, sender.connection.connection_id)
+        assert self.fanout.publish_to_others(group, posted) == sum(client.visible for client in others)
+        for client in others:
+            client.expect(self.number)
+        if sender.group == group:
+            sender.expect(f"own {self.number}")
+
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data(), group=GROUPS)
+    def announce(self, data: st.DataObject, group: str) -> None:
+        subject = data.draw(st.sampled_from(self.clients))
+        self.number += 1
+        self.fanout.publish_to_others(group, notice_of(self.number, group, subject.connection.connection_id))
+        for client in self.clients:
+            if client.group == group and client.notices and client is not subject:
+                client.expect(f"notice {self.number}")
 
     @rule(user=st.integers(0, 2))
     def post_to_user(self, user: int) -> None:
@@ -123,7 +161,7 @@ class HubMachine(RuleBasedStateMachine):
         own = [client for client in self.clients if client.connection.user_id == f"u{user}"]
         assert self.fanout.post_to_user(f"u{user}", message(self.number)) == len(own)
         for client in own:
-            client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+            client.expect(self.number)
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -131,7 +169,7 @@ class HubMachine(RuleBasedStateMachine):
         self.number += 1
         client = data.draw(st.sampled_from(self.clients))
         assert self.fanout.signal(client.connection.connection_id, message(self.number)) == 1
-        client.expected += f"{client.connection.wire.name}:{self.number};".encode()
+        client.expect(self.number)
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -178,6 +216,20 @@ class HubMachine(RuleBasedStateMachine):
 
 HubMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestHub = HubMachine.TestCase
+
+
+def test_a_private_message_without_echo_is_for_the_other_connections_of_its_user() -> None:
+    fanout, wire = Fanout(lambda flush: None), PlainWire("x")
+    clients = [Client(number, wire) for number in (0, 3)]  # both of the user u0
+    for client in clients:
+        fanout.add(client.connection)
+    kept = Private(msgspec.Raw(b"1"), "u0", "c0", seq=7)
+    unkept = Private(msgspec.Raw(b"1"), "u0", "c0", seq=None)
+    assert fanout.post_to_user("u0", kept, "c0") == 1
+    assert fanout.post_to_user("u0", unkept, "c0") == 1
+    assert fanout.post_to_user("u0", unkept, "elsewhere") == 2
+    fanout.flush()
+    assert [client.writes for client in clients] == [[b"x:own 7;x:None;"], [b"x:7;x:None;x:None;"]]
 
 
 def test_members_of_a_quiet_tick_share_one_object() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hubbub.fanout import Fanout
 from hubbub.lanes import Connection, EventEncoder, Lane
-from hubbub.messages import Event
+from hubbub.messages import Event, Message, UserRow, notice
 
 
 class NoWire:
@@ -53,3 +55,29 @@ def test_members_of_a_group_share_a_lane_if_they_share_a_wire() -> None:
     assert one.lane is not None
     assert list(one.lane.members) == [one, same]
     assert one.lane.members[one] == one.write
+
+
+class EchoWire:
+    """A wire that writes the name of each event."""
+
+    def event(self, event: Event) -> bytes:
+        return type(event).__name__.encode()
+
+
+JOINED = notice("USER_JOINED", "g", UserRow("ada", "1"), 1)
+HELLO = Message(msgspec.Raw(b"1"), "ada", "1", "g", 1)
+
+
+def test_an_audience_without_notices_gets_everything_else() -> None:
+    with_notices, without = Lane("g", EchoWire()), Lane("g", EchoWire(), notices=False)
+    assert with_notices.wire.event(JOINED) == b"Notice"
+    assert without.wire.event(JOINED) == b""
+    assert without.wire.event(HELLO) == b"Message"
+
+
+def test_a_lane_is_for_one_audience_of_one_group() -> None:
+    lane = Lane("g", NoWire(), notices=False, visible=False)
+    assert lane.is_for("g", notices=False, visible=False)
+    assert not lane.is_for("g", notices=True, visible=False)
+    assert not lane.is_for("g", notices=False, visible=True)
+    assert not lane.is_for("h", notices=False, visible=False)

@@ -12,6 +12,8 @@ from hubbub.backends.base import Backend, ImmediateBackend, PublishSoon
 from hubbub.connect_command import ConnectCommand, replay_frames
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.fanout import Fanout
+from hubbub.invisible import end_listening, leave, listen
+from hubbub.lanes import Lane
 from hubbub.limits import check_key, check_message, check_name
 from hubbub.messages import (
     LEFT,
@@ -35,6 +37,7 @@ from hubbub.messages import (
 )
 from hubbub.services import Services
 from hubbub.session import AdoptIdentity, Replayed, Session
+from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings
 from hubbub.time_budget import DELIVERY, FEW
 
@@ -94,7 +97,7 @@ class Commands:
     def post_now(self, session: Session, post: Post) -> int | None:
         """Execute the most frequent command, a post to the joined group, at once if the backend never waits."""
         lane, to, content, publish_now = session.lane, post.to, post.message, self._publish_now
-        if publish_now is None or lane is None:
+        if publish_now is None or lane is None or not (post.keep and post.echo):
             return None
         group = lane.group
         if to != group if isinstance(to, str) else to.group != group or to.user_id is not None:
@@ -118,7 +121,7 @@ class Commands:
     def post_soon(self, session: Session, post: Post, done: Callable[[int | CommandError], object]) -> bool:
         """Start a post to the joined group, if the backend takes it without a task; `done` gets its result."""
         lane, to, content = session.lane, post.to, post.message
-        if self._publish_soon is None or lane is None:
+        if self._publish_soon is None or lane is None or not (post.keep and post.echo):
             return False
         group = lane.group
         if to != group if isinstance(to, str) else to.group != group or to.user_id is not None:
@@ -151,41 +154,65 @@ class Commands:
         group = command.group
         if not group:
             return await self._leave(session)
-        self._check_join(session, group, command.history)
-        before = session.group
-        if before != group or command.since is not None:
+        self._check_join(session, command)
+        before = session.lane
+        stays = session.group == group and command.since is None
+        if stays and self._backend.immediate:  # other backends do not send a notice to its subject
+            stays = command.invisible == (session.listens is not None)
+        if not stays:
             self._fanout.leave(session)  # what is delivered from here on is not for it, or will be replayed
         try:
-            replay = await self._backend.join(session.row, group, command.since, command.history)
+            if command.invisible:
+                where = None if before is None else before.group
+                replay = await listen(self._backend, session, group, command.since, command.history, where)
+            else:
+                replay = await self._backend.join(session.row, group, command.since, command.history)
+                if session.listens is not None:
+                    await end_listening(self._backend, session)
         except CommandError:
-            self._join_fanout(session, before)
+            self._rejoin_fanout(session, before)
             raise
         # From here to the reply nothing may wait: later messages must be queued behind the replayed ones.
-        self._join_fanout(session, group)
+        self._join_fanout(session, group, notices=command.notices, visible=not command.invisible)
         frames, replayed, gap = replay_frames(session, replay, self._settings)
         return Replayed(joined(group, replay.position, replayed, gap=gap), frames)
 
-    def _check_join(self, session: Session, group: str, history: int) -> None:
+    def _check_join(self, session: Session, command: Join) -> None:
+        group, identity = command.group or "", session.identity
         check_name("group", group, self._settings.max_group_name)
-        assert session.identity is not None
-        session.identity.require_group(group)
-        if history < 0:
-            raise invalid(f'"history" must be 0 or more, not {history}.')
+        assert identity is not None
+        identity.require_group(group)
+        if command.invisible:
+            identity.require_invisible()
+        if command.history < 0:
+            raise invalid(f'"history" must be 0 or more, not {command.history}.')
 
     async def _leave(self, session: Session, _command: Leave | None = None) -> Success:
-        before = session.group
+        before = session.lane
         self._fanout.leave(session)
         try:
-            await self._backend.leave(session.row)
+            await leave(self._backend, session)
         except CommandError:
-            self._join_fanout(session, before)
+            self._rejoin_fanout(session, before)
             raise
         return LEFT
 
-    def _join_fanout(self, session: Session, group: str | None) -> None:
-        """Deliver messages of `group` to the session, unless it is being closed or is a member already."""
-        if group is not None and session.group != group and not session.closing:
-            self._fanout.join(session, group)
+    async def remove(self, session: SessionLifetime) -> None:
+        """Remove a lost session from its group and from the count of its user's connections. Never raises."""
+        await end_listening(self._backend, session)
+        await self._backend.remove_connection(session.row)
+
+    def _join_fanout(self, session: Session, group: str, *, notices: bool, visible: bool) -> None:
+        """Deliver messages of `group` to the session, unless it is being closed or is there already."""
+        lane = session.lane
+        if session.closing or (lane is not None and lane.is_for(group, notices=notices, visible=visible)):
+            return
+        self._fanout.join(session, group, notices=notices, visible=visible)
+
+    def _rejoin_fanout(self, session: Session, before: Lane | None) -> None:
+        """Deliver to the session again what it has received before a command that failed."""
+        if before is not None:
+            self._join_fanout(session, before.group, notices=before.notices, visible=before.visible)
 
     async def _post(self, session: Session, command: Post) -> Success | None:
         group, user_id = await self._check_post(session, command)
@@ -198,7 +225,7 @@ class Commands:
         """Check everything about a post, and return its group or its user; the other one is None."""
         check_message(command.message, self._settings.max_message, self._settings.max_depth)
         if command.key is not None or command.min_recipients is not None:
-            check_key(command.key, command.min_recipients)
+            check_key(command.key, command.min_recipients, keep=command.keep)
         to, own = command.to, self._group_of(session)
         if own and (to == own if isinstance(to, str) else to.group == own and to.user_id is None):
             group: str | None = own
@@ -218,11 +245,13 @@ class Commands:
 
     async def _publish(self, session: Session, group: str, command: Post) -> Success:
         message = Message(command.message, session.user_id, session.connection_id, group, 0)
-        return await self._services.publish(message, command.key, command.min_recipients or 0)
+        least = command.min_recipients or 0
+        return await self._services.publish(message, command.key, least, keep=command.keep, echo=command.echo)
 
     async def _publish_private(self, session: Session, user_id: str, command: Post) -> Success:
         private = Private(command.message, session.user_id, session.connection_id)
-        return sent(await self._backend.post_to_user(user_id, private, command.key, command.min_recipients or 0))
+        key, least, keep, echo = command.key, command.min_recipients or 0, command.keep, command.echo
+        return sent(await self._backend.post_to_user(user_id, private, key, least, keep=keep, echo=echo))
 
     async def _signal(self, session: Session, command: Signal) -> Success:
         check_message(command.message, self._settings.max_message, self._settings.max_depth)

@@ -13,6 +13,7 @@ from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.fanout import Fanout
 from hubbub.groups.history import Replay
 from hubbub.hooks import Hooks
+from hubbub.invisible import leave
 from hubbub.messages import Connect, Position, UserRow, Welcome
 from hubbub.session import AdoptIdentity, Replayed, Session
 from hubbub.session_lifetime import NEVER
@@ -169,7 +170,8 @@ class ConnectCommand:
                     "or open another connection.",
                 )
             session.identified(identity, expires, now)
-            if session.group is not None and not identity.may_join(session.group):
+            hidden = session.listens is not None and not identity.invisible
+            if session.group is not None and (hidden or not identity.may_join(session.group)):
                 await self._remove_from_group(session)
             return Replay(_NO_POSITION)
         self.connecting[session] = identity.user_id
@@ -202,7 +204,7 @@ class ConnectCommand:
         """
         self._fanout.leave(session)
         try:
-            await self._backend.leave(session.row)
+            await leave(self._backend, session)
         except CommandError:
             session.close(Close.INTERNAL, self._now())
 

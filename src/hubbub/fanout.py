@@ -6,7 +6,8 @@ the fan-out back at the end of the tick.
 How the order is kept
 ---------------------
 Frames are written to each connection in the order in which the node accepted them. A message to a group is encoded once
-per *lane* (the members that share a wire format). What happens next depends on how many members the lane has:
+per *lane* (the members that share an audience, see `hubbub.lanes`). What happens next depends on how many members the
+lane has:
 
 - A small lane appends the frame to each member's outbox. The flush joins an outbox and writes it.
 - A large lane is *shared*: the frame is appended to the lane's ``pending`` list only. The flush joins the pending
@@ -32,8 +33,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from hubbub.lanes import Connection, EventEncoder, Lane
-from hubbub.messages import Event
+from hubbub.lanes import Audience, Connection, EventEncoder, Lane
+from hubbub.messages import Event, Message, Notice, Posted, Private
 
 SHARED_FROM = 12
 """Number of members from which a lane shares its frames."""
@@ -62,7 +63,7 @@ class Fanout:
     ) -> None:
         self.connections: dict[str, Connection] = {}
         self.users: dict[str, dict[str, Connection]] = {}
-        self.groups: dict[str, dict[EventEncoder, Lane]] = {}
+        self.groups: dict[str, dict[Audience, Lane]] = {}
         self._schedule = schedule
         self._shared_from = shared_from
         self._slice_cost = slice_cost
@@ -108,13 +109,26 @@ class Fanout:
 
     # --- groups ---
 
-    def join(self, connection: Connection, group: str) -> None:
-        """Make `connection` a member of `group` and of no other. It receives what is published from now on."""
+    def join(self, connection: Connection, group: str, *, notices: bool = True, visible: bool = True) -> None:
+        """Deliver to `connection` what is published in `group` from now on, and nothing of any other group.
+
+        Args:
+            connection: It was added before.
+            group: The name of the group.
+            notices: Whether it is told who joins and leaves.
+            visible: Whether it is a member, so that it is counted among those that a message was delivered to.
+        """
         self.leave(connection)
         lanes = self.groups.setdefault(group, {})
-        lane = lanes.get(connection.wire)
-        if lane is None:
-            lane = lanes[connection.wire] = Lane(group, connection.wire)
+        wire = connection.wire
+        if notices and visible:
+            lane = lanes.get(wire)
+            if lane is None:
+                lane = lanes[wire] = Lane(group, wire)
+        else:
+            lane = lanes.get((wire, notices, visible))
+            if lane is None:
+                lane = lanes[wire, notices, visible] = Lane(group, wire, notices=notices, visible=visible)
         lane.members[connection] = connection.write
         connection.lane = lane
         if lane.shared:
@@ -139,20 +153,22 @@ class Fanout:
         del lane.members[connection]
         if not lane.members:
             lanes = self.groups[lane.group]
-            del lanes[lane.wire]
+            del lanes[lane.audience]
             if not lanes:
                 del self.groups[lane.group]
 
     # --- delivery ---
 
     def publish(self, group: str, event: Event) -> int:
-        """Hand `event` to every member of `group` here; return how many connections that is."""
+        """Hand `event` to everybody in `group` here; return how many visible connections that is."""
         lanes = self.groups.get(group)
         if lanes is None:
             return 0
         members = 0
         for lane in lanes.values():
             data = lane.wire.event(event)
+            if not data:  # this audience has no such event
+                continue
             if lane.shared:
                 if not (lane.pending or lane.apart or lane.rest):
                     self._lanes.append(lane)
@@ -163,15 +179,40 @@ class Fanout:
                     if not outbox:
                         self._writers.append(connection)
                     outbox.append(data)
-            members += len(lane.members)
+            if lane.visible:
+                members += len(lane.members)
         if not self._scheduled:
             self._wake()
         return members
 
-    def post_to_user(self, user_id: str, event: Event) -> int:
-        """Hand `event` to every connection of the user here; return how many that is."""
+    def publish_to_others(self, group: str, event: Message | Notice) -> int:
+        """Do what `publish` does, except for the connection ``event.sender_cid``.
+
+        If that has posted a message with a number, it gets a `Posted` where the message would have come.
+        """
+        own = self.connections.get(event.sender_cid or "")
+        if own is None or own.lane is None or own.lane.group != group:
+            return self.publish(group, event)
+        notices, visible = own.lane.notices, own.lane.visible
+        self.leave(own)
+        members = self.publish(group, event)
+        self.join(own, group, notices=notices, visible=visible)
+        if isinstance(event, Message) and event.seq is not None:
+            self.send(own, own.wire.event(Posted(group, event.seq)))
+        return members
+
+    def post_to_user(self, user_id: str, event: Event, but: str | None = None) -> int:
+        """Hand `event` to every connection of the user here; return how many that is.
+
+        The connection `but` has posted it with ``"echo": false``: it gets a `Posted` instead, and is not counted.
+        """
         connections = self.users.get(user_id, {})
         encoded: dict[EventEncoder, bytes] = {}
+        if but is not None and but in connections:
+            own = connections[but]
+            connections = {name: each for name, each in connections.items() if each is not own}
+            if isinstance(event, Private) and event.seq is not None:
+                self.send(own, own.wire.event(Posted(None, event.seq)))
         for connection in connections.values():
             data = encoded.get(connection.wire)
             if data is None:

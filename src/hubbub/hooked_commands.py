@@ -80,7 +80,7 @@ class HookedCommands(Commands):
         group = command.group
         if not group:
             return await self._leave(session)
-        self._check_join(session, group, command.history)  # before the name is looked up, and remembered
+        self._check_join(session, command)  # before the name is looked up, and remembered
         if self._hooks.checks_joins(group):
             await self._hooks.join(session, group)
             _require_rights(session)
@@ -116,9 +116,9 @@ class HookedCommands(Commands):
             if known is not None:
                 return sent(known)
         if group is not None:
-            message = await hooks.post(session, group, command.message, key)
+            message = await hooks.post(session, group, command.message, key, keep=command.keep)
         else:
-            message = await hooks.private(session, cast(str, user_id), command.message, key)
+            message = await hooks.private(session, cast(str, user_id), command.message, key, keep=command.keep)
         _require_rights(session)
         if message is None:  # swallowed
             require_recipients(least, 0)
@@ -132,7 +132,7 @@ class HookedCommands(Commands):
             return await self._publish_private(session, cast(str, user_id), command)
         if session.restricted:
             identity.require_post(group)
-        if self._publish_now is None:
+        if self._publish_now is None or not (command.keep and command.echo):
             return await self._publish(session, group, command)
         recipients = self._publish_now(Message(message, session.user_id, session.connection_id, group, 0), key, least)
         self._counters.published += 1

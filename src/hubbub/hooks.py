@@ -147,11 +147,15 @@ class Hooks(Protocol):
         """Ask whether the connection may join `group`."""
         ...
 
-    async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def post(
+        self, session: Asking, group: str, message: msgspec.Raw, key: str | None, *, keep: bool = True
+    ) -> msgspec.Raw | None:
         """Ask for the message that the group is sent; None: nothing is sent."""
         ...
 
-    async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def private(
+        self, session: Asking, to: str, message: msgspec.Raw, key: str | None, *, keep: bool = True
+    ) -> msgspec.Raw | None:
         """Ask for the message that the user `to` is sent; None: nothing is sent."""
         ...
 

@@ -37,10 +37,14 @@ def check_name(field: str, name: str, longest: int) -> None:
         raise invalid(f'"{field}" must be 1 to {longest} characters; it is {size}.')
 
 
-def check_key(key: str | None, min_recipients: int | None) -> None:
-    """Refuse a post's key that is empty or too long, and a number of recipients below zero."""
+def check_key(key: str | None, min_recipients: int | None, *, keep: bool = True) -> None:
+    """Refuse a post's key that is empty, too long or cannot be kept, and a number of recipients below zero."""
     if key is not None:
         check_name("key", key, MAX_KEY)
+        if not keep:
+            raise invalid(
+                '"key" cannot be used with "keep": false, since nothing of such a post is kept: leave it out.'
+            )
     if min_recipients is not None and min_recipients < 0:
         raise invalid(f'"min_recipients" must be 0 or more, not {min_recipients}.')
 

@@ -55,11 +55,15 @@ class Join(Command, tag="join"):
     """Join a group and leave the previous one; ``null`` and ``""`` only leave.
 
     `since` is the position of the last message that was received; `history` is how many earlier messages to replay.
+    Without `notices` the connection is not told who joins and leaves. An `invisible` connection is no member: it
+    receives what the group is sent, but is listed and counted nowhere and announced to nobody. That needs a right.
     """
 
     group: str | None
     since: Position | None = None
     history: int = 0
+    notices: bool = True
+    invisible: bool = False
 
 
 class Leave(Command, tag="leave"):
@@ -78,13 +82,16 @@ class Post(Command, tag="post"):
 
     In `to`, a plain string means the joined group if that is its name, otherwise a user. A post with a `key` is
     delivered once, however often it is sent. A post with `min_recipients` is refused, and not delivered, if fewer
-    connections would receive it.
+    connections would receive it. Without `keep` the message is only delivered to present connections and is in no
+    history; it has no number and no `key`. Without `echo` it is not sent to the connection that posts it.
     """
 
     to: Recipient | str
     message: msgspec.Raw
     key: str | None = None
     min_recipients: int | None = None
+    keep: bool = True
+    echo: bool = True
 
 
 class Groups(Command, tag="groups", rename={"search_for": "searchFor", "start_key": "startKey"}):
@@ -197,25 +204,28 @@ Reply: TypeAlias = Welcome | Success | Page
 
 
 class Message(msgspec.Struct, tag_field="type", tag="message", gc=False):
-    """A message to a group. `message` is the sender's JSON, byte for byte."""
+    """A message to a group. `message` is the sender's JSON, byte for byte; `seq` is null if it is not kept."""
 
     message: msgspec.Raw
     sender: str
     sender_cid: str | None
     sender_rid: str
-    seq: int
+    seq: int | None
     code: None = None
 
 
 class Private(msgspec.Struct, tag_field="type", tag="private", gc=False):
-    """A message to one user, on all connections. `seq` counts the private messages of that user."""
+    """A message to one user, on all connections.
+
+    `seq` counts the private messages of that user; it is null if the message is not kept.
+    """
 
     message: msgspec.Raw
     sender: str
     sender_cid: str | None
     sender_rid: None = None
     code: None = None
-    seq: int = 0
+    seq: int | None = 0
 
 
 class Signaled(msgspec.Struct, tag_field="type", tag="signal", gc=False):
@@ -259,6 +269,17 @@ class Gap(msgspec.Struct, tag_field="type", tag="gap"):
     position: Position
 
 
+class Posted(msgspec.Struct, tag_field="type", tag="posted", gc=False):
+    """The number of a message that this connection has posted with ``"echo": false``, instead of the message.
+
+    It comes where the message would have come, so that the client knows its position, and sees no gap. `sender_rid` is
+    the group, or null for a private message.
+    """
+
+    sender_rid: str | None
+    seq: int
+
+
 class Restart(msgspec.Struct, tag_field="type", tag="restart"):
     """The server stops and closes the connection next; the client should reconnect, to any node, in `after` seconds.
 
@@ -271,7 +292,7 @@ class Restart(msgspec.Struct, tag_field="type", tag="restart"):
     message: str = "The server restarts: reconnect."
 
 
-Event: TypeAlias = Message | Private | Notice | Signaled | Gap | Restart
+Event: TypeAlias = Message | Private | Notice | Signaled | Gap | Posted | Restart
 
 
 def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:

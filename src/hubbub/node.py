@@ -25,7 +25,7 @@ from hubbub.fanout import Fanout
 from hubbub.groups.cursors import Cursors
 from hubbub.hooked_commands import HookedCommands, ended
 from hubbub.hooks import Hooks
-from hubbub.messages import Command, Connect, Gap, Notice, Private, Restart, Signaled, UserRow
+from hubbub.messages import Command, Connect, Gap, Message, Notice, Private, Restart, Signaled, UserRow
 from hubbub.refused_origins import RefusedOrigins
 from hubbub.services import Services
 from hubbub.session import Session, run_now
@@ -301,7 +301,7 @@ class Node:
         if session.identity is None:
             return
         self.budgets.leave(session.budget)
-        work = self.backend.remove_connection(session.row)
+        work = self.commands.remove(session)
         if self.backend.immediate:
             run_now(work)
         else:
@@ -320,19 +320,13 @@ class Node:
         """Hand an event to one connection; return 1, or 0 if it is not here."""
         return self.fanout.signal(connection_id, event)
 
-    def announce(self, group: str, event: Notice) -> int:
-        """Hand a notice to the members of the group here, except the connection that it is about."""
-        own = self.fanout.connections.get(event.sender_cid)
-        if own is None or own.group != group:
-            return self.fanout.publish(group, event)
-        self.fanout.leave(own)
-        members = self.fanout.publish(group, event)
-        self.fanout.join(own, group)
-        return members
+    def announce(self, group: str, event: Notice | Message) -> int:
+        """Hand an event to everybody in the group here but the connection that it is about, or that has posted it."""
+        return self.fanout.publish_to_others(group, event)
 
-    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap, but: str | None = None) -> int:
         """Hand a private message, or a gap among them, to the user's connections here; return how many that is."""
-        recipients = self.fanout.post_to_user(user_id, event)
+        recipients = self.fanout.post_to_user(user_id, event, but)
         if isinstance(event, Private):
             self.counters.privates += recipients
         return recipients

@@ -23,11 +23,22 @@ from hubbub.settings import Settings
 class Store(Protocol):
     """The part of `hubbub.backends.base.Backend` that needs no connection; its docstrings are the contract."""
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+    async def publish(
+        self, message: Message, key: str | None = None, least: int = 0, *, keep: bool = True, echo: bool = True
+    ) -> int:
         """See `hubbub.backends.base.Backend.publish`."""
         ...
 
-    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    async def post_to_user(
+        self,
+        user_id: str,
+        message: Private,
+        key: str | None = None,
+        least: int = 0,
+        *,
+        keep: bool = True,
+        echo: bool = True,
+    ) -> int:
         """See `hubbub.backends.base.Backend.post_to_user`."""
         ...
 
@@ -93,20 +104,22 @@ class Services:
         key: str | None,
         min_recipients: int | None,
         sender: str | None = None,
+        *,
+        keep: bool = True,
     ) -> Success:
         """Post as a server: without being a member, and with ``sender_cid`` null. `identity` needs the server role.
 
-        `key` and `min_recipients` are those of `hubbub.messages.Post`. `sender` is the user id that recipients see; by
-        default that of `identity`.
+        `key`, `min_recipients` and `keep` are those of `hubbub.messages.Post`. `sender` is the user id that recipients
+        see; by default that of `identity`.
         """
         identity.require_server()
         check_name("group", group, self._settings.max_group_name)
         identity.require_group(group)
         identity.require_post(group)
         check_message(message, self._settings.max_message, self._settings.max_depth)
-        check_key(key, min_recipients)
-        shown, kept = self.posted_as(identity, sender, key)
-        return await self.publish(Message(message, shown, None, group, 0), kept, min_recipients or 0)
+        check_key(key, min_recipients, keep=keep)
+        shown, scoped = self.posted_as(identity, sender, key)
+        return await self.publish(Message(message, shown, None, group, 0), scoped, min_recipients or 0, keep=keep)
 
     async def post_to_user(
         self,
@@ -116,15 +129,18 @@ class Services:
         key: str | None,
         min_recipients: int | None,
         sender: str | None = None,
+        *,
+        keep: bool = True,
     ) -> Success:
         """Post to every connection of a user, as a server; see `post_to_group`. `identity` must allow private posts."""
         identity.require_server()
         identity.require_private()
         check_name("user_id", user_id, self._settings.max_user_id)
         check_message(message, self._settings.max_message, self._settings.max_depth)
-        check_key(key, min_recipients)
-        shown, kept = self.posted_as(identity, sender, key)
-        return sent(await self._backend.post_to_user(user_id, Private(message, shown, None), kept, min_recipients or 0))
+        check_key(key, min_recipients, keep=keep)
+        shown, scoped = self.posted_as(identity, sender, key)
+        private = Private(message, shown, None)
+        return sent(await self._backend.post_to_user(user_id, private, scoped, min_recipients or 0, keep=keep))
 
     async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
         """Close every connection of a user with 4003; return how many. `identity` needs the server role.
@@ -160,9 +176,11 @@ class Services:
         own = f"{len(identity.user_id)}:{identity.user_id}"  # with its length, so that no two are the same text
         return sender, None if key is None else "\0" * (MAX_KEY + 1) + own + key
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> Success:
+    async def publish(
+        self, message: Message, key: str | None = None, least: int = 0, *, keep: bool = True, echo: bool = True
+    ) -> Success:
         """Publish a message that was checked, and return the reply for its sender."""
-        recipients = await self._backend.publish(message, key, least)
+        recipients = await self._backend.publish(message, key, least, keep=keep, echo=echo)
         self.counters.published += 1
         self.counters.delivered += recipients
         return sent(recipients)

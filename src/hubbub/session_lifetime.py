@@ -93,6 +93,7 @@ class SessionLifetime(Connection):
         restricted: Whether the identity limits the groups that may be posted to.
         rights_ended: Whether it was closed because the client has no rights any more: kicked, or its token has expired.
         app: What the app knows of the connection; None on a node without hooks.
+        listens: The group that it is in invisibly, so that the backend keeps the group for it; None for none.
         closing: Whether the closing handshake has begun.
         gone: Whether the transport has lost the connection.
     """
@@ -100,8 +101,8 @@ class SessionLifetime(Connection):
     # fmt: off
     __slots__ = (
         "_asking", "_busy", "_node", "_queue", "_rate", "_time_left", "app", "budget",
-        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "paused", "pinged", "restricted",
-        "rights_ended", "silent",
+        "closing", "deadline", "expires", "gone", "heard", "identity", "link", "listens", "paused", "pinged",
+        "restricted", "rights_ended", "silent",
     )
     # fmt: on
     wire: Wire
@@ -137,6 +138,7 @@ class SessionLifetime(Connection):
         self.restricted = False
         self.rights_ended = False
         self.app: AppSide | None = None
+        self.listens: str | None = None
 
     @property
     def row(self) -> UserRow:

@@ -141,9 +141,11 @@ def test_the_length_limit_is_inclusive() -> None:
 def test_tokens_we_make_are_read_by_us_and_by_pyjwt(
     user_id: str, groups: list[str] | None, server: bool, ttl: int
 ) -> None:
-    token = make_token(user_id, SECRET, ttl=ttl, groups=groups, server=server, issuer="i", audience="a", now=NOW)
+    token = make_token(
+        user_id, SECRET, ttl=ttl, groups=groups, server=server, invisible=server, issuer="i", audience="a", now=NOW
+    )
     settings = Settings(secret=SECRET, issuer="i", audience="a")
-    expected = Identity(user_id, None if groups is None else tuple(groups), server, NOW + ttl)
+    expected = Identity(user_id, None if groups is None else tuple(groups), server, NOW + ttl, invisible=server)
     assert Authenticator(settings, unix_time=lambda: NOW).check(token) == expected
     theirs = jwt.decode(token, SECRET, ["HS256"], {"verify_exp": False, "verify_iat": False}, audience="a", issuer="i")
     assert (theirs["sub"], theirs["exp"], theirs["iat"]) == (user_id, NOW + ttl, NOW)
@@ -494,6 +496,8 @@ async def test_hostile_tokens(strict: Authenticator, token: str, caplog: pytest.
         ({"iss": "x"}, 'The token\'s "iss" must be the issuer that this server is configured with.'),
         ({"aud": "x"}, 'The token\'s "aud" must name the audience that this server is configured with.'),
         ({"groups": "*"}, 'The token\'s "groups" must be a list of texts.'),
+        ({"private": "no"}, 'The token\'s "private" must be true or false.'),
+        ({"invisible": 1}, 'The token\'s "invisible" must be true or false.'),
     ],
 )
 def test_errors_name_the_claim(claims: dict[str, Any], text: str) -> None:

@@ -92,3 +92,11 @@ def test_what_is_required_and_missing_is_forbidden() -> None:
 def test_an_identity_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Identity("alice").server = True  # type: ignore[misc]
+
+
+def test_only_who_has_the_right_may_be_invisible() -> None:
+    Identity("eve", invisible=True).require_invisible()
+    for identity in (Identity("ada"), Identity("backend", server=True)):
+        with pytest.raises(CommandError, match='"invisible"') as refused:
+            identity.require_invisible()
+        assert refused.value.code is ErrorCode.FORBIDDEN

@@ -119,6 +119,25 @@ async def test_opening_groups_in_a_store(store: Store) -> None:
     await backend.close()
 
 
+async def test_listening_to_new_groups_in_a_store(store: Store) -> None:
+    backend = ValkeyBackend(parse_address(store.url()), WINDOW)
+    backend.attach(NoticeRecorder())
+    await backend.start()
+    await backend.listen("g")
+
+    async def listen(number: int) -> None:
+        name = f"{number}" + "n" * 250
+        await backend.listen(name, charged="eve")
+        await backend.unlisten(name)
+
+    assert await until_refused(listen) * 500 <= USER
+    await backend.listen("g", charged="eve")  # it exists
+    await backend.listen("new", charged="ada")
+    for group in ("g", "g", "new"):
+        await backend.unlisten(group)
+    await backend.close()
+
+
 async def test_a_store_keeps_of_one_user_what_was_counted(store: Store) -> None:
     window = Window(user=4_000_000)
     backend = ValkeyBackend(parse_address(store.url()), window)

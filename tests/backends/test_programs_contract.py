@@ -23,7 +23,7 @@ def message(group: str, sender_cid: str | None = "1") -> Message:
     return Message(TEXT, "ada", sender_cid, group, 0)
 
 
-def heard(node: Listener, group: str) -> list[int]:
+def heard(node: Listener, group: str) -> list[int | None]:
     return [event.seq for name, event in node.group_events if name == group and isinstance(event, Message)]
 
 

@@ -53,6 +53,18 @@ async def test_with_a_server_token_from_outside(secured: Server, peers: Peers, e
     assert await bob.quiet()  # nobody came or went
 
 
+async def test_a_message_that_is_not_kept(secured: Server, server: Server, peers: Peers, empty: Path) -> None:
+    backend = ["--url", secured.url, "--token", token("backend", role="server")]
+    bobs = [await peers(secured, token=token("bob"), group="g"), await peers(server, guest="bob", group="g")]
+    for bob, access in zip(bobs, (backend, ["--url", server.url]), strict=True):
+        assert (await ask("post", "g", "lunch", "--no-keep", *access)).code == 0
+        assert (await ask("post", "bob", "lunch", "--user", "--no-keep", *access)).code == 0
+        events = [event for event in [await bob.event() for _ in range(2)] if event["type"] != "notice"]
+        while len(events) < 2:
+            events += [event for event in [await bob.event()] if event["type"] != "notice"]
+        assert [(event["type"], event["seq"]) for event in events] == [("message", None), ("private", None)]
+
+
 async def test_nobody_there_is_said(secured: Server, server: Server, empty: Path) -> None:
     nobody = (0, "Sent; no recipient is connected.\n", "")
     backend = ["--url", secured.url, "--token", token("backend", role="server")]

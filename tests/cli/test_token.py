@@ -36,12 +36,13 @@ async def test_prints_the_token_alone(tmp_path: Path) -> None:
 async def test_says_all_that_it_is_told_and_takes_the_nearest_secret(tmp_path: Path) -> None:
     (tmp_path / "hubbub.toml").write_text(f'secret = "{OTHER}"\nissuer = "file"\naudience = "file"\nport = 9000\n')
     (tmp_path / "hubbub.toml").chmod(0o600)
-    arguments = "--ttl 7d --server --groups team-* --groups lobby --issuer flag"
+    arguments = "--ttl 7d --server --invisible --groups team-* --groups lobby --issuer flag"
     ran = await run("token", "x y", *arguments.split(), cwd=tmp_path, env={"HUBBUB_AUDIENCE": "environment"})
     assert (ran.code, ran.err) == (0, "")
     said = claims(ran.out.strip(), OTHER, audience="environment", issuer="flag")
     assert said["sub"] == "x y"
     assert said["role"] == "server"
+    assert said["invisible"] is True
     assert said["groups"] == ["team-*", "lobby"]
     assert 0 <= said["exp"] - said["iat"] - 7 * 86_400 <= 1  # whole seconds, to the outside
 

@@ -52,7 +52,7 @@ def test_every_number_is_received_once_or_reported_missing(numbers: list[int]) -
     positions.on_join("g", None, Joined("Joined", Position("e", 0)))
     for number in numbers:
         positions.on_event(Message(None, "ada", None, "g", number))
-    covered: list[int] = []
+    covered: list[int | None] = []
     for event in emitted:
         if isinstance(event, Gap):
             assert event.since is not None

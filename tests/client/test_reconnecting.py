@@ -111,6 +111,44 @@ async def test_calls_without_a_reply_are_sent_again_posts_with_the_same_key(scri
     assert first == second
 
 
+async def test_a_post_that_is_not_kept_is_sent_once_and_fails_with_the_connection(
+    scripted: Play, clients: Make
+) -> None:
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            return {"ok": WELCOME}
+        if command["do"] == "post":
+            connection.transport.abort()
+            return None
+        return {"ok": PAGE}
+
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
+    with pytest.raises(CommandError, match="The connection was lost") as lost:
+        await client.post_realtime("typing", "g", keep=False)
+    assert lost.value.code is ErrorCode.UNAVAILABLE
+    await client.get_realtime_groups()
+    assert [command["do"] for command in peer.commands] == ["connect", "post", "connect", "groups"]
+    assert "key" not in peer.commands[1]
+
+
+async def test_the_group_is_rejoined_as_it_was_joined(scripted: Play, clients: Make) -> None:
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if number == 1 and command["do"] == "groups":
+            connection.transport.abort()
+            return None
+        return {"ok": {"connect": WELCOME, "join": JOINED, "groups": PAGE}[command["do"]]}
+
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
+    await client.join_realtime("g", notices=False, invisible=True, history=5)
+    await client.get_realtime_groups()
+    again = peer.commands[4]
+    assert (again["do"], again["notices"], again["invisible"], "history" in again) == ("join", False, True, False)
+    await client.join_realtime("g")
+    assert "invisible" not in peer.commands[-1]
+
+
 @pytest.mark.parametrize("code", [4003, 4004, 1000, 1002, 1009])
 async def test_close_codes_that_forbid_reconnecting(scripted: Play, clients: Make, code: int) -> None:
     def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:

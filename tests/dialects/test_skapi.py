@@ -18,11 +18,15 @@ from hubbub.messages import (
     LEFT,
     Command,
     Event,
+    Gap,
     Join,
     Message,
+    Position,
     Post,
+    Posted,
     Private,
     Recipient,
+    Restart,
     Signal,
     Signaled,
     UserRow,
@@ -85,6 +89,13 @@ def test_events(vector: dict[str, Any]) -> None:
         assert S.error(None, error).decode() == vector["frame"]
     else:
         assert S.event(happening(vector["event"])).decode() == vector["frame"]
+
+
+def test_events_that_need_positions_are_left_out() -> None:
+    for event in (Posted("g", 1), Gap("g", Position("e", 1)), Restart(1.0)):
+        assert S.event(event) == b""
+    unkept, kept = (S.event(Message(raw("x"), "alice", "c", "g", seq)) for seq in (None, 1))
+    assert unkept == kept
 
 
 def test_there_are_no_replies() -> None:

@@ -25,6 +25,7 @@ from hubbub.messages import (
     Page,
     Position,
     Post,
+    Posted,
     Private,
     Recipient,
     Reply,
@@ -47,6 +48,10 @@ V = V1()
         ('{"id":2,"do":"join","group":"HelloWorld"}', Join(id=2, group="HelloWorld")),
         ('{"id":2,"do":"join","group":null}', Join(id=2, group=None)),
         ('{"do":"leave"}', Leave()),
+        (
+            '{"id":2,"do":"join","group":"g","notices":false,"invisible":true}',
+            Join(id=2, group="g", notices=False, invisible=True),
+        ),
         (
             '{"id":4,"do":"groups","searchFor":"group","value":"Hello","condition":">=","limit":50}',
             Groups(id=4, search_for="group", value="Hello", condition=">=", limit=50),
@@ -117,6 +122,12 @@ def test_replies(reply: Reply, ok: str) -> None:
             '{"type":"private","message":0,"sender":"bob","sender_cid":null,"sender_rid":null,"code":null,"seq":0}',
         ),
         (
+            Message(msgspec.Raw(b"1"), "alice", "c", "g", None),
+            '{"type":"message","message":1,"sender":"alice","sender_cid":"c","sender_rid":"g","seq":null,"code":null}',
+        ),
+        (Posted("g", 7), '{"type":"posted","sender_rid":"g","seq":7}'),
+        (Posted(None, 7), '{"type":"posted","sender_rid":null,"seq":7}'),
+        (
             notice("USER_JOINED", "HelloWorld", UserRow("bob", "c"), 1),
             '{"type":"notice","message":"User \\"bob\\" has joined the message group.","sender":"bob",'
             '"sender_cid":"c","sender_rid":"HelloWorld","code":"USER_JOINED","user_connections":1}',
@@ -144,6 +155,10 @@ BAD: list[tuple[bytes, int | None, str]] = [
     (b'{"id":"1","do":"leave"}', None, '"id" must be int or null, got text.'),
     (b'{"id":1.5,"do":"leave"}', None, '"id" must be int or null, got float.'),
     (b'{"id":1,"do":"join"}', 1, '"group" is missing.'),
+    (b'{"id":1,"do":"join","group":"g","notices":1}', 1, '"notices" must be bool, got int.'),
+    (b'{"id":1,"do":"join","group":"g","invisible":null}', 1, '"invisible" must be bool, got null.'),
+    (b'{"id":1,"do":"post","to":"g","message":1,"keep":"no"}', 1, '"keep" must be bool, got text.'),
+    (b'{"id":1,"do":"post","to":"g","message":1,"echo":0}', 1, '"echo" must be bool, got int.'),
     (b'{"id":1,"do":"join","group":7}', 1, '"group" must be text or null, got int.'),
     (b'{"id":1,"do":"post","to":"g"}', 1, '"message" is missing.'),
     (b'{"id":1,"do":"post","to":7,"message":1}', 1, '"to" must be text or object, got int.'),

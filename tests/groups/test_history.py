@@ -100,7 +100,7 @@ def test_all_histories_together_are_bounded_and_the_oldest_go_first(appends: lis
     window = Window(messages=1000, bytes=1_000_000, age=64.0, total=10_000)
     store, now = Histories(window, "boot"), 0.0
     histories = [store.new(window.messages) for _ in range(4)]
-    told: list[tuple[int, int]] = []  # history and seq, the oldest first
+    told: list[tuple[int, int | None]] = []  # history and seq, the oldest first
     for who, size in appends:
         event = message(size)
         histories[who].append(event)

@@ -35,8 +35,8 @@ def test_each_event() -> None:
     client, message = Client(DATA), msgspec.Raw(b'{"text": "hi"}')
     bodies = [
         requests.join(client, "team-1", 1.0005),
-        requests.post(client, "team-1", message, "k", 1.0005),
-        requests.private(client, "bob", message, None, 1.0005),
+        requests.post(client, "team-1", message, "k", 1.0005, keep=True),
+        requests.private(client, "bob", message, None, 1.0005, keep=False),
         requests.leave(requests.member(client, "team-1"), "team-1", "switched", 1.0005),
         requests.disconnect(client, 1.0005),
     ]
@@ -45,8 +45,8 @@ def test_each_event() -> None:
     assert {each["timestamp"] for each in found} == {"1970-01-01T00:00:01.000Z"}
     assert [each["data"] for each in found] == [
         {"member": MEMBER},
-        {"member": MEMBER, "group": "team-1", "key": "k", "message": {"text": "hi"}},
-        {"member": MEMBER, "to": "bob", "key": None, "message": {"text": "hi"}},
+        {"member": MEMBER, "group": "team-1", "key": "k", "keep": True, "message": {"text": "hi"}},
+        {"member": MEMBER, "to": "bob", "key": None, "keep": False, "message": {"text": "hi"}},
         {"member": MEMBER, "group": "team-1", "why": "switched"},
         {"member": MEMBER},
     ]
@@ -73,6 +73,6 @@ def test_a_header_with_control_characters_is_not_forwarded() -> None:
 def test_half_of_a_surrogate_pair() -> None:
     client = Client(DATA)
     client.user_id = "a\ud800"
-    body = json.loads(requests.post(client, "g", msgspec.Raw(b'"\\ud800"'), None, 0))
+    body = json.loads(requests.post(client, "g", msgspec.Raw(b'"\\ud800"'), None, 0, keep=True))
     assert body["data"]["member"]["user_id"] == "a\ud800"
     assert body["data"]["message"] == "\ud800"

@@ -118,7 +118,9 @@ async def test_what_the_app_is_asked_and_told(peers: Peers) -> None:
             }
             assert app.of("join") == [{"member": member}] * 2
             message = {"text": "hi"}
-            assert app.of("post") == [{"member": member, "group": "team-red", "key": "k1", "message": message}]
+            assert app.of("post") == [
+                {"member": member, "group": "team-red", "key": "k1", "keep": True, "message": message}
+            ]
             (private,) = app.of("private")
             assert (private["to"], private["message"]) == ("ada", {"text": "psst"})
             left = [(each["group"], each["why"]) for each in app.of("leave")]

@@ -139,3 +139,31 @@ async def test_the_metrics_count_hooks(peers: Peers, browse: Callable[..., httpx
         ):
             assert line in text
         assert 'hubbub_hook_seconds_total{hook="on_post",pattern="team-{team}"}' in text
+
+
+async def test_a_hook_sees_whether_a_message_is_kept(peers: Peers) -> None:
+    hub, seen = Hub(guests=True), list[tuple[Any, bool]]()
+
+    @hub.on_post("{group}")
+    async def store(post: Post[Any], group: str) -> Any:
+        seen.append((post.message, post.keep))
+        return [post.message]
+
+    @hub.on_private
+    async def private(post: Post[Any]) -> Any:
+        seen.append((post.message, post.keep))
+        return post.message
+
+    async with serve(hub) as server:
+        ada, bob = [await peers(server, guest=name, group="g") for name in ("ada", "bob")]
+        assert (await ada.event())["code"] == "USER_JOINED"
+        for number, options in enumerate(({}, {"keep": False}, {"echo": False}, {"keep": False, "echo": False})):
+            sent = await ada.do("post", to="g", message=number, **options)
+            assert sent["recipients"] == (2 if options.get("echo", True) else 1)
+        events = [await bob.event() for _ in range(4)]
+        assert [(each["message"], each["seq"]) for each in events] == [([0], 1), ([1], None), ([2], 2), ([3], None)]
+        events = [await ada.event() for _ in range(3)]
+        assert [(each["type"], each["seq"]) for each in events] == [("message", 1), ("message", None), ("posted", 2)]
+        await ada.do("post", to={"user_id": "bob"}, message="…", keep=False)
+        assert (await bob.event())["seq"] is None
+    assert seen == [(0, True), (1, False), (2, True), (3, False), ("…", False)]

@@ -24,6 +24,7 @@ def test_a_user_becomes_an_identity() -> None:
         "7", groups=("team-*",), name="Ada", private=False, expires=NOW + 5, post=("team-1",)
     )
     assert identity_of(User("ada"), SETTINGS, NOW) == Identity("ada")
+    assert identity_of(User("ada", invisible=True), SETTINGS, NOW) == Identity("ada", invisible=True)
     later = identity_of(User("ada", expires=datetime.fromtimestamp(NOW + 1, UTC)), SETTINGS, NOW)
     assert later.expires == NOW + 1
 

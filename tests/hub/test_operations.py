@@ -62,10 +62,16 @@ async def test_a_program_posts_lists_and_disconnects() -> None:
         assert (await ada.next()).sender == "bob"
         assert (await hub.post_to_user("ada", [2])).recipients == 1
         assert (await ada.next()).message == [2]
+        assert (await hub.post("kitchen", "now", keep=False)).recipients == 1
+        assert (await hub.post_to_user("ada", "now", keep=False)).recipients == 1
+        for event in (await ada.next(), await ada.next()):
+            assert (event.message, event.seq) == ("now", None)
         assert ada.unread == ()
         assert asked == []
         with pytest.raises(CommandError, match="min_recipients"):
             await hub.post("kitchen", 1, min_recipients=2)
+        with pytest.raises(CommandError, match='"keep": false'):
+            await hub.post("kitchen", 1, keep=False, key=1)
 
         (group,) = (await hub.groups()).list
         assert (group.group, group.number_of_users) == ("kitchen", 1)

@@ -72,6 +72,23 @@ test("the spec page's examples, word for word", async () => {
   assert.deepEqual((await skapi.nextEvent('message')).message, { msg: 'Hello World!' });
 });
 
+test('messages that are not kept, and not echoed', async () => {
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map((name) => guest(name, 'quiet')));
+  assert.equal((await alice.postRealtime('typing', 'quiet', { keep: false, echo: false })).recipients, 1);
+  assert.equal((await alice.postRealtime('shown', 'quiet', { echo: false })).recipients, 1);
+  assert.equal((await alice.postRealtime('hello', 'quiet')).recipients, 2);
+  const own = alice.events.filter(({ type }) => type !== 'notice'); // everything has come before the reply
+  assert.deepEqual(own.map(({ type, message }) => [type, message]), [['message', 'hello']]);
+  const heard = [];
+  while (heard.length < 3) heard.push(await bob.nextEvent('message'));
+  assert.deepEqual(heard.map(({ message, seq }) => [message, seq]), [['typing', null], ['shown', 1], ['hello', 2]]);
+  assert.deepEqual(alice.position, bob.position);
+  const refused = code('INVALID_PARAMETER', /"keep": false/);
+  await assert.rejects(alice.postRealtime(1, 'quiet', { keep: false, key: 'k' }), refused);
+  await assert.rejects(alice.joinRealtime({ group: 'quiet', invisible: true }), code('FORBIDDEN', /"invisible"/));
+  assert.equal(alice.group, 'quiet');
+});
+
 test('leaving, changing groups', async () => {
   const client = await guest('mover', 'first');
   assert.equal(client.group, 'first');

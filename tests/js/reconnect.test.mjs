@@ -78,6 +78,35 @@ test('calls without a reply are sent again, a post with the same key', async () 
   assert.equal(first, second);
 });
 
+test('a post that is not kept is sent once: it fails with the connection', async () => {
+  const peer = await scripted((command, socket) => {
+    if (command.do === 'connect') return WELCOME;
+    if (command.do === 'post') socket.terminate();
+    return undefined;
+  });
+  const client = await Listener.connected(peer, { guest: 'alice' });
+  await assert.rejects(client.postRealtime('typing', 'g', { keep: false }), unavailable(/^The connection was lost/));
+  await client.nextEvent('reconnect');
+  await client.nextEvent('success');
+  assert.deepEqual(peer.commands.map((command) => command.do), ['connect', 'post', 'connect']);
+  assert.equal('key' in peer.commands[1], false);
+});
+
+test('the group is rejoined as it was joined', async () => {
+  const peer = await scripted((command, socket, connection) => {
+    if (command.do === 'connect') return WELCOME;
+    if (connection === 1 && command.do === 'groups') socket.terminate();
+    return { join: JOINED, groups: PAGE }[command.do];
+  });
+  const client = await Listener.connected(peer, { guest: 'alice' });
+  await client.joinRealtime({ group: 'g', notices: false, invisible: true, history: 5 });
+  await client.getRealtimeGroups();
+  const [, , , , again] = peer.commands;
+  assert.deepEqual([again.do, again.group, again.notices, again.invisible, again.history], ['join', 'g', false, true, undefined]);
+  await client.joinRealtime({ group: 'g' });
+  assert.equal('invisible' in peer.commands.at(-1), false);
+});
+
 test('the group is rejoined before anything else is sent; after leaving nothing is', async () => {
   const peer = await scripted((command) => ({ connect: WELCOME, join: JOINED, leave: LEFT, groups: PAGE })[command.do]);
   const client = await Listener.connected(peer, { guest: 'alice' });

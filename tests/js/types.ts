@@ -22,7 +22,7 @@ new Hubbub({ token: 7 });
 function hear(event: HubbubEvent): string {
   switch (event.type) {
     case 'message':
-      return `${event.sender} in ${event.sender_rid.length}: ${event.message.msg} (${event.seq + 1})`;
+      return `${event.sender} in ${event.sender_rid.length}: ${event.message.msg} (${event.seq === null ? 'not kept' : event.seq + 1})`;
     case 'private':
       return event.sender;
     case 'gap':
@@ -56,6 +56,8 @@ export async function examples(form: HTMLFormElement, submitted: SubmitEvent): P
   skapi.getRealtimeUsers({ group: 'HelloWorld', user_id: 'user_a' });
 
   await skapi.joinRealtime('HelloWorld');
+  await skapi.joinRealtime({ group: 'HelloWorld', notices: false, invisible: true });
+  await skapi.postRealtime('typing', 'HelloWorld', { keep: false, echo: false });
   await skapi.joinRealtime(null);
   await skapi.postRealtime(submitted, 'HelloWorld');
   await skapi.postRealtime(form, { user_id: 'bob' });

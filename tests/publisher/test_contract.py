@@ -60,6 +60,18 @@ async def test_a_key_is_done_once(publisher: Any, node: Server, peers: Peers) ->
     assert await ada.quiet()
 
 
+async def test_a_message_that_is_not_kept(publisher: Any, node: Server, peers: Peers) -> None:
+    ada = await peers(node, token=token("ada"), group="g")
+    for way, to in ((publisher.post, "g"), (publisher.post_to_user, "ada")):
+        assert (await way(to, "now", keep=False)).recipients == 1
+        event = await ada.event()
+        assert (event["message"], event["seq"]) == ("now", None)
+        code, text = await refused(way(to, "now", keep=False, key="k"))
+        assert (code, '"keep": false' in text) == ("INVALID_PARAMETER", True)
+        assert (await refused(way(to, "now", keep=False, min_recipients=2)))[0] == "INVALID_REQUEST"
+    assert (await ada.do("join", group="g", history=10)).get("replayed", 0) == 0
+
+
 async def test_min_recipients(publisher: Any, node: Server, peers: Peers) -> None:
     ada = await peers(node, token=token("ada"), group="g")
     assert (await publisher.post("g", 1, min_recipients=1)).recipients == 1

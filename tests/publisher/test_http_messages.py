@@ -67,6 +67,8 @@ def test_bodies_and_methods() -> None:
     assert msgspec.json.decode(request.body or b"") == {
         "message": [1], "key": "k", "min_recipients": 2, "sender": "bob"
     }  # fmt: skip
+    unkept = to_request(make_post("group", "g", 1, None, None, None, keep=False))
+    assert msgspec.json.decode(unkept.body or b"") == {"message": 1, "keep": False}
     assert to_request(Disconnect("a/b", None, 60))[:3] == ("DELETE", "/v1/users/a%2Fb?for=60", None)
     assert to_request(Disconnect(None, "c", None)).path == "/v1/connections/c"
 

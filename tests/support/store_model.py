@@ -10,7 +10,7 @@ from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError
 from hubbub.groups.directory import parse_query
 from hubbub.groups.roster import parse_user_query
-from hubbub.messages import Event, Gap, GroupRow, Groups, Notice, Private, Signaled, UserRow, Users
+from hubbub.messages import Event, Gap, GroupRow, Groups, Message, Notice, Private, Signaled, UserRow, Users
 from support.store import Store
 from support.waiting import PATIENCE
 
@@ -24,14 +24,15 @@ class NoticeRecorder:
     def __init__(self) -> None:
         self.notices: list[tuple[str, str, str]] = []
 
-    def announce(self, group: str, event: Notice) -> int:
+    def announce(self, group: str, event: Notice | Message) -> int:
+        assert isinstance(event, Notice)
         self.notices.append((event.code, group, event.sender_cid))
         return 1
 
     def deliver(self, group: str, event: Event) -> int:
         return 0
 
-    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap, but: str | None = None) -> int:
         return 0
 
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:

@@ -192,6 +192,7 @@ def make_token(
     server: bool = False,
     private: bool = True,
     post: Sequence[str] | None = None,
+    invisible: bool = False,
     issuer: str | None = None,
     audience: str | None = None,
     now: float | None = None,
@@ -208,6 +209,7 @@ def make_token(
         server: Whether it gives the rights of a server (``"role": "server"``).
         private: Whether it allows private messages and signals.
         post: Glob patterns of the groups that it allows to post to; None for all that it allows to join.
+        invisible: Whether it allows to be in groups without being listed, counted or announced there.
         issuer: ``iss``, if the server requires one.
         audience: ``aud``, if the server requires one.
         now: Unix time in seconds at which it is issued; None for the present.
@@ -223,6 +225,7 @@ def make_token(
         "role": "server" if server else None,
         "private": None if private else False,
         "post": None if post is None else list(post),
+        "invisible": True if invisible else None,
         "iss": issuer,
         "aud": audience,
     }

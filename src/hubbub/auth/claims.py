@@ -62,8 +62,9 @@ def read_claims(payload: bytes, settings: Settings, unix_time: float) -> Identit
         server=claims.get("role") == "server",
         expires=expires,
         name=_name(claims, settings.max_user_id),
-        private=_private(claims),
+        private=_flag(claims, "private", default=True),
         post=_patterns(claims, "post"),
+        invisible=_flag(claims, "invisible", default=False),
     )
 
 
@@ -121,11 +122,11 @@ def _name(claims: dict[str, Any], most: int) -> str | None:
     return name[:most] if isinstance(name, str) and is_unicode(name) and name else None
 
 
-def _private(claims: dict[str, Any]) -> bool:
-    private = claims.get("private", True)
-    if not isinstance(private, bool):
-        raise unauthorized('The token\'s "private" must be true or false.')
-    return private
+def _flag(claims: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = claims.get(name, default)
+    if not isinstance(value, bool):
+        raise unauthorized(f'The token\'s "{name}" must be true or false.')
+    return value
 
 
 def _patterns(claims: dict[str, Any], name: str) -> tuple[str, ...] | None:

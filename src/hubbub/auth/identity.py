@@ -23,6 +23,7 @@ class Identity(msgspec.Struct, frozen=True):
         name: The display name, if the token has one.
         expires: When the rights end, Unix time in seconds; None for never (guests).
         post: Patterns, as in `groups`, of the groups that this user may post to; None for all that it may join.
+        invisible: Whether this user may join groups without being listed, counted or announced there.
     """
 
     user_id: str
@@ -32,6 +33,7 @@ class Identity(msgspec.Struct, frozen=True):
     name: str | None = None
     private: bool = True
     post: tuple[str, ...] | None = None
+    invisible: bool = False
 
     def may_join(self, group: str) -> bool:
         """Return whether one of the patterns in `groups` matches the whole name."""
@@ -61,6 +63,12 @@ class Identity(msgspec.Struct, frozen=True):
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""
         if not self.private:
             text = 'Your rights do not allow private messages ("private": false): post to the joined group.'
+            raise CommandError(ErrorCode.FORBIDDEN, text)
+
+    def require_invisible(self) -> None:
+        """Raise `CommandError` with ``FORBIDDEN`` unless this user may be in groups without being a member."""
+        if not self.invisible:
+            text = 'You may not join with "invisible": true. That needs the claim "invisible" in the token, or in User.'
             raise CommandError(ErrorCode.FORBIDDEN, text)
 
     def require_server(self) -> None:

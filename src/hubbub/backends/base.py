@@ -25,12 +25,15 @@ class Receiver(Protocol):
         """Deliver a message, notice or gap to the local members of `group`; return the number of connections."""
         ...
 
-    def announce(self, group: str, event: Notice) -> int:
-        """Deliver a notice to the local members of `group`, except its subject; return the number of connections."""
+    def announce(self, group: str, event: Notice | Message) -> int:
+        """Deliver to the local members of `group`, except ``event.sender_cid``; return the number of connections.
+
+        That is a notice and its subject, or a message that is not sent to the connection that has posted it.
+        """
         ...
 
-    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
-        """Deliver a private message, or a gap, to the user's local connections; return how many there are."""
+    def deliver_to_user(self, user_id: str, event: Private | Gap, but: str | None = None) -> int:
+        """Deliver a private message, or a gap, to the user's local connections, except `but`; return how many."""
         ...
 
     def deliver_to_connection(self, connection_id: str, event: Signaled) -> int:
@@ -155,7 +158,9 @@ class Backend(Protocol):
         """Remove the connection from its group; the others are sent ``USER_LEFT``. Without a group nothing happens."""
         ...
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+    async def publish(
+        self, message: Message, key: str | None = None, least: int = 0, *, keep: bool = True, echo: bool = True
+    ) -> int:
         """Give `message` the next ``seq`` of its group ``sender_rid`` and deliver it to every member on every node.
 
         All members receive the messages of a group in the order of their ``seq``. Returns how many connections it was
@@ -165,15 +170,27 @@ class Backend(Protocol):
             message: Its ``seq`` is set here.
             key: If the same sender has used it for this group within the window, nothing is delivered, and the first
                 result is returned.
-            least: With fewer members than this, raise ``INVALID_REQUEST`` and deliver nothing.
+            least: With fewer recipients than this, raise ``INVALID_REQUEST`` and deliver nothing.
+            keep: If false, the message is only delivered: its ``seq`` becomes None, nothing is kept, and it may be lost
+                where others would be replayed. There is no `key`.
+            echo: If false, it is not delivered to the connection ``sender_cid``, which is not counted either.
         """
         ...
 
-    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    async def post_to_user(
+        self,
+        user_id: str,
+        message: Private,
+        key: str | None = None,
+        least: int = 0,
+        *,
+        keep: bool = True,
+        echo: bool = True,
+    ) -> int:
         """Deliver `message` to every connection of the user, on every node; return how many connections there are.
 
-        `key` and `least` are as in `publish`. The message is kept in the user's inbox as well, which stays for the
-        window after the last connection has gone. Nothing is kept for users without an inbox.
+        `key`, `least`, `keep` and `echo` are as in `publish`. The message is kept in the user's inbox as well, which
+        stays for the window after the last connection has gone. Nothing is kept for users without an inbox.
         """
         ...
 
@@ -183,11 +200,22 @@ class Backend(Protocol):
         """Return the result of the post with this key by `sender` to `group` or to `user_id`; None if there is none."""
         ...
 
-    async def listen(self, group: str) -> None:
+    async def listen(
+        self, group: str, since: Position | None = None, history: int = 0, charged: str | None = None
+    ) -> Replay:
         """Deliver the messages of `group` to the receivers of this node even while it has no member here.
 
         Counted: `unlisten` ends it. Meanwhile messages to the group are numbered, kept and delivered even if it has no
-        member at all; but it is in no list and no count. Raises `CommandError` ``UNAVAILABLE``.
+        member at all; but it is in no list and no count.
+
+        Args:
+            group: The name of the group.
+            since: As in `join`, and so is what is returned.
+            history: As in `join`.
+            charged: The user whose budget pays for a group that does not exist yet; None for nobody.
+
+        Raises:
+            CommandError: ``UNAVAILABLE``; ``RATE_LIMITED``, the budget of `charged` is used up.
         """
         ...
 

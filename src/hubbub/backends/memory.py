@@ -192,9 +192,13 @@ class MemoryBackend:
         """Leave the group, if there is one."""
         self._leave(user, "USER_LEFT")
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+    async def publish(
+        self, message: Message, key: str | None = None, least: int = 0, *, keep: bool = True, echo: bool = True
+    ) -> int:
         """Number the message, keep it and deliver it."""
-        return self.publish_now(message, key, least)
+        if keep and echo:
+            return self.publish_now(message, key, least)
+        return self._publish_quietly(message, key, least, keep=keep, echo=echo)
 
     def publish_now(self, message: Message, key: str | None = None, least: int = 0) -> int:
         """Do what `publish` does, without a coroutine."""
@@ -225,17 +229,51 @@ class MemoryBackend:
             self._post_results.put(scope, recipients)
         return recipients
 
-    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    def _publish_quietly(self, message: Message, key: str | None, least: int, *, keep: bool, echo: bool) -> int:
+        """Do what `publish_now` does for a message that is not kept, or not delivered to whoever has posted it."""
+        name = message.sender_rid
+        scope = scope_of(message.sender, "group:" + name, key or "")
+        if key is not None and (known := self._post_results.get(scope)) is not None:
+            return known
+        entry = self._groups.get(name)
+        if least:
+            own = not echo and self._where.get(message.sender_cid or "") == name
+            require_recipients(least, 0 if entry is None else len(entry.roster.rows) - own)
+        if entry is None:
+            return 0
+        if keep:
+            self._keep(entry.history, message, key)
+        else:
+            message.seq = None
+        recipients = sum((each.deliver if echo else each.announce)(name, message) for each in self._receivers)
+        if key is not None:
+            self._post_results.put(scope, recipients)
+        return recipients
+
+    async def post_to_user(
+        self,
+        user_id: str,
+        message: Private,
+        key: str | None = None,
+        least: int = 0,
+        *,
+        keep: bool = True,
+        echo: bool = True,
+    ) -> int:
         """Number the message, keep it and deliver it."""
         user = self._users.get(user_id)
         scope = scope_of(message.sender, f"user:{user_id}", key or "")
         if key is not None and (known := self._post_results.get(scope)) is not None:
             return known
-        require_recipients(least, 0 if user is None else user.connections)
+        but = None if echo or message.sender != user_id else message.sender_cid
+        require_recipients(least, 0 if user is None else user.connections - (but in self._where))
         if user is None:
             return 0
-        self._keep(user.inbox, message, key)
-        recipients = sum(receiver.deliver_to_user(user_id, message) for receiver in self._receivers)
+        if keep:
+            self._keep(user.inbox, message, key)
+        else:
+            message.seq = None
+        recipients = sum(receiver.deliver_to_user(user_id, message, but) for receiver in self._receivers)
         if key is not None:
             self._post_results.put(scope, recipients)
         return recipients
@@ -246,12 +284,15 @@ class MemoryBackend:
         """Look the key up."""
         return self._post_results.get(scope_of(sender, f"user:{user_id}" if group is None else f"group:{group}", key))
 
-    async def listen(self, group: str) -> None:
-        """Keep the group, as one without members, for as long as somebody listens."""
+    async def listen(
+        self, group: str, since: Position | None = None, history: int = 0, charged: str | None = None
+    ) -> Replay:
+        """Keep the group, as one without members, for as long as somebody listens. Nobody pays: see `join`."""
         self._listened[group] = self._listened.get(group, 0) + 1
         if group not in self._groups:
             self._groups[group] = _Group(self._histories.new(self._window.messages))
             self._empty[group] = self._now()
+        return self._groups[group].history.replay(since, history)
 
     async def unlisten(self, group: str) -> None:
         """Keep the group no longer than others."""

@@ -22,7 +22,7 @@ class _NoRedirect(HTTPRedirectHandler):
         """Return the redirect itself as the answer."""
 
 
-def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool) -> int:
+def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool, keep: bool = True) -> int:
     """Post a message, and return to how many connections it was delivered.
 
     Args:
@@ -31,6 +31,7 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
         to: A group or, with `to_user`, a user id.
         message: Any JSON value.
         to_user: Whether `to` is a user id.
+        keep: Whether the message goes into the history.
 
     Raises:
         CommandError: The error that the server answered; or ``UNAVAILABLE`` if it cannot be reached.
@@ -41,7 +42,7 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
     except UnicodeEncodeError:
         raise CommandError(ErrorCode.INVALID_PARAMETER, f'"{to}" is not valid Unicode.') from None
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(address, encode({"message": message}), headers)  # noqa: S310  (http_url returns no other scheme)
+    request = Request(address, encode({"message": message, **({} if keep else {"keep": False})}), headers)  # noqa: S310  (http_url returns no other scheme)
     try:
         with _opener(url).open(request, timeout=TIMEOUT) as answer:
             return int(json.load(answer)["recipients"])

@@ -24,6 +24,7 @@ def post(
     *,
     user: Flag = False,
     json: Flag = False,
+    no_keep: Flag = False,
     access: Access | None = None,
 ) -> None:
     """Send a message to a group or to a user.
@@ -46,6 +47,7 @@ def post(
         message: The message; - for standard input.
         user: TO is a user; every connection of this user receives the message.
         json: MESSAGE is JSON; the answer is printed as JSON, too.
+        no_keep: Only those who are connected now receive the message; it is in no history.
         access: The server and your identity.
     """
     if not to:
@@ -54,9 +56,9 @@ def post(
     value = parse_message(sys.stdin.buffer.read() if message == "-" else message, as_json=json)
     token = access.server_token()
     if token is not None:
-        recipients = post_as_server(access.address, token, to, value, to_user=user)
+        recipients = post_as_server(access.address, token, to, value, to_user=user, keep=not no_keep)
     else:
-        recipients = run(_post(access, to, value, to_user=user))
+        recipients = run(_post(access, to, value, to_user=user, keep=not no_keep))
     if json:
         print(json_line({"type": "success", "message": "Message sent.", "recipients": recipients}))
     else:
@@ -87,12 +89,13 @@ def parse_message(given: str | bytes, *, as_json: bool) -> Any:
         raise SettingsError("the message has too many levels of nested arrays and objects") from None
 
 
-async def _post(access: Access, to: str, message: Any, *, to_user: bool) -> int:
+async def _post(access: Access, to: str, message: Any, *, to_user: bool, keep: bool) -> int:
     """Post, and return to how many connections the message was delivered, without our own."""
     async with connected(access) as client:
         if to_user:
-            return (await retry_rate_limited(lambda: client.post_realtime(message, {"user_id": to}))).recipients
+            posted = await retry_rate_limited(lambda: client.post_realtime(message, {"user_id": to}, keep=keep))
+            return posted.recipients
         await client.join_realtime(to)
-        sent = await client.post_realtime(message, {"group": to})
+        sent = await client.post_realtime(message, {"group": to}, keep=keep)
         await client.join_realtime(None)
         return sent.recipients - 1

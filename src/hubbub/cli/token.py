@@ -32,6 +32,7 @@ def token(
     groups: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
     post: Annotated[list[str] | None, Parameter(metavar="GLOB")] = None,
     no_private: Annotated[bool, Parameter(negative=())] = False,
+    invisible: Annotated[bool, Parameter(negative=())] = False,
     server: Annotated[bool, Parameter(negative=())] = False,
     skapi: Annotated[str | None, Parameter(metavar="SERVICE")] = None,
     name: str | None = None,
@@ -61,6 +62,7 @@ def token(
         groups: Pattern for the names of groups that the user may join. Can be repeated. Default: all groups.
         post: Pattern for the names of groups that the user may post to. Can be repeated. Default: all it may join.
         no_private: The user may post to the joined group only, and cannot send private messages.
+        invisible: The user may join groups without being listed, counted or announced there.
         server: A token for your own server program, which may post to any group or user and disconnect users over HTTP.
         skapi: Print the three tokens for skapi.loginWithToken() as JSON; SERVICE as in "new Skapi(...)", USER a UUID.
         name: The user's name as others see it in pages that use skapi-js.
@@ -93,6 +95,7 @@ def token(
                 server=server,
                 private=not no_private,
                 post=post,
+                invisible=invisible,
                 issuer=issuer,
                 audience=audience,
                 extra=extra,
@@ -103,6 +106,8 @@ def token(
         raise SettingsError(
             "--skapi and --server exclude each other: --skapi makes tokens for users, --server one for a program"
         )
+    if invisible:
+        raise SettingsError("--skapi and --invisible exclude each other: skapi-js cannot join invisibly")
     ttl = DAY if ttl is None else ttl
     tokens = make_skapi_tokens(
         user,

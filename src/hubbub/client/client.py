@@ -204,7 +204,15 @@ class Client:
 
     # --- commands ---
 
-    async def join_realtime(self, group: str | None, *, history: int = 0, since: Position | None = None) -> Joined:
+    async def join_realtime(
+        self,
+        group: str | None,
+        *,
+        history: int = 0,
+        since: Position | None = None,
+        notices: bool = True,
+        invisible: bool = False,
+    ) -> Joined:
         """Join a group, leaving the one before; None and ``""`` only leave.
 
         Args:
@@ -212,12 +220,23 @@ class Client:
             history: How many of the last messages to receive, if the server still has that many.
             since: Instead, receive everything after this position; if messages are missing, a `Gap` comes first. After
                 a reconnect the client does this by itself.
+            notices: If false, the server sends no `Notice` of who joins and leaves.
+            invisible: Receive what the group is sent without being a member: listed and counted nowhere, and announced
+                to nobody. That needs a right: the claim ``invisible`` in the token, or in the app's ``User``.
         """
-        joined: Joined = await self._ask(self._required().join(group, since, history))
+        call = self._required().join(group, since, history, notices=notices, invisible=invisible)
+        joined: Joined = await self._ask(call)
         return joined
 
     async def post_realtime(
-        self, message: Any, recipient: Recipient, *, key: str | None = None, min_recipients: int | None = None
+        self,
+        message: Any,
+        recipient: Recipient,
+        *,
+        key: str | None = None,
+        min_recipients: int | None = None,
+        keep: bool = True,
+        echo: bool = True,
     ) -> Sent:
         """Send any JSON value to the joined group or to a user.
 
@@ -230,10 +249,15 @@ class Client:
             key: Identifies this post: posts with the same key, user and recipient are delivered once, within the
                 server's window. By default each post has its own key.
             min_recipients: Fail with ``INVALID_REQUEST``, and deliver nothing, if fewer connections would receive it.
+            keep: If false, the message is only for whoever is connected now, such as "ada is typing": it is in no
+                history, and nobody gets it later. It is sent once: if the connection is lost before the reply, the call
+                fails with ``UNAVAILABLE``.
+            echo: If false, the message is not sent to this connection.
         """
-        if key is None:
+        if key is None and keep:
             key = f"{self._session}.{next(self._numbers)}"
-        sent: Sent = await self._ask(Call(post_command(message, recipient, key, min_recipients), Sent))
+        command = post_command(message, recipient, key, min_recipients, keep=keep, echo=echo)
+        sent: Sent = await self._ask(Call(command, Sent, once=not keep))
         return sent
 
     async def get_realtime_groups(

@@ -28,7 +28,7 @@ from hubbub.client.wire import (
 )
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.messages import Gap as ServerGap
-from hubbub.messages import Restart
+from hubbub.messages import Posted, Restart
 
 SUBPROTOCOL = Subprotocol("hubbub.v1")
 MAX_FRAME = 16 * 1024 * 1024
@@ -41,7 +41,7 @@ CLOSE_TIMEOUT = 3.0
 """Seconds to wait for the server's close frame."""
 
 
-OnEvent = Callable[[Event | ServerGap | Restart, int], None]
+OnEvent = Callable[[Event | ServerGap | Posted | Restart, int], None]
 
 
 class End(NamedTuple):
@@ -55,16 +55,20 @@ class End(NamedTuple):
 class Call:
     """A command that waits for its reply."""
 
-    def __init__(self, command: Command, kind: Any, on_reply: Callable[[Any], None] | None = None) -> None:
+    def __init__(
+        self, command: Command, kind: Any, on_reply: Callable[[Any], None] | None = None, *, once: bool = False
+    ) -> None:
         """Encode `command`, whose reply has the type `kind`.
 
-        `on_reply` is called with the reply before anything that arrived after it is processed.
+        `on_reply` is called with the reply before anything that arrived after it is processed. A call that is sent
+        `once` fails when the connection ends before the reply.
 
         Raises:
             CommandError: The command cannot be represented in JSON.
         """
         self.command = command
         self.body = encode(command)
+        self.once = once
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._kind = kind
         self._on_reply = on_reply
@@ -120,7 +124,7 @@ class Connection:
         """Send a call after those before it. The reply sets the result of its future.
 
         When the connection ends, calls without a reply stay open, so that the next connection can send them again:
-        queries and joins may be repeated, and posts have a key.
+        queries and joins may be repeated, and posts have a key. Those that are to be sent once fail.
         """
         if call.future.done():
             return
@@ -203,11 +207,15 @@ class Connection:
             # The code is our own, sent back: the library closed the connection because the server broke the protocol.
             end = End(ABNORMAL, self._socket.protocol.close_sent.reason or "closed by this client")
         self._ended.set_result(end)
+        sent = list(self._sent.values())
         self._sent.clear()
+        for call in sent:
+            if call.once:
+                call.reject(_lost(end))
         return end
 
 
-def _read(data: str | bytes) -> tuple[Reply | Event | ServerGap | Restart | None, int]:
+def _read(data: str | bytes) -> tuple[Reply | Event | ServerGap | Posted | Restart | None, int]:
     """Return the decoded frame, and about how many bytes it takes."""
     if isinstance(data, bytes):
         return Problem(UNREADABLE, "A frame from the server cannot be read: it is binary. It was dropped."), 0

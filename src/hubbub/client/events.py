@@ -28,7 +28,8 @@ class Message(_Tagged, tag="message", frozen=True):
         sender: The sender's user id.
         sender_cid: The sender's connection id; None when it was posted over HTTP.
         sender_rid: The group.
-        seq: The number of the message in its group; each one is one higher than the last.
+        seq: The number of the message in its group; each one is one higher than the last. None for a message that is
+            not kept (``keep=False``): it cannot be missed, and no `Gap` reports it.
         code: Always None.
     """
 
@@ -36,7 +37,7 @@ class Message(_Tagged, tag="message", frozen=True):
     sender: str
     sender_cid: str | None
     sender_rid: str
-    seq: int
+    seq: int | None
     code: None = None
 
 
@@ -49,7 +50,8 @@ class Private(_Tagged, tag="private", frozen=True):
         sender_cid: The sender's connection id; None when it was posted over HTTP.
         sender_rid: Always None: the message belongs to no group.
         code: Always None.
-        seq: The number of the message among this user's private messages; each one is one higher than the last.
+        seq: The number of the message among this user's private messages; each one is one higher than the last. None
+            for a message that is not kept.
     """
 
     message: Any
@@ -57,7 +59,7 @@ class Private(_Tagged, tag="private", frozen=True):
     sender_cid: str | None
     sender_rid: None = None
     code: None = None
-    seq: int = 0
+    seq: int | None = 0
 
 
 class Notice(_Tagged, tag="notice", frozen=True):

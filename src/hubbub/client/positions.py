@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hubbub.client.events import Event, Gap, Message, Private
 from hubbub.client.results import Joined
 from hubbub.messages import Gap as ServerGap
-from hubbub.messages import Position, Welcome
+from hubbub.messages import Position, Posted, Welcome
 
 
 class Positions:
@@ -51,10 +51,10 @@ class Positions:
         """Forget the group: the server does not let us rejoin it."""
         self.group = self.position = None
 
-    def on_event(self, event: Event | ServerGap) -> None:
+    def on_event(self, event: Event | ServerGap | Posted) -> None:
         """Emit an event unless it is a duplicate, and before it a `Gap` if messages are missing."""
         match event:
-            case Message() if event.sender_rid == self.group and self.position:
+            case Message() if event.seq is not None and event.sender_rid == self.group and self.position:
                 if event.seq <= self.position.seq:
                     return None
                 self.position = self._advance(self.group, self.position, event.seq)
@@ -64,6 +64,8 @@ class Positions:
                 self.inbox = self._advance(None, self.inbox, event.seq)
             case ServerGap():
                 return self._on_server_gap(event)
+            case Posted():
+                return self._on_posted(event)
         return self._emit(event)
 
     def _on_server_gap(self, gap: ServerGap) -> None:
@@ -74,6 +76,14 @@ class Positions:
         elif gap.sender_rid == self.group:
             self._emit(Gap(self.group, self.position, gap.position))
             self.position = gap.position
+
+    def _on_posted(self, posted: Posted) -> None:
+        """We have posted a message that is not sent to us; its number is not missing."""
+        if posted.sender_rid is None:
+            if self.inbox and posted.seq > self.inbox.seq:
+                self.inbox = self._advance(None, self.inbox, posted.seq)
+        elif posted.sender_rid == self.group and self.position and posted.seq > self.position.seq:
+            self.position = self._advance(self.group, self.position, posted.seq)
 
     def _advance(self, group: str | None, last: Position, seq: int) -> Position:
         if seq > last.seq + 1:

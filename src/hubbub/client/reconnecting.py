@@ -28,7 +28,7 @@ from hubbub.client.results import Joined
 from hubbub.client.wire import check_size, connect_command, join_command
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Gap as ServerGap
-from hubbub.messages import Position, Restart, Welcome
+from hubbub.messages import Position, Posted, Restart, Welcome
 
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, which may be async, that returns a fresh one."""
@@ -116,6 +116,7 @@ class ReconnectingConnection:
         self._renewing: asyncio.Task[None] | None = None  # sends new tokens on the present connection
         self._renewals: list[asyncio.Future[None]] = []  # wait for the next connection
         self._another: asyncio.Future[None] | None = None  # done when the present connection is to be replaced
+        self._notices, self._invisible = True, False  # how the group was joined
         self.positions = Positions(self._emit)
         self.positions.inbox = target.inbox
         self.welcome: Welcome | None = None
@@ -135,7 +136,10 @@ class ReconnectingConnection:
         return len(self._calls)
 
     async def ask(self, call: Call) -> Any:
-        """Send a call now, or once connected, and again after a reconnect; return its reply. Raises `CommandError`."""
+        """Send a call now, or once connected; return its reply. Raises `CommandError`.
+
+        After a reconnect it is sent again, unless the call is to be sent once.
+        """
         self._calls[call] = None
         try:
             self._send(call)
@@ -143,13 +147,22 @@ class ReconnectingConnection:
         finally:
             del self._calls[call]
 
-    def join(self, group: str | None, since: Position | None = None, history: int = 0) -> Call:
+    def join(
+        self,
+        group: str | None,
+        since: Position | None = None,
+        history: int = 0,
+        *,
+        notices: bool = True,
+        invisible: bool = False,
+    ) -> Call:
         """Return the call that joins `group`, or leaves. Raises `CommandError` if `group` is not a name."""
-        return Call(
-            join_command(group, since, history),
-            Joined,
-            lambda joined: self.positions.on_join(group or None, since, joined),
-        )
+
+        def on_reply(joined: Joined) -> None:
+            self._notices, self._invisible = notices, invisible
+            self.positions.on_join(group or None, since, joined)
+
+        return Call(join_command(group, since, history, notices=notices, invisible=invisible), Joined, on_reply)
 
     async def renew(self) -> None:
         """Use fresh rights from now on: see `hubbub.Client.renew`. Raises `CommandError`."""
@@ -252,7 +265,7 @@ class ReconnectingConnection:
                 raise
         return await self._send_credentials(connection, await self._target.credentials())
 
-    def _on_event(self, event: Event | ServerGap | Restart, size: int) -> None:
+    def _on_event(self, event: Event | ServerGap | Posted | Restart, size: int) -> None:
         if not isinstance(event, Restart):
             self._size = size
             self.positions.on_event(event)
@@ -271,8 +284,10 @@ class ReconnectingConnection:
     async def _rejoin(self, connection: Connection) -> None:
         if self.positions.group is None:
             return
+        group, since = self.positions.group, self.positions.position
+        call = self.join(group, since, notices=self._notices, invisible=self._invisible)
         try:
-            await connection.ask(self.join(self.positions.group, self.positions.position), self._target.timeout)
+            await connection.ask(call, self._target.timeout)
         except CommandError as error:
             if is_temporary(error.code):
                 raise

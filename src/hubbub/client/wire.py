@@ -11,7 +11,7 @@ import msgspec
 from hubbub.client.events import UNREADABLE, Event, Message, Notice, Other, Private, Problem
 from hubbub.errors import CommandError, ErrorCode, NotJsonError, invalid
 from hubbub.messages import Gap as ServerGap
-from hubbub.messages import NoticeCode, Position, Restart
+from hubbub.messages import NoticeCode, Position, Posted, Restart
 
 Command: TypeAlias = dict[str, Any]
 """A command as it goes over the wire, without its ``id``."""
@@ -36,13 +36,27 @@ Recipient: TypeAlias = str | ToGroup | ToUser
 # --- calls to commands ------------------------------------------------------------------------------------------------
 
 
-def join_command(group: str | None, since: Position | None = None, history: int = 0) -> Command:
+def join_command(
+    group: str | None,
+    since: Position | None = None,
+    history: int = 0,
+    *,
+    notices: bool = True,
+    invisible: bool = False,
+) -> Command:
     """Return the command that joins `group`, or for None and ``""`` leaves. Raises `CommandError` for other types."""
     if group is not None and not isinstance(group, str):
         raise invalid('"group" must be a string, or None to leave the group.')
     if not group:
         return {"do": "leave"}
-    return {"do": "join", "group": group, **_since(since), **({"history": history} if history else {})}
+    options: Command = {}
+    if history:
+        options["history"] = history
+    if not notices:
+        options["notices"] = False
+    if invisible:
+        options["invisible"] = True
+    return {"do": "join", "group": group, **_since(since), **options}
 
 
 def connect_command(credentials: dict[str, str], since: Position | None = None) -> Command:
@@ -55,13 +69,24 @@ def _since(since: Position | None) -> Command:
 
 
 def post_command(
-    message: Any, recipient: Recipient, key: str | None = None, min_recipients: int | None = None
+    message: Any,
+    recipient: Recipient,
+    key: str | None = None,
+    min_recipients: int | None = None,
+    *,
+    keep: bool = True,
+    echo: bool = True,
 ) -> Command:
     """Return the command that posts `message`. Raises `CommandError` unless `recipient` names a group or a user."""
     given = [recipient] if not isinstance(recipient, dict) else [recipient.get("group"), recipient.get("user_id")]
     if not any(isinstance(name, str) and name for name in given):
         raise invalid('"recipient" must be the name of a group or a user, {"group": …} or {"user_id": …}.')
-    options = {"key": key, "min_recipients": min_recipients}
+    options = {
+        "key": key,
+        "min_recipients": min_recipients,
+        "keep": None if keep else False,
+        "echo": None if echo else False,
+    }
     given_options = {name: value for name, value in options.items() if value is not None}
     return {"do": "post", "to": recipient, "message": message, **given_options}
 
@@ -180,6 +205,7 @@ _decode_error = msgspec.json.Decoder(_Error).decode
 _decode_event = msgspec.json.Decoder(Message | Private | Notice, float_hook=_finite).decode
 _decode_restart = msgspec.json.Decoder(Restart).decode
 _decode_gap = msgspec.json.Decoder(ServerGap).decode
+_decode_posted = msgspec.json.Decoder(Posted).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any], float_hook=_finite).decode
 _KNOWN = {"message", "private", "notice"}
 _CLIENT_EVENTS = {"success", "reconnect", "close", "error"}
@@ -195,7 +221,7 @@ def decoded_size(text: str) -> int:
     return len(text) + 64 * (text.count(",") + text.count("[") + text.count("{"))
 
 
-def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Restart | None:
+def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Posted | Restart | None:
     """Read one frame from the server.
 
     Returns:
@@ -222,9 +248,11 @@ def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Restart | None:
         return _unreadable(error)
 
 
-def _read_event(kind: str, text: str | bytes) -> Event | ServerGap | Restart:
+def _read_event(kind: str, text: str | bytes) -> Event | ServerGap | Posted | Restart:
     if kind == "gap":
         return _decode_gap(text)
+    if kind == "posted":
+        return _decode_posted(text)
     if kind == "restart":
         return _decode_restart(text)
     if kind in _CLIENT_EVENTS:

@@ -28,6 +28,7 @@ from hubbub.messages import (
     Message,
     Notice,
     Post,
+    Posted,
     Private,
     Recipient,
     Reply,
@@ -150,7 +151,7 @@ class Skapi:
 
     def event(self, event: Event) -> bytes:
         """Encode an event. The sender's JSON in it is unchanged, except for the escapes."""
-        if isinstance(event, Gap | Restart):  # the client has no such event, and no positions
+        if isinstance(event, Gap | Restart | Posted):  # the client has no such event, and no positions
             return b""
         return _escape(self._encode(_frame(event)))
 

@@ -41,6 +41,7 @@ class UserAnswer(msgspec.Struct, forbid_unknown_fields=True):
     private: bool = True
     data: msgspec.Raw = msgspec.Raw(b"null")
     expires: float | datetime | None = None
+    invisible: bool = False
 
 
 class _Answer(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,7 +68,16 @@ def connect(body: bytes) -> User | None:
     if len(found.data) > MAX_DATA:
         raise BadAnswerError(f'"user.data" has {len(found.data)} bytes; at most {MAX_DATA} are allowed')
     data = None if bytes(found.data) == b"null" else found.data.copy()
-    return User(found.user_id, found.name, found.groups, found.post, found.private, data, found.expires)
+    return User(
+        found.user_id,
+        name=found.name,
+        groups=found.groups,
+        post=found.post,
+        private=found.private,
+        data=data,
+        expires=found.expires,
+        invisible=found.invisible,
+    )
 
 
 def join(body: bytes) -> None:

@@ -147,19 +147,23 @@ class HttpHooks:
         except (LateError, NoAnswerError) as error:
             self._allow_or_raise(error)
 
-    async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def post(
+        self, session: Asking, group: str, message: msgspec.Raw, key: str | None, *, keep: bool = True
+    ) -> msgspec.Raw | None:
         """Ask for ``post``."""
 
         def question() -> Question:
-            return requests.post(session, group, message, key, self._unix_time()), None
+            return requests.post(session, group, message, key, self._unix_time(), keep=keep), None
 
         return await self._message("post", session, question, message)
 
-    async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def private(
+        self, session: Asking, to: str, message: msgspec.Raw, key: str | None, *, keep: bool = True
+    ) -> msgspec.Raw | None:
         """Ask for ``private``."""
 
         def question() -> Question:
-            return requests.private(session, to, message, key, self._unix_time()), None
+            return requests.private(session, to, message, key, self._unix_time(), keep=keep), None
 
         return await self._message("private", session, question, message)
 

@@ -116,20 +116,24 @@ class HookCalls:
             text = f"it returned {returned!r:.80}, and only raising Deny refuses: return None to allow the join"
             raise self._runner.failed(hook, TypeError(text))
 
-    async def post(self, session: Asking, group: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def post(
+        self, session: Asking, group: str, message: msgspec.Raw, key: str | None, *, keep: bool = True
+    ) -> msgspec.Raw | None:
         """Run the ``on_post`` of `group`."""
         found = self._posts.find(group)
         if found is None:
             return message
         hook, names = found
-        post = Post(hook.converter.decode(message), _member(session, group), group, None, key)
+        post = Post(hook.converter.decode(message), _member(session, group), group, None, key, keep)
         return self._encoded(hook, await self._runner.run(hook, session.user_id, hook.function, (post,), names))
 
-    async def private(self, session: Asking, to: str, message: msgspec.Raw, key: str | None) -> msgspec.Raw | None:
+    async def private(
+        self, session: Asking, to: str, message: msgspec.Raw, key: str | None, *, keep: bool = True
+    ) -> msgspec.Raw | None:
         """Run ``on_private``."""
         hook = self._private
         assert hook is not None
-        post = Post(hook.converter.decode(message), _member(session, session.group), None, to, key)
+        post = Post(hook.converter.decode(message), _member(session, session.group), None, to, key, keep)
         return self._encoded(hook, await self._runner.run(hook, session.user_id, hook.function, (post,)))
 
     def _encoded(self, hook: Hook, returned: Any) -> msgspec.Raw | None:

@@ -49,6 +49,7 @@ def identity_of(user: object, settings: Settings, unix_time: float) -> Identity:
         name=_name(user.name, settings.max_user_id),
         private=bool(user.private),
         post=_patterns("post", user.post),
+        invisible=bool(user.invisible),
     )
 
 

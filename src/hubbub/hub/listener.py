@@ -123,11 +123,11 @@ class Listeners:
                 messages.put(event)
         return 0
 
-    def announce(self, group: str, event: Notice) -> int:
-        """Ignore who joins and leaves."""
-        return 0
+    def announce(self, group: str, event: Notice | Message) -> int:
+        """Ignore who joins and leaves; a message is for listeners, whoever else does not get it."""
+        return self.deliver(group, event)
 
-    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap, but: str | None = None) -> int:
         """Ignore private messages."""
         return 0
 

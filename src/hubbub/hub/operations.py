@@ -46,6 +46,7 @@ class Operations:
         sender: Id = "server",
         key: Id | None = None,
         min_recipients: int | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to a group. No hook sees it.
 
@@ -57,14 +58,17 @@ class Operations:
                 client that posts with the same key is not affected.
             min_recipients: Raise `CommandError` ``INVALID_REQUEST``, and deliver nothing, if fewer connections would
                 receive it.
+            keep: If false, the message is for connected clients only, such as "bob is typing": it has no number, it is
+                in no history, and nobody gets it later. It has no `key`.
 
         Returns:
             What was sent: ``sent.recipients`` is how many connections it was delivered to.
         """
         node = await self._lifecycle.node()
         check_name("group", _text("group", group), node.settings.max_group_name)
-        raw, user_id, text = self._checked(node, message, sender, key, min_recipients)
-        done = await node.services.publish(Message(raw, user_id, None, group, 0), text, min_recipients or 0)
+        raw, user_id, text = self._checked(node, message, sender, key, min_recipients, keep=keep)
+        posted = Message(raw, user_id, None, group, 0)
+        done = await node.services.publish(posted, text, min_recipients or 0, keep=keep)
         return _sent(done)
 
     async def post_to_user(
@@ -75,13 +79,15 @@ class Operations:
         sender: Id = "server",
         key: Id | None = None,
         min_recipients: int | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to all connections of a user, on every worker. The arguments are those of `post`."""
         node = await self._lifecycle.node()
         to = text_id("user_id", user_id)
         check_name("user_id", to, node.settings.max_user_id)
-        raw, by, text = self._checked(node, message, sender, key, min_recipients)
-        recipients = await node.backend.post_to_user(to, Private(raw, by, None), text, min_recipients or 0)
+        raw, by, text = self._checked(node, message, sender, key, min_recipients, keep=keep)
+        private = Private(raw, by, None)
+        recipients = await node.backend.post_to_user(to, private, text, min_recipients or 0, keep=keep)
         return Sent("Message sent.", recipients)
 
     async def groups(
@@ -185,14 +191,14 @@ class Operations:
 
     @staticmethod
     def _checked(
-        node: Node, message: Any, sender: Id, key: Id | None, min_recipients: int | None
+        node: Node, message: Any, sender: Id, key: Id | None, min_recipients: int | None, *, keep: bool
     ) -> tuple[Any, str, str | None]:
         """Return the message as JSON, the sender, and the key as it is kept, all within the limits."""
         settings = node.settings
         raw = encode_message(message)
         check_message(raw, settings.max_message, settings.max_depth)
         text = None if key is None else text_id("key", key)
-        check_key(text, min_recipients)
+        check_key(text, min_recipients, keep=keep)
         shown, kept = node.services.posted_as(_PROGRAM, text_id("sender", sender), text)
         return raw, shown, kept
 

@@ -43,6 +43,7 @@ class User:
             that are meant literally go through `hubbub.escape_group`.
         post: Patterns of the groups that the user may post to; None for all that it may join.
         private: Whether the user may send private messages.
+        invisible: Whether the user may join groups without being listed, counted or announced there.
         data: Anything: hooks get it as ``member.data``. It never leaves the process.
         expires: When the connection is closed, so that the client connects again: Unix time in seconds, or a
             ``datetime`` with a time zone; None for never.
@@ -55,6 +56,7 @@ class User:
     private: bool = True
     data: Any = None
     expires: float | datetime | None = None
+    invisible: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class Post(Generic[T]):
         to: The user that it is for; None in ``on_post``.
         key: The client's key of the post. A client that does not know whether a post arrived sends it again with the
             same key, so a program that stores messages under this key stores each once. None if the client gave none.
+        keep: Whether the message goes into the history. One that does not, say "bob is typing", is not worth storing.
     """
 
     message: T
@@ -95,3 +98,4 @@ class Post(Generic[T]):
     group: str | None
     to: str | None
     key: str | None
+    keep: bool = True

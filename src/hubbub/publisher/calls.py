@@ -23,9 +23,10 @@ class Post(msgspec.Struct, frozen=True):
     kind: Literal["group", "user"]
     to: str
     message: msgspec.Raw
-    key: str
+    key: str | None
     min_recipients: int | None
     sender: str | None
+    keep: bool = True
 
 
 class Disconnect(msgspec.Struct, frozen=True):
@@ -43,9 +44,11 @@ def make_post(
     kind: Literal["group", "user"],
     to: str,
     message: Any,
-    key: str,
+    key: str | None,
     min_recipients: int | None,
     sender: str | None,
+    *,
+    keep: bool = True,
 ) -> Post:
     """Return a post.
 
@@ -54,14 +57,15 @@ def make_post(
         CommandError: ``INVALID_PARAMETER``: a parameter has the wrong type or is outside its limits.
     """
     _require_text("group" if kind == "group" else "user_id", to)
-    _require_text("key", key)
+    if key is not None:
+        _require_text("key", key)
     if sender is not None:
         _require_text("sender", sender)
     if min_recipients is not None and type(min_recipients) is not int:
         raise invalid(f'"min_recipients" must be an integer, not a {type(min_recipients).__name__}.')
-    check_key(key, min_recipients)
+    check_key(key, min_recipients, keep=keep)
     encoded = encode({"message": message})
-    return Post(kind, to, msgspec.Raw(encoded[len('{"message":') : -1]), key, min_recipients, sender)
+    return Post(kind, to, msgspec.Raw(encoded[len('{"message":') : -1]), key, min_recipients, sender, keep)
 
 
 def make_disconnect(user_id: str | None, connection_id: str | None, for_seconds: float | None) -> Disconnect:

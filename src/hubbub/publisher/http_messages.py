@@ -64,7 +64,9 @@ def _segment(name: str) -> str:
 
 def _body(post: Post) -> bytes:
     options = {"key": post.key, "min_recipients": post.min_recipients, "sender": post.sender}
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if not post.keep:
+        given["keep"] = False
     return msgspec.json.encode({"message": post.message, **given})
 
 

@@ -79,6 +79,7 @@ class Publisher:
         key: str | None = None,
         min_recipients: int | None = None,
         sender: str | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to a group, without being a member.
 
@@ -91,12 +92,16 @@ class Publisher:
             min_recipients: Fail with ``INVALID_REQUEST``, and deliver nothing, if fewer connections would receive it.
             sender: The user id that recipients see. By default that of the token, and ``"server"`` over the store.
                 Recipients can tell that the user has not sent it: ``sender_cid`` is None.
+            keep: If false, the message is only for whoever is connected now: it is in no history, and nobody gets it
+                later. It has no `key`, so that there is one attempt.
 
         Returns:
             `recipients`: how many connections it was delivered to; 0 if nobody is in the group.
         """
         return self._thread.run(
-            lambda: self._publisher.post(group, message, key=key, min_recipients=min_recipients, sender=sender)
+            lambda: self._publisher.post(
+                group, message, key=key, min_recipients=min_recipients, sender=sender, keep=keep
+            )
         )
 
     def post_to_user(
@@ -107,11 +112,12 @@ class Publisher:
         key: str | None = None,
         min_recipients: int | None = None,
         sender: str | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to every connection of a user. Parameters and result are those of `post`."""
         return self._thread.run(
             lambda: self._publisher.post_to_user(
-                user_id, message, key=key, min_recipients=min_recipients, sender=sender
+                user_id, message, key=key, min_recipients=min_recipients, sender=sender, keep=keep
             )
         )
 

@@ -16,7 +16,7 @@ from hubbub.client.reconnecting import Target, Token
 from hubbub.client.results import Page, Sent, StartKey
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Condition, GroupRow, Order, UserRow
-from hubbub.publisher.calls import Call, make_disconnect, make_groups, make_post, make_users
+from hubbub.publisher.calls import Call, Post, make_disconnect, make_groups, make_post, make_users
 from hubbub.publisher.http_transport import HttpTransport
 from hubbub.publisher.loop_thread import CLOSED
 from hubbub.publisher.retries import ATTEMPT, AttemptError, pause_before_retry
@@ -119,9 +119,11 @@ class AsyncPublisher:
         key: str | None = None,
         min_recipients: int | None = None,
         sender: str | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to a group: see `Publisher.post`."""
-        sent: Sent = await self._call(make_post("group", group, message, _key(key), min_recipients, sender))
+        post = make_post("group", group, message, _key(key, keep=keep), min_recipients, sender, keep=keep)
+        sent: Sent = await self._call(post)
         return sent
 
     async def post_to_user(
@@ -132,9 +134,11 @@ class AsyncPublisher:
         key: str | None = None,
         min_recipients: int | None = None,
         sender: str | None = None,
+        keep: bool = True,
     ) -> Sent:
         """Post to every connection of a user: see `Publisher.post_to_user`."""
-        sent: Sent = await self._call(make_post("user", user_id, message, _key(key), min_recipients, sender))
+        post = make_post("user", user_id, message, _key(key, keep=keep), min_recipients, sender, keep=keep)
+        sent: Sent = await self._call(post)
         return sent
 
     async def groups(
@@ -191,7 +195,7 @@ class AsyncPublisher:
             except AttemptError as failure:
                 last = failure
             pause = pause_before_retry(last, number, deadline - loop.time(), random.random())  # noqa: S311
-            if pause is None:
+            if pause is None or not _is_repeatable(call):
                 raise _with_attempts(last.error, number + 1) from last.__cause__
             await asyncio.sleep(pause)
         raise AssertionError("the loop ends with a result or an error")
@@ -229,9 +233,14 @@ class AsyncPublisher:
         return HttpTransport(self._url, self._target, self._tls)
 
 
-def _key(key: str | None) -> str:
+def _key(key: str | None, *, keep: bool) -> str | None:
     """Return the key of a post; a new one if none is given, so that a repeated attempt is done once."""
-    return secrets.token_urlsafe(15) if key is None else key
+    return secrets.token_urlsafe(15) if key is None and keep else key
+
+
+def _is_repeatable(call: Call) -> bool:
+    """Whether an attempt without an answer may be repeated: a post without a key could be delivered twice."""
+    return not isinstance(call, Post) or call.key is not None
 
 
 def _with_attempts(error: CommandError, attempts: int) -> CommandError:

@@ -60,7 +60,9 @@ class StoreTransport:
         services, identity = self._services, self._identity
         if isinstance(call, Post):
             post = services.post_to_group if call.kind == "group" else services.post_to_user
-            done = await post(identity, call.to, call.message, call.key, call.min_recipients, call.sender)
+            done = await post(
+                identity, call.to, call.message, call.key, call.min_recipients, call.sender, keep=call.keep
+            )
             return Sent(done.message, done.recipients or 0)
         if isinstance(call, Groups):
             groups = await services.groups(identity, msgspec.structs.replace(call))

@@ -32,7 +32,7 @@ def message(text: object, sender: UserRow = ADA, group: str = "g") -> Message:
 def heard(listener: Listener, group: str = "g") -> list[tuple[int, str]]:
     """Return number and text of each message of the group."""
     return [
-        (event.seq, bytes(event.message).decode().strip('"'))
+        (event.seq or 0, bytes(event.message).decode().strip('"'))
         for name, event in listener.group_events
         if name == group and isinstance(event, Message)
     ]

@@ -34,7 +34,7 @@ class EventRecorder(NoticeRecorder):
         self.events.append(event)
         return 1
 
-    def deliver_to_user(self, user_id: str, event: Private | Gap) -> int:
+    def deliver_to_user(self, user_id: str, event: Private | Gap, but: str | None = None) -> int:
         self.events.append(event)
         return 1
 

@@ -144,10 +144,10 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/demo/nothing", "/v1/connect", *files]:
         await ask("GET", path)
 
-    async def unavailable(*_: Any) -> None:
+    async def unavailable(*_: Any, **__: Any) -> None:
         raise CommandError(ErrorCode.UNAVAILABLE, "The store does not answer.")
 
-    async def broken(*_: Any) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
     operations_of_backend = ["groups", "users", "publish", "post_to_user", "disconnect_user", "disconnect_connection"]

@@ -31,6 +31,8 @@ from hubbub.groups.roster import UserQuery, roster_page
 from hubbub.limits import too_few
 from hubbub.messages import Message, Page, Position, Private, Signaled, UserRow
 
+_UNKEPT = {"post": "unkept", "post_to_user": "unkept_to_user"}
+
 
 class ValkeyBackend:
     """See `hubbub.backends.base.Backend` for what each method promises.
@@ -186,10 +188,22 @@ class ValkeyBackend:
 
     # --- messages ---
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
+    async def publish(
+        self, message: Message, key: str | None = None, least: int = 0, *, keep: bool = True, echo: bool = True
+    ) -> int:
         """Do what `publish_soon` does, and wait for the result."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.publish_soon(message, partial(_settle, future), key, least)
+        done, group = partial(_settle, future), message.sender_rid
+        if keep and echo:
+            self.publish_soon(message, done, key, least)
+            return await future
+        shard = self._shards.of(group)
+        shard.link.require_ready()
+        shard.wrong.require_group(group)
+        member = self._local_members.get(message.sender_cid or "")
+        own = not echo and member is not None and member.group == group
+        packed = _packed(envelope.pack_message(message), echo=echo)
+        self._post_alone(shard, "post", group, packed, message, done, key, least, keep=keep, own=own)
         return await future
 
     def publish_soon(
@@ -208,14 +222,24 @@ class ValkeyBackend:
             packed = envelope.pack_message(message)
             self._post_alone(shard, "post", group, packed, message, done, key, least)
 
-    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
+    async def post_to_user(
+        self,
+        user_id: str,
+        message: Private,
+        key: str | None = None,
+        least: int = 0,
+        *,
+        keep: bool = True,
+        echo: bool = True,
+    ) -> int:
         """Number the message, keep it and send it to the nodes where the user is connected, in one script."""
         shard = self._shards.of(user_id)
         shard.link.require_ready()
         shard.wrong.require_user(user_id)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        packed, done = envelope.pack_private(user_id, message), partial(_settle, future)
-        self._post_alone(shard, "post_to_user", user_id, packed, message, done, key, least)
+        packed, done = _packed(envelope.pack_private(user_id, message), echo=echo), partial(_settle, future)
+        own = not echo and message.sender == user_id and message.sender_cid in self._local_members
+        self._post_alone(shard, "post_to_user", user_id, packed, message, done, key, least, keep=keep, own=own)
         return await future
 
     def _post_alone(
@@ -228,6 +252,9 @@ class ValkeyBackend:
         done: Callable[[int | CommandError], object],
         key: str | None,
         least: int,
+        *,
+        keep: bool = True,
+        own: bool = False,
     ) -> None:
         scope = b"" if key is None else schema.post_key(message.sender, f"{script}:{to}", key)
         charged = "" if message.sender_cid is None else message.sender  # server programs have no budget
@@ -239,7 +266,9 @@ class ValkeyBackend:
                 reply = too_few(least, -1 - reply)
             done(reply)
 
-        shard.link.run_soon(finish, script, schema.encode(to), packed, scope, least, schema.encode(charged))
+        if not keep:
+            script = _UNKEPT[script]
+        shard.link.run_soon(finish, script, schema.encode(to), packed, scope, least, schema.encode(charged), int(own))
 
     async def find_post(
         self, sender: str, key: str, *, group: str | None = None, user_id: str | None = None
@@ -252,9 +281,12 @@ class ValkeyBackend:
         found = await shard.link.command(b"GET", scope)
         return None if found is None else int(found)
 
-    async def listen(self, group: str) -> None:
+    async def listen(
+        self, group: str, since: Position | None = None, history: int = 0, charged: str | None = None
+    ) -> Replay:
         """Subscribe to the group, and keep it."""
-        await self._listening.begin(group)
+        number = min(history, self._window.messages)
+        return await self._listening.begin(group, script_position(since), number, charged or "")
 
     async def unlisten(self, group: str) -> None:
         """Undo one `listen`."""
@@ -335,6 +367,10 @@ class ValkeyBackend:
             )
             told += connections if received else 0
         return told
+
+
+def _packed(packed: bytes, *, echo: bool) -> bytes:
+    return packed if echo else envelope.without_echo(packed)
 
 
 def _settle(future: asyncio.Future[int], result: int | CommandError) -> None:

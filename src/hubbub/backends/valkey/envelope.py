@@ -19,10 +19,27 @@ _order = msgspec.json.Decoder(tuple[str | None, str | None]).decode
 _SEPARATOR = b"\n"
 """Between the head and the JSON of clients. The head is JSON as we write it, which has no line break."""
 
+_NO_ECHO = b" "
+"""Behind the head of a message that is not for the connection that has posted it. Older nodes skip white space."""
+
+NOT_KEPT = 0
+"""The number of a message that is not kept. Older nodes drop it as a duplicate."""
+
 
 def pack_message(message: Message) -> bytes:
     """Return a message as bytes, without its group and ``seq``: the channel and the script add those."""
     return _encode((message.sender, message.sender_cid)) + _SEPARATOR + message.message
+
+
+def without_echo(packed: bytes) -> bytes:
+    """Return a packed message, or a private one, marked as not for the connection that has posted it."""
+    head, separator, body = packed.partition(_SEPARATOR)
+    return head + _NO_ECHO + separator + body
+
+
+def has_echo(packed: bytes) -> bool:
+    """Whether a message is for the connection that has posted it as well."""
+    return packed[packed.find(_SEPARATOR) - 1] != _NO_ECHO[0]
 
 
 def unpack_message(data: bytes, group: str, seq: int) -> Message:

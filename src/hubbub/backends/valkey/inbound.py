@@ -51,8 +51,9 @@ class Inbound:
         group = schema.decode(name)
         number, _, rest = body.partition(b" ")
         if kind == b"M":
-            if self.groups.receive(group, int(number)):
-                self._deliver(group, envelope.unpack_message(rest, group, int(number)))
+            seq = int(number)
+            if seq == envelope.NOT_KEPT or self.groups.receive(group, seq):
+                self._deliver_message(group, envelope.unpack_message(rest, group, seq), echo=envelope.has_echo(rest))
         else:
             event = notice(_CODES[kind], group, schema.parse_row(rest), int(number))
             for receiver in self._receivers:
@@ -65,11 +66,11 @@ class Inbound:
         """
         if self._held is not None:
             channel = schema.group_channel(self._prefix, group)
-            self._held += ((channel, b"M%d " % each.seq + envelope.pack_message(each)) for each in messages)
+            self._held += ((channel, b"M%d " % (each.seq or 0) + envelope.pack_message(each)) for each in messages)
             return
-        if self.groups.receive(group, messages[0].seq):
+        if self.groups.receive(group, messages[0].seq or 0):
             if len(messages) > 1:
-                self.groups.receive(group, messages[-1].seq)
+                self.groups.receive(group, messages[-1].seq or 0)
             for message in messages:
                 for receiver in self._receivers:
                     receiver.deliver(group, message)
@@ -79,9 +80,10 @@ class Inbound:
         if kind == b"P":
             number, _, rest = body.partition(b" ")
             user_id, private = envelope.unpack_private(rest)
-            if self.users.receive(user_id, int(number)):
-                private.seq = int(number)
-                self._deliver_to_user(user_id, private)
+            private.seq = int(number) or None
+            if private.seq is None or self.users.receive(user_id, private.seq):
+                but = None if envelope.has_echo(rest) or private.sender != user_id else private.sender_cid
+                self._deliver_to_user(user_id, private, but)
             return
         if kind == b"W":
             self.repaired.add(body)
@@ -92,13 +94,21 @@ class Inbound:
             else:
                 receiver.close_connections(*envelope.unpack_order(body))
 
+    def _deliver_message(self, group: str, message: Message, *, echo: bool) -> None:
+        message.seq = message.seq or None
+        for receiver in self._receivers:
+            if echo:
+                receiver.deliver(group, message)
+            else:
+                receiver.announce(group, message)
+
     def _deliver(self, group: str, event: Message | Gap) -> None:
         for receiver in self._receivers:
             receiver.deliver(group, event)
 
-    def _deliver_to_user(self, user_id: str, event: Private | Gap) -> None:
+    def _deliver_to_user(self, user_id: str, event: Private | Gap, but: str | None = None) -> None:
         for receiver in self._receivers:
-            receiver.deliver_to_user(user_id, event)
+            receiver.deliver_to_user(user_id, event, but)
 
     def members_lost(self, found: list[bytes]) -> None:
         """Report rows, each followed by its group, that this node has removed because their node is dead."""

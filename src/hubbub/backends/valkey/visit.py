@@ -42,20 +42,33 @@ class StoreVisit:
 
     # --- operations ---
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> int:
-        """Post to a group, in one script."""
-        return await self._post("post", message.sender_rid, envelope.pack_message(message), message, key, least)
+    async def publish(
+        self, message: Message, key: str | None = None, least: int = 0, *, keep: bool = True, echo: bool = True
+    ) -> int:
+        """Post to a group, in one script. There is no connection that `echo` could be about."""
+        script, packed = "post" if keep else "unkept", envelope.pack_message(message)
+        return await self._post(script, message.sender_rid, packed, message, key, least)
 
-    async def post_to_user(self, user_id: str, message: Private, key: str | None = None, least: int = 0) -> int:
-        """Post to a user, in one script."""
-        return await self._post("post_to_user", user_id, envelope.pack_private(user_id, message), message, key, least)
+    async def post_to_user(
+        self,
+        user_id: str,
+        message: Private,
+        key: str | None = None,
+        least: int = 0,
+        *,
+        keep: bool = True,
+        echo: bool = True,
+    ) -> int:
+        """Post to a user, in one script; `echo` is as in `publish`."""
+        script, packed = "post_to_user" if keep else "unkept_to_user", envelope.pack_private(user_id, message)
+        return await self._post(script, user_id, packed, message, key, least)
 
     async def _post(
         self, script: str, to: str, packed: bytes, message: Message | Private, key: str | None, least: int
     ) -> int:
         shard = await self._shard_of(to)
         scope = b"" if key is None else schema.post_key(message.sender, f"{script}:{to}", key)
-        recipients: int = await shard.link.run(script, schema.encode(to), packed, scope, least, b"")
+        recipients: int = await shard.link.run(script, schema.encode(to), packed, scope, least, b"", 0)
         if recipients < 0:
             require_recipients(least, -1 - recipients)
         return recipients

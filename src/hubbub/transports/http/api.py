@@ -76,7 +76,7 @@ class Api:
         body = await read_message(request, self._node.settings.max_command)
         group = request.path_params["group"]
         done = self._node.services.post_to_group(
-            identity, group, body.message, body.key, body.min_recipients, body.sender
+            identity, group, body.message, body.key, body.min_recipients, body.sender, keep=body.keep
         )
         return answer(await done)
 
@@ -87,7 +87,7 @@ class Api:
         body = await read_message(request, self._node.settings.max_command)
         user_id = request.path_params["user_id"]
         done = self._node.services.post_to_user(
-            identity, user_id, body.message, body.key, body.min_recipients, body.sender
+            identity, user_id, body.message, body.key, body.min_recipients, body.sender, keep=body.keep
         )
         return answer(await done)
 

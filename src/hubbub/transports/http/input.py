@@ -166,6 +166,7 @@ class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
     key: str | None = None
     min_recipients: int | None = None
     sender: str | None = None
+    keep: bool = True
 
 
 _decode_body = msgspec.json.Decoder(MessageBody).decode
@@ -232,7 +233,8 @@ def _parse(body: bytes) -> MessageBody:
     except msgspec.ValidationError as error:
         problem = explain(str(error))
         if "unknown field" in problem:
-            problem = 'The body has an unknown field. Only "message", "key", "min_recipients" and "sender" are allowed.'
+            fields = '"message", "key", "min_recipients", "sender" and "keep"'
+            problem = f"The body has an unknown field. Only {fields} are allowed."
         elif problem.startswith("A command"):
             problem = 'The body must be a JSON object with the field "message".'
         raise invalid(problem) from None

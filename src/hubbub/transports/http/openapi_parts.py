@@ -176,6 +176,11 @@ def schemas(longest_user: int) -> Json:
                     "maxLength": longest_user,
                     "description": "The user id that recipients see as sender. Default: that of the token.",
                 },
+                "keep": {
+                    "type": "boolean",
+                    "default": True,
+                    "description": "If false, only those who are connected now receive it, and `key` is not allowed.",
+                },
             },
             "required": ["message"],
             "additionalProperties": False,

@@ -105,6 +105,13 @@ export interface JoinParams {
   history?: number;
   /** Instead, receive everything after this position. After a reconnect the client does this by itself. */
   since?: Position | null;
+  /** `false`: the server sends no notices of who joins and leaves. */
+  notices?: boolean;
+  /**
+   * `true`: receive what the group is sent without being a member: listed and counted nowhere, and announced to nobody.
+   * That needs a right: the claim `invisible` in the token, or in the app's `User`.
+   */
+  invisible?: boolean;
 }
 
 export interface PostOptions {
@@ -112,6 +119,13 @@ export interface PostOptions {
   key?: string;
   /** Fail with `INVALID_REQUEST`, and deliver nothing, if fewer connections would receive it. */
   min_recipients?: number;
+  /**
+   * `false`: the message is only for whoever is connected now, such as "ada is typing". It is in no history, and nobody
+   * gets it later. It is sent once, without a key: if the connection is lost before the reply, the call fails.
+   */
+  keep?: boolean;
+  /** `false`: the message is not sent to this connection. */
+  echo?: boolean;
 }
 
 /** At most one of `token` and `guest`; without either, the app in which the hub is mounted says who the user is. */
@@ -268,7 +282,7 @@ export type HubbubEvent =
   | MessageEvent | PrivateEvent | NoticeEvent | GapEvent
   | SuccessEvent | ReconnectEvent | ErrorEvent | CloseEvent;
 
-/** A message to the group; its sender receives it too. */
+/** A message to the group; its sender receives it too, unless it was posted with `echo: false`. */
 export interface MessageEvent {
   type: 'message';
   /** The JSON that was posted. */
@@ -280,8 +294,8 @@ export interface MessageEvent {
   /** The group. */
   sender_rid: string;
   code: null;
-  /** The number of the message in its group; each one is one higher than the last. */
-  seq: number;
+  /** The number of the message in its group; each one is one higher than the last. null if it is not kept. */
+  seq: number | null;
 }
 
 /** A private message to this user, on each of the user's connections. */
@@ -292,8 +306,8 @@ export interface PrivateEvent {
   sender_cid: string | null;
   sender_rid: null;
   code: null;
-  /** The number of the message among this user's private messages; each one is one higher than the last. */
-  seq: number;
+  /** The number of the message among this user's private messages; each one is one higher than the last, or null. */
+  seq: number | null;
 }
 
 /** Messages are missing here and will not arrive: we were offline for too long, or the server has lost them. */

@@ -34,7 +34,7 @@ const notConnected = () =>
 const SUBPROTOCOL = 'hubbub.v1';
 const GROUP_FIELDS = ['searchFor', 'value', 'condition', 'range'];
 const USER_FIELDS = ['group', 'user_id'];
-const POST_FIELDS = ['key', 'min_recipients'];
+const POST_FIELDS = ['key', 'min_recipients', 'keep', 'echo'];
 const FETCH_FIELDS = ['limit', 'startKey', 'ascending', 'fetchMore'];
 
 /**
@@ -45,10 +45,13 @@ const commands = {
   connect: (credentials, since) => ({ do: 'connect', ...credentials, ...(since && { since }) }),
 
   join(params) {
-    const { group, since, history } = isObject(params) ? params : { group: params };
+    const { group, since, history, notices, invisible } = isObject(params) ? params : { group: params };
     if (group === null || group === undefined || group === '') return { do: 'leave' };
     if (typeof group !== 'string') throw invalid('"group" must be a string, or null to leave the group.');
-    return { do: 'join', group, ...(since && { since }), ...(history && { history }) };
+    return {
+      do: 'join', group, ...(since && { since }), ...(history && { history }),
+      ...(notices === false && { notices }), ...(invisible && { invisible }),
+    };
   },
 
   post(message, recipient, options) {
@@ -150,17 +153,18 @@ const invalidField = (fields, value) => Object.keys(fields).find((name) => !fiel
 const EVENTS = {
   message: {
     message: isAnything, sender: isText, sender_cid: nullable(isText), sender_rid: isText,
-    code: optional(isNull), seq: Number.isSafeInteger,
+    code: optional(isNull), seq: nullable(Number.isSafeInteger),
   },
   private: {
     message: isAnything, sender: isText, sender_cid: nullable(isText),
-    sender_rid: optional(isNull), code: optional(isNull), seq: optional(Number.isSafeInteger),
+    sender_rid: optional(isNull), code: optional(isNull), seq: optional(nullable(Number.isSafeInteger)),
   },
   notice: {
     message: isText, sender: isText, sender_cid: isText, sender_rid: isText, code: isText,
     user_connections: Number.isSafeInteger,
   },
   gap: { sender_rid: nullable(isText), position: isPosition },
+  posted: { sender_rid: nullable(isText), seq: Number.isSafeInteger },
   restart: { after: Number.isFinite, ticket: optional(isText), message: optional(isText) },
 };
 
@@ -349,18 +353,22 @@ class Positions {
     this.group = this.position = null;
   }
 
-  /** Emit an event unless it is a duplicate, and before it a `gap` if messages are missing. */
+  /**
+   * Emit an event unless it is a duplicate, and before it a `gap` if messages are missing. Messages that are not kept have
+   * no number. A `posted` stands for a message of ours that is not sent to us, so the page does not get it.
+   */
   onEvent(event) {
-    const { type, seq } = event;
+    const { type, seq, sender_rid: group = null } = event;
     if (type === 'gap') return this.#onServerGap(event);
-    const where = type === 'message' && event.sender_rid === this.group ? 'position' : type === 'private' ? 'inbox' : null;
+    const counted = ['message', 'private', 'posted'].includes(type);
+    const where = counted && group === null ? 'inbox' : counted && group === this.group ? 'position' : null;
     const last = where && this[where];
     if (last && seq) {
       if (seq <= last.seq) return;
       if (seq > last.seq + 1) this.#emit(gapEvent(event.sender_rid, last, { ...last, seq: seq - 1 }));
       this[where] = { ...last, seq };
     }
-    this.#emit(event);
+    if (type !== 'posted') this.#emit(event);
   }
 
   /** The server has lost messages that were meant for us. */
@@ -725,6 +733,7 @@ class ReconnectingConnection {
   welcome = null; // the reply to the last `connect`
   connected = deferred(); // resolves when connected for the first time
   positions;
+  #joined = {}; // the options of the group's join that a rejoin repeats
   #url;
   #options;
   #timeout;
@@ -788,9 +797,9 @@ class ReconnectingConnection {
     }
   }
 
-  /** Send a command now, or once connected, and return the promise of its reply. */
+  /** Send a command now, or once connected, and return the promise of its reply. A post that is not kept is sent once. */
   async ask(command, onReply) {
-    const call = new Call(command, onReply, true);
+    const call = new Call(command, onReply, command.keep !== false);
     this.#calls.add(call);
     if (this.#ready) this.#send(call);
     try {
@@ -803,7 +812,11 @@ class ReconnectingConnection {
 
   /** The same for a command that joins or leaves a group. */
   join(command) {
-    return this.ask(command, (reply) => this.positions.onJoin(command, reply));
+    const { notices, invisible } = command;
+    return this.ask(command, (reply) => {
+      this.#joined = { notices, invisible };
+      this.positions.onJoin(command, reply);
+    });
   }
 
   /**
@@ -910,7 +923,7 @@ class ReconnectingConnection {
   async #rejoin(connection) {
     const { group, position: since } = this.positions;
     if (group === null) return;
-    const command = commands.join({ group, since });
+    const command = commands.join({ group, since, ...this.#joined });
     const call = new Call(command, (reply) => this.positions.onJoin(command, reply));
     try {
       await withTimeout(this.#timeout, connection.request(call), 'join');
@@ -1082,7 +1095,8 @@ class Hubbub {
 
   async postRealtime(message, recipient, options) {
     const key = `${this.#session}.${(this.#posts += 1)}`; // the same when sent again, so the server does it once
-    return this.#ask(commands.post(fromForm(message), recipient, { key, ...options }));
+    const own = options?.keep === false ? {} : { key };
+    return this.#ask(commands.post(fromForm(message), recipient, { ...own, ...options }));
   }
 
   async getRealtimeGroups(params, fetchOptions) {

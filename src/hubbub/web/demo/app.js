@@ -196,7 +196,7 @@ function onGroupMessage(event) {
   if (event.sender_rid === hub.group) log.position = hub.position;
   const own = event.sender === me;
   if (own && outbox.isEcho(log, event)) return;
-  addMessage(log, event, { own, earlier: event.sender_rid === group && event.seq <= historyEnd });
+  addMessage(log, event, { own, earlier: event.sender_rid === group && event.seq !== null && event.seq <= historyEnd });
 }
 
 /** Add a message to a log. `earlier`: it was said before we came, so it is not new and its time is the sender's. */

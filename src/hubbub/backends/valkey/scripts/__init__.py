@@ -20,7 +20,7 @@ PARTS = {
     "remove_connection": ("lease", "members"),
     "catch_up": ("replay",),
     "leave": ("lease", "members"),
-    "listen": ("replay",),
+    "listen": ("keep", "replay"),
     "repair": ("lease", "members"),
     "move": ("lease", "keep", "replay", "members"),
     "page": (),
@@ -29,6 +29,8 @@ PARTS = {
     "register": (),
     "send_off": ("lease",),
     "post_to_user": ("keep",),
+    "unkept": (),
+    "unkept_to_user": (),
 }
 """The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
 
