@@ -85,17 +85,13 @@ def join(session: Asking, group: str, unix_time: float) -> bytes:
     return _encoded("join", unix_time, {"member": member(session, group)})
 
 
-def post(
-    session: Asking, group: str, message: msgspec.Raw, key: str | None, unix_time: float, *, keep: bool
-) -> bytes:
+def post(session: Asking, group: str, message: msgspec.Raw, key: str | None, unix_time: float, *, keep: bool) -> bytes:
     """Return the question what `group` is to be sent."""
     data = {"member": member(session, group), "group": group, "key": key, "keep": keep, "message": message}
     return _encoded("post", unix_time, data)
 
 
-def private(
-    session: Asking, to: str, message: msgspec.Raw, key: str | None, unix_time: float, *, keep: bool
-) -> bytes:
+def private(session: Asking, to: str, message: msgspec.Raw, key: str | None, unix_time: float, *, keep: bool) -> bytes:
     """Return the question what the user `to` is to be sent."""
     data = {"member": member(session, session.group), "to": to, "key": key, "keep": keep, "message": message}
     return _encoded("private", unix_time, data)
