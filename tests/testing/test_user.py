@@ -42,6 +42,18 @@ async def test_private_messages_keys_and_least_recipients(hub: TestHub) -> None:
         await alice.post(1, "bob", min_recipients=2)
 
 
+async def test_quiet_messages_and_invisible_members(hub: TestHub) -> None:
+    alice, bob = await hub.user("alice", join="g"), await hub.user("bob")
+    with hub.refused("FORBIDDEN", match="invisible"):
+        await bob.join("g", invisible=True)
+    eve = await hub.user("eve", invisible=True)
+    await eve.join("g", notices=False, invisible=True)
+    assert (await alice.post("typing", keep=False, echo=False)).recipients == 0
+    message = await eve.next()
+    assert isinstance(message, Message)
+    assert (message.message, message.seq, alice.unread) == ("typing", None, ())
+
+
 async def test_a_post_without_a_group(hub: TestHub) -> None:
     alice = await hub.user("alice", join="g")
     assert (alice.group, (await alice.leave()).message) == ("g", "Left realtime message group.")

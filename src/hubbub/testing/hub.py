@@ -97,6 +97,7 @@ class TestHub:
         groups: Sequence[str] | None = None,
         post: Sequence[str] | None = None,
         private: bool = True,
+        invisible: bool = False,
         server: bool = False,
     ) -> TestUser:
         """Connect a user with a token. The arguments but `join` are those of `token`.
@@ -105,7 +106,9 @@ class TestHub:
             CommandError: The hub refuses the connection or the join.
             HubError: The hub has no secret.
         """
-        token = await self.token(user_id, ttl=ttl, groups=groups, post=post, private=private, server=server)
+        token = await self.token(
+            user_id, ttl=ttl, groups=groups, post=post, private=private, invisible=invisible, server=server
+        )
         return await self._connect(connect_command({"token": token}), join=join)
 
     async def connect(
@@ -140,6 +143,7 @@ class TestHub:
         groups: Sequence[str] | None = None,
         post: Sequence[str] | None = None,
         private: bool = True,
+        invisible: bool = False,
         server: bool = False,
     ) -> str:
         """Return a token that is issued now, on the clock of the hub. The arguments are those of `hubbub.make_token`.
@@ -160,6 +164,7 @@ class TestHub:
             groups=groups,
             post=post,
             private=private,
+            invisible=invisible,
             server=server,
             issuer=settings.issuer,
             audience=settings.audience,

@@ -86,10 +86,13 @@ class SyncTestHub:
         groups: Sequence[str] | None = None,
         post: Sequence[str] | None = None,
         private: bool = True,
+        invisible: bool = False,
         server: bool = False,
     ) -> SyncTestUser:
         """Connect a user with a token. See `TestHub.user`."""
-        user = self._hub.user(user_id, join=join, ttl=ttl, groups=groups, post=post, private=private, server=server)
+        user = self._hub.user(
+            user_id, join=join, ttl=ttl, groups=groups, post=post, private=private, invisible=invisible, server=server
+        )
         return SyncTestUser(self, self.run(user))
 
     def connect(
@@ -113,10 +116,15 @@ class SyncTestHub:
         groups: Sequence[str] | None = None,
         post: Sequence[str] | None = None,
         private: bool = True,
+        invisible: bool = False,
         server: bool = False,
     ) -> str:
         """Return a token that is issued now, on the clock of the hub. See `TestHub.token`."""
-        return self.run(self._hub.token(user_id, ttl=ttl, groups=groups, post=post, private=private, server=server))
+        return self.run(
+            self._hub.token(
+                user_id, ttl=ttl, groups=groups, post=post, private=private, invisible=invisible, server=server
+            )
+        )
 
     def refused(self, code: str, match: str | None = None) -> Refusal:
         """Return a context manager whose block must be refused. See `TestHub.refused`."""
@@ -170,19 +178,34 @@ class SyncTestUser:
         """What has arrived and was not taken. See `TestUser.unread`."""
         return self._user.unread
 
-    def join(self, group: str, *, history: int = 0, since: Position | None = None) -> Joined:
+    def join(
+        self,
+        group: str,
+        *,
+        history: int = 0,
+        since: Position | None = None,
+        notices: bool = True,
+        invisible: bool = False,
+    ) -> Joined:
         """Join a group. See `TestUser.join`."""
-        return self._run(self._user.join(group, history=history, since=since))
+        return self._run(self._user.join(group, history=history, since=since, notices=notices, invisible=invisible))
 
     def leave(self) -> Joined:
         """Leave the group."""
         return self._run(self._user.leave())
 
     def post(
-        self, message: Any, to: Recipient | None = None, *, key: str | None = None, min_recipients: int | None = None
+        self,
+        message: Any,
+        to: Recipient | None = None,
+        *,
+        key: str | None = None,
+        min_recipients: int | None = None,
+        keep: bool = True,
+        echo: bool = True,
     ) -> Sent:
         """Post JSON to the joined group or to `to`. See `TestUser.post`."""
-        return self._run(self._user.post(message, to, key=key, min_recipients=min_recipients))
+        return self._run(self._user.post(message, to, key=key, min_recipients=min_recipients, keep=keep, echo=echo))
 
     def groups(
         self,

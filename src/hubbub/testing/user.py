@@ -24,7 +24,7 @@ from hubbub.client.wire import (
 )
 from hubbub.errors import CLOSE_RULES, Close, CommandError, ErrorCode, HubError
 from hubbub.messages import Gap as ServerGap
-from hubbub.messages import GroupRow, Order, Position, Restart, UserRow, Welcome
+from hubbub.messages import GroupRow, Order, Position, Posted, Restart, UserRow, Welcome
 from hubbub.testing.client_socket import Socket
 from hubbub.testing.inbox import Inbox
 from hubbub.testing.virtual_time import VirtualTime
@@ -89,9 +89,18 @@ class TestUser:
 
     # --- what it does ---
 
-    async def join(self, group: str, *, history: int = 0, since: Position | None = None) -> Joined:
+    async def join(
+        self,
+        group: str,
+        *,
+        history: int = 0,
+        since: Position | None = None,
+        notices: bool = True,
+        invisible: bool = False,
+    ) -> Joined:
         """Join a group, leaving the one before. The arguments are those of `hubbub.Client.join_realtime`."""
-        joined = await self._ask(join_command(group, since, history), Joined)
+        command = join_command(group, since, history, notices=notices, invisible=invisible)
+        joined = await self._ask(command, Joined)
         self.group = group
         return joined
 
@@ -102,7 +111,14 @@ class TestUser:
         return left
 
     async def post(
-        self, message: Any, to: Recipient | None = None, *, key: str | None = None, min_recipients: int | None = None
+        self,
+        message: Any,
+        to: Recipient | None = None,
+        *,
+        key: str | None = None,
+        min_recipients: int | None = None,
+        keep: bool = True,
+        echo: bool = True,
     ) -> Sent:
         """Post JSON to the joined group.
 
@@ -111,6 +127,8 @@ class TestUser:
             to: Instead, post to this recipient, as in `hubbub.Client.post_realtime`: ``{"user_id": "bob"}``.
             key: Posts with the same key, user and recipient are delivered once. By default none is sent.
             min_recipients: Be refused with ``INVALID_REQUEST`` if fewer connections would receive it.
+            keep: If false, it has no number and is in no history.
+            echo: If false, this connection does not receive it.
 
         Raises:
             HubError: It is in no group, and `to` names no recipient.
@@ -119,7 +137,7 @@ class TestUser:
             if self.group is None:
                 raise HubError(f"{self._inbox.name} is in no group: join one, or say to whom it posts.")
             to = {"group": self.group}
-        return await self._ask(post_command(message, to, key, min_recipients), Sent)
+        return await self._ask(post_command(message, to, key, min_recipients, keep=keep, echo=echo), Sent)
 
     async def groups(
         self,
@@ -244,7 +262,7 @@ class TestUser:
                 waiting.set_result(frame)
         elif isinstance(frame, ServerGap):
             self._inbox.put(Gap(frame.sender_rid, None, frame.position))
-        elif frame is not None and not isinstance(frame, Restart):
+        elif frame is not None and not isinstance(frame, Posted | Restart):  # these are for clients that reconnect
             self._inbox.put(frame)
 
     def _has_closed(self) -> None:
