@@ -31,6 +31,8 @@ from hubbub.session import Session, run_now
 from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings, secret_bytes
 from hubbub.time_budget import TimeBudgets
+from hubbub.watching.session_watches import SessionWatches, WatchRules
+from hubbub.watching.views import Views
 
 TICK = 0.25
 """Seconds between two checks of the sessions' deadlines."""
@@ -67,6 +69,9 @@ class Node:
         budgets: How much of the loop's time each user may take.
         fanout: Delivers to the connections of this node.
         services: The operations that need no connection.
+        views: The live queries, evaluated.
+        watch_rules: What readers may watch.
+        watches: The live queries of the connections.
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
@@ -87,18 +92,22 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
-        self.budgets = TimeBudgets(self._later, self.now, time.perf_counter)
+        self.budgets = TimeBudgets(self.later, self.now, time.perf_counter)
         self.fanout = Fanout(self.after_tick)
         self.deliver = self.fanout.publish  # an attribute, since a method that calls it would cost a call per message
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks)
+        self.views = Views(self, time.perf_counter)
+        self.watch_rules = WatchRules(settings, self.cursors)
+        self.watches = SessionWatches(settings, self.views, self.watch_rules, self.fanout)
+        renewed = self.watches.renewed
+        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks, renewed)
         self.connect_command = connect
         if hooks is None:
-            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect)
+            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect, self.watches)
         else:
             hooks.count_in(self.counters)
-            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, hooks)
+            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, self.watches, hooks)
         self._waiting: frozenset[type[Command]] = frozenset() if hooks is None else hooks.commands
         if auth.waits:
             self._waiting |= {Connect}
@@ -125,6 +134,7 @@ class Node:
     async def close(self) -> None:
         """Abort the sessions that are left, finish their tasks, release backend and key set."""
         self.draining = True
+        self.views.close()
         for call in self.before_close:
             call()
         if self._ticking is not None:
@@ -249,7 +259,8 @@ class Node:
         else:
             self.loop.call_soon(callback)
 
-    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` after so many seconds; with 0, in the next turn of the loop."""
         if seconds:
             self.loop.call_later(seconds, callback)
         else:
@@ -287,6 +298,8 @@ class Node:
     def lost(self, session: SessionLifetime) -> None:
         """Write nothing more to the session, even if a command of it still runs: its transport would raise."""
         self.fanout.remove(session)
+        if session.watches:
+            self.watches.drop(session)
 
     def ended(self, session: SessionLifetime) -> None:
         """Remove a lost session from node and backend; its group gets a notice."""

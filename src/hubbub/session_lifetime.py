@@ -26,6 +26,7 @@ from hubbub.messages import UserRow
 from hubbub.rate_limit import RateLimit
 from hubbub.settings import Settings
 from hubbub.time_budget import TimeBudgets
+from hubbub.watching.view import Watcher
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that the peer has to answer a close frame before the connection is aborted."""
@@ -93,6 +94,7 @@ class SessionLifetime(Connection):
         restricted: Whether the identity limits the groups that may be posted to.
         rights_ended: Whether it was closed because the client has no rights any more: kicked, or its token has expired.
         app: What the app knows of the connection; None on a node without hooks.
+        watches: The live queries by their numbers; None before the first one.
         closing: Whether the closing handshake has begun.
         gone: Whether the transport has lost the connection.
     """
@@ -101,7 +103,7 @@ class SessionLifetime(Connection):
     __slots__ = (
         "_asking", "_busy", "_node", "_queue", "_rate", "_time_left", "app", "budget",
         "closing", "deadline", "expires", "gone", "heard", "identity", "link", "paused", "pinged", "restricted",
-        "rights_ended", "silent",
+        "rights_ended", "silent", "watches",
     )
     # fmt: on
     wire: Wire
@@ -137,6 +139,7 @@ class SessionLifetime(Connection):
         self.restricted = False
         self.rights_ended = False
         self.app: AppSide | None = None
+        self.watches: dict[int, Watcher] | None = None
 
     @property
     def row(self) -> UserRow:

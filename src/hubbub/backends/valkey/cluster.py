@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.connection import StoreConnection, open_connection
-from hubbub.backends.valkey.discovery import PATIENCE, Receive, open_first
+from hubbub.backends.valkey.connection import Receive, StoreConnection, open_connection
+from hubbub.backends.valkey.discovery import PATIENCE, open_first
 
 SHARDS = 16
 """Shards in a cluster, and so the most primaries that share the load. Fixed, because it decides where keys are."""
@@ -103,5 +103,5 @@ def _is_open(task: asyncio.Task[StoreConnection]) -> bool:
     return not task.cancelled() and task.exception() is None and not task.result().lost.done()
 
 
-def _ignore(channel: bytes, payload: bytes) -> None:
+def _ignore(channel: bytes, payload: bytes | None) -> None:
     """Ignore messages: a connection that only asks has no subscriptions."""

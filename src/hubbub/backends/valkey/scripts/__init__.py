@@ -23,12 +23,15 @@ PARTS = {
     "listen": ("replay",),
     "repair": ("lease", "members"),
     "move": ("lease", "keep", "replay", "members"),
-    "page": (),
+    "page": ("rows",),
     "post": ("keep",),
     "posts": ("lone", "keep"),
     "register": (),
     "send_off": ("lease",),
     "post_to_user": ("keep",),
+    "view_groups": ("rows",),
+    "view_named": (),
+    "view_users": (),
 }
 """The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
 
