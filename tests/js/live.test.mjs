@@ -114,8 +114,8 @@ test('refusals', async () => {
   const client = await guest('refused');
   const refused = (code, message) => ({ name: 'HubbubError', code, message });
   await assert.rejects(client.watchRealtimeGroups({}, { every: 1 }), refused('INVALID_PARAMETER', /"every" must be 100 to/));
-  await assert.rejects(client.watchRealtimeGroups({}, { evry: 1 }), refused('INVALID_PARAMETER', /"evry" is unknown/));
-  await assert.rejects(client.watchRealtimeGroups({ grups: [] }), refused('INVALID_PARAMETER', /"grups" is unknown/));
+  await assert.rejects(client.watchRealtimeGroups({}, { often: 1 }), refused('INVALID_PARAMETER', /"often" is unknown/));
+  await assert.rejects(client.watchRealtimeGroups({ names: [] }), refused('INVALID_PARAMETER', /"names" is unknown/));
   await assert.rejects(client.watchRealtimeGroups({}, {}, 'draw'), refused('INVALID_PARAMETER', /"callback" must be/));
   await assert.rejects(client.watchRealtimeUsers(), refused('INVALID_PARAMETER', /"group" is missing/));
   for (let number = 0; number < 20; number += 1) await client.watchRealtimeGroups({ groups: [`g${number}`] });
