@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection
 
 from client.conftest import WELCOME, Scripted, next_event
 from hubbub.client import Change, Client, Connected, LiveQuery, Problem
+from hubbub.client.live import WatchReply
 from hubbub.errors import CommandError
 from hubbub.messages import GroupRow, UserRow
 from hubbub.server import Server
@@ -172,3 +173,13 @@ async def test_skips_refusals_for_the_moment_and_events_that_cannot_be_read(clie
         again = await until(changes, lambda change: len(change.list) == 2)
         assert ([row.group for row in again.list], again.set[0].group) == (["c", "b"], "c")
         assert asked == 2
+
+
+async def test_a_server_that_adds_rows_without_end_is_stopped() -> None:
+    async def nothing(query: LiveQuery[Any]) -> None:
+        """Tell no server."""
+
+    query = LiveQuery({"what": "groups"}, GroupRow, nothing, nothing)
+    query.on_reply(WatchReply(1, [GroupRow(f"a{number}", 1, 1) for number in range(6000)], 1))
+    with pytest.raises(CommandError, match="more than 10000 rows"):
+        query.on_reply(WatchReply(1, [GroupRow(f"a{number}", 1, 1) for number in range(10_001)], 1))

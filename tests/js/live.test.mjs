@@ -154,6 +154,14 @@ test('a query that the server could not go on with is begun again; a skip brings
   assert.equal(asked, 2);
 });
 
+test('a server that adds rows without end is stopped', () => {
+  const query = new LiveQuery({ what: 'groups' }, undefined, async () => {});
+  query.onReply({ watch: 1, list: [], count: 0 });
+  const rows = Array.from({ length: 6_000 }, (_, number) => row(`a${number}`));
+  query.onEvent({ set: rows, count: 1 });
+  assert.throws(() => query.onEvent({ set: rows.map(({ group }) => row(`b${group}`)), count: 1 }), { code: 'INTERNAL' });
+});
+
 test('rows are in the order of the server, by code point', () => {
   const names = ['a', 'ab', 'é', '\ud7ff', '\ue000', '\uffff', '\u{10000}', '\u{1f600}'];
   const query = new LiveQuery({ what: 'groups' }, undefined, async () => {});

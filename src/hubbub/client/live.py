@@ -7,14 +7,17 @@ import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Generic
+from typing import Annotated, Any, Generic
 
 import msgspec
 
 from hubbub.client.results import Row
-from hubbub.client.wire import Command, LiveEvent
+from hubbub.client.wire import Command, LiveEvent, invalid_reply
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import UserRow
+
+MAX_ROWS = 10_000
+"""Most rows of a live query; servers send 1,000 at most."""
 
 NEW, ASKING, WATCHING, LOST, ENDED = "new", "asking", "watching", "lost", "ended"
 
@@ -23,7 +26,7 @@ class WatchReply(msgspec.Struct, Generic[Row]):
     """The reply to ``watch``."""
 
     watch: int
-    list: builtins.list[Row]
+    list: Annotated[builtins.list[Row], msgspec.Meta(max_length=MAX_ROWS)]
     count: int | None
 
 
@@ -121,7 +124,7 @@ class LiveQuery(Generic[Row]):
         self._replace(reply.list, reply.count)
 
     def on_event(self, event: LiveEvent) -> None:
-        """Process an event. Raises `ValueError` if a field is wrong."""
+        """Process an event. Raises `ValueError` if a field is wrong, `CommandError` if there are too many rows."""
         if bytes(event.list):
             self._replace(self._decode(event.list), event.count)
             return
@@ -144,6 +147,8 @@ class LiveQuery(Generic[Row]):
         self._show(count)
 
     def _show(self, count: int | None) -> None:
+        if len(self._rows) > MAX_ROWS:
+            raise invalid_reply(ValueError(f"a live query with more than {MAX_ROWS} rows"))
         self.list = sorted(self._rows.values(), key=self._key, reverse=self._reverse)
         self.count = count
         self._changed.set()
@@ -203,14 +208,9 @@ class LiveQueries:
         """Return those that a lost connection has interrupted."""
         return [query for query in self._queries if query.state == LOST]
 
-    def on_event(self, event: LiveEvent) -> LiveQuery[Any] | None:
-        """Process an event; return the query if the server has ended it. Raises `ValueError` if a field is wrong."""
-        for query in self._queries:
-            if query.watch == event.watch:
-                if event.type == "unwatched":
-                    return query
-                query.on_event(event)
-        return None
+    def of(self, event: LiveEvent) -> LiveQuery[Any] | None:
+        """Return the query that an event is about; None if it has ended."""
+        return next((query for query in self._queries if query.watch == event.watch), None)
 
     def fail(self, error: CommandError | None) -> None:
         """End all."""

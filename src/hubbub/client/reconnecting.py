@@ -326,13 +326,17 @@ class ReconnectingConnection:
         task.add_done_callback(self._waits.discard)
 
     def _on_live_event(self, event: LiveEvent) -> None:
+        query = self._live.of(event)
+        if query is None:
+            return
         try:
-            ended = self._live.on_event(event)
+            if event.type == "unwatched":
+                raise CommandError(cast(ErrorCode, event.code), event.message)
+            query.on_event(event)
+        except CommandError as error:
+            self._on_watch_refused(query, error)
         except ValueError as error:
             self._emit(unreadable(error))
-            return
-        if ended is not None:
-            self._on_watch_refused(ended, CommandError(cast(ErrorCode, event.code), event.message))
 
     def _on_event(self, event: Event | LiveEvent | ServerGap | Restart, size: int) -> None:
         if isinstance(event, LiveEvent):

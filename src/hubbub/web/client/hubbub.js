@@ -205,7 +205,7 @@ const REPLIES = {
   groups: isPage(record(GROUP_ROW)),
   users: isPage(record(USER_ROW)),
   watch: (reply) => record({ watch: Number.isSafeInteger, count: nullable(Number.isSafeInteger) })(reply)
-    && (isPage(record(GROUP_ROW))(reply) || isPage(record(USER_ROW))(reply)),
+    && (isPage(record(GROUP_ROW))(reply) || isPage(record(USER_ROW))(reply)) && reply.list.length <= MAX_ROWS,
   unwatch: record({ message: isText }),
 };
 
@@ -404,6 +404,8 @@ function gapEvent(group, since, position) {
 
 // --- live queries: a listing that follows the server's ---------------------------------------------------------------
 
+const MAX_ROWS = 10_000; // of a live query; servers send 1,000 at most
+
 /** What `watchRealtimeGroups` and `watchRealtimeUsers` return; `ReconnectingConnection` brings it what the server sends. */
 class LiveQuery {
   list = []; // in the order of the query; another array after each change
@@ -470,6 +472,7 @@ class LiveQuery {
   #change(set, gone, count) {
     for (const id of gone) this.#rows.delete(id);
     for (const row of set) this.#rows.set(this.#idOf(row), row);
+    if (this.#rows.size > MAX_ROWS) throw invalidReply(`a live query with more than ${MAX_ROWS} rows`);
     this.list = [...this.#rows.values()].sort(this.#compare);
     this.count = count;
     this.#tell(set, gone);
@@ -1140,8 +1143,12 @@ class ReconnectingConnection {
   #onLiveEvent(event) {
     for (const query of this.#live) {
       if (query.watch !== event.watch) continue;
-      if (event.type === 'unwatched') this.#onWatchRefused(query, new HubbubError(event.code, event.message));
-      else query.onEvent(event);
+      try {
+        if (event.type === 'unwatched') throw new HubbubError(event.code, event.message);
+        query.onEvent(event);
+      } catch (error) {
+        this.#onWatchRefused(query, error);
+      }
     }
   }
 
