@@ -32,6 +32,7 @@ from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings, secret_bytes
 from hubbub.time_budget import TimeBudgets
 from hubbub.watching.session_watches import SessionWatches, WatchRules
+from hubbub.watching.streams import Streams
 from hubbub.watching.views import Views
 
 TICK = 0.25
@@ -76,6 +77,7 @@ class Node:
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
+        streams: The live lists over HTTP.
         public_hosts: Hosts that are answered besides this machine while guests are accepted.
         tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
@@ -115,6 +117,7 @@ class Node:
         self.tasks: set[asyncio.Task[None]] = set()
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
+        self.streams = Streams()
         self.tier = 1
         self.public_hosts: frozenset[str] = frozenset()
         self._refused_origins = RefusedOrigins()
@@ -231,8 +234,9 @@ class Node:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many connections as the settings allow, including those queued or refused."""
-        return len(self.sessions) + self.admission.waiting + self.refused_pages >= self.settings.max_connections
+        """Whether there are as many connections as the settings allow, with those queued or refused, and streams."""
+        others = self.admission.waiting + self.refused_pages + len(self.streams)
+        return len(self.sessions) + others >= self.settings.max_connections
 
     def log_refused_origin(self, origin: str) -> None:
         """Log that a page of `origin` was refused, unless that was logged lately."""
@@ -352,6 +356,7 @@ class Node:
         """Close the user's connections here, or one connection; return how many. Nothing more is delivered to them."""
         found: list[Session] = []
         if user_id is not None:
+            self.streams.end(user_id)
             found = [self.sessions[each] for each in self.fanout.users.get(user_id, ())]
             connecting = self.connect_command.connecting
             found += [session for session, user in connecting.items() if user == user_id and not session.closing]

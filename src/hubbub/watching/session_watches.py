@@ -43,9 +43,13 @@ class SessionWatcher:
         return session.closing or session in session.budget.slow
 
     def send(self, frames: Frames) -> None:
-        """Write at the end of the tick."""
+        """Write now, or, behind frames that wait for the end of the tick, then."""
         session = self._session
-        self._fanout.send(session, frames.encode(session.wire, self.number))
+        data, lane = frames.encode(session.wire, self.number), session.lane
+        if session.outbox or (lane is not None and lane.shared):
+            self._fanout.send(session, data)
+        else:
+            session.write(data)
 
     def end(self, error: CommandError) -> None:
         """Send `Unwatched`."""

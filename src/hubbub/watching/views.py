@@ -299,21 +299,29 @@ class Views:
         room = CHUNK
         while self._deliveries and room:
             view = self._deliveries[0]
-            if not view.pending:
+            pending = view.pending
+            if not pending:
                 self._deliveries.popleft()
                 continue
-            room -= 1
-            watcher = view.pending.pop()
-            if watcher.view is not view or watcher.seen in (view.version, NOT_STARTED):
-                continue
-            if view.change is None or watcher.seen != view.version - 1 or watcher.slow:
-                self._fall_behind(watcher)
-            else:
-                watcher.seen = view.version
-                watcher.send(view.change)
-                self._counters.view_events += 1
+            turn, view.pending = pending[:room], pending[room:]
+            room -= len(turn)
+            self._send_change(view, turn)
         if self._deliveries:
             self._host.later(0, self._deliver)
+
+    def _send_change(self, view: View, watchers: list[Watcher]) -> None:
+        change, version, sent = view.change, view.version, 0
+        for watcher in watchers:
+            seen = watcher.seen
+            if watcher.view is not view or seen == version or seen == NOT_STARTED:
+                continue
+            if change is None or seen != version - 1 or watcher.slow:
+                self._fall_behind(watcher)
+            else:
+                watcher.seen = version
+                watcher.send(change)
+                sent += 1
+        self._counters.view_events += sent
 
     def _fall_behind(self, watcher: Watcher) -> None:
         if not watcher.behind:
