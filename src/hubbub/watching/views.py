@@ -313,7 +313,7 @@ class Views:
         change, version, sent = view.change, view.version, 0
         for watcher in watchers:
             seen = watcher.seen
-            if watcher.view is not view or seen == version or seen == NOT_STARTED:
+            if watcher.view is not view or seen in (version, NOT_STARTED):
                 continue
             if change is None or seen != version - 1 or watcher.slow:
                 self._fall_behind(watcher)
