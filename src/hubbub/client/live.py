@@ -69,7 +69,7 @@ class LiveQuery(Generic[Row]):
         """Watch what `command` says, whose rows are of `kind`; `begin` and `end` tell the server."""
         self.list: builtins.list[Row] = []
         self.count: int | None = None
-        self.error: CommandError | None = None
+        self.error: Exception | None = None
         self.command = command
         self.reply_kind = WatchReply[kind]  # type: ignore[valid-type]
         self.watch: int | None = None  # its number on the present connection
@@ -120,31 +120,36 @@ class LiveQuery(Generic[Row]):
 
     def on_reply(self, reply: WatchReply[Row]) -> None:
         """Process the reply to ``watch``."""
-        self.watch, self.state = reply.watch, WATCHING
-        self._replace(reply.list, reply.count)
+        self.watch = reply.watch
+        self.replace(reply.list, reply.count)
 
     def on_event(self, event: LiveEvent) -> None:
         """Process an event. Raises `ValueError` if a field is wrong, `CommandError` if there are too many rows."""
         if bytes(event.list):
-            self._replace(self._decode(event.list), event.count)
-            return
-        rows = self._decode(event.set)
-        for name in event.gone:
+            self.replace(self._decode(event.list), event.count)
+        else:
+            self.change(self._decode(event.set), event.gone, event.count)
+
+    def replace(self, rows: Iterable[Row], count: int | None) -> None:
+        """Take over a whole page. Raises `CommandError` if it has too many rows."""
+        self._rows = {self._id(row): row for row in rows}
+        self.state = WATCHING
+        self._show(count)
+
+    def change(self, rows: Iterable[Row], gone: Iterable[str], count: int | None) -> None:
+        """Take over new and changed rows, and remove others. Raises `CommandError` if there are too many rows."""
+        for name in gone:
             self._rows.pop(name, None)
         self._rows.update((self._id(row), row) for row in rows)
-        self._show(event.count)
+        self._show(count)
 
-    def fail(self, error: CommandError | None) -> None:
+    def fail(self, error: Exception | None) -> None:
         """Note that the server has ended the query with this error; or, with None, that the client was closed."""
         if self.state != ENDED:
             self.state, self.error = ENDED, error
             self._changed.set()
 
     # --- inside ---
-
-    def _replace(self, rows: builtins.list[Row], count: int | None) -> None:
-        self._rows = {self._id(row): row for row in rows}
-        self._show(count)
 
     def _show(self, count: int | None) -> None:
         if len(self._rows) > MAX_ROWS:

@@ -74,7 +74,7 @@ async def test_without_the_header_it_is_a_page(http: httpx.AsyncClient) -> None:
         ("/v1/groups?every=1", 400, '"every" must be 100 to'),
         ("/v1/groups?every=x", 400, '"every"'),
         ("/v1/groups?groups=a", 400, '"groups" must be names of groups as JSON'),
-        ("/v1/groups?evry=1", 400, '"evry" is not a parameter'),
+        ("/v1/groups?often=1", 400, '"often" is not a parameter'),
         ("/v1/groups/g/users?limit=0", 400, '"limit"'),
     ],
 )
