@@ -232,7 +232,7 @@ def main() -> None:
     if given.what == "lobby":
         work = watched([TOP], 10_000)
     elif given.what == "queries":
-        work = watched([{**TOP, "limit": 50, "value": 1 + number / 1000} for number in range(1000)], 1000)
+        work = watched([{**TOP, "value": number % 50, "limit": 31 + number // 50} for number in range(1000)], 1000)
     elif given.what == "change":
         work = change()
     elif given.what == "latency":
