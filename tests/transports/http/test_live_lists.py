@@ -130,7 +130,7 @@ async def test_streams_count_as_connections(browse: Browse, start: Start, peers:
         reader.stream("GET", "/v1/groups", headers=EVENTS),
     ):
         refused = await reader.get("/v1/groups", headers=EVENTS)
-        assert refused.status_code == 409
+        assert refused.status_code == 429
         assert "at most 2 connections" in refused.json()["error"]["message"]
         await peers(server, guest="ada")
         assert (await reader.get("/v1/groups", headers=EVENTS)).status_code == 503

@@ -79,14 +79,14 @@ async def live_list(node: Node, identity: Identity, command: Watch) -> Response:
 
     Raises:
         CommandError: See `hubbub.watching.session_watches`; ``UNAVAILABLE``: the server has too many connections;
-            ``INVALID_REQUEST``: the user has.
+            ``RATE_LIMITED``: the user has.
     """
     if node.full:
         raise server_full()
     user, most = identity.user_id, node.settings.max_connections_per_user
     if node.streams.of(user) + len(node.fanout.users.get(user, ())) >= most:
         text = f"A user may have at most {most} connections, live lists over HTTP included: end one first."
-        raise CommandError(ErrorCode.INVALID_REQUEST, text)
+        raise CommandError(ErrorCode.RATE_LIMITED, text)
     key, watcher = node.watch_rules.key(identity, command), StreamWatcher()
     node.streams.add(user, watcher.close)
     try:
