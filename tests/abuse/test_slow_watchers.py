@@ -13,6 +13,7 @@ from hubbub.server import Server
 from support.clients import Peer
 from support.live import Mirror
 from support.raw import RawWebSocket, text
+from support.waiting import PATIENCE
 
 WATCH: dict[str, Any] = {"id": 7, "do": "watch", "what": "groups", "limit": 1000, "every": 10}
 NAME = "x" * 200
@@ -28,7 +29,7 @@ async def read_until(attacker: RawWebSocket, wanted: str) -> tuple[Mirror, int]:
     """Read until the list has the group `wanted`; return the list, and how many events replaced the whole of it."""
     mirror: Mirror | None = None
     whole = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while mirror is None or wanted not in [row["group"] for row in mirror.list]:
             opcode, payload = await attacker.frame()
             frame = json.loads(payload) if opcode is Opcode.TEXT else {}
@@ -53,7 +54,7 @@ async def test_a_watcher_that_does_not_read(
     (session,) = [each for each in server.node.sessions.values() if each.user_id == "slow"]
     link: Any = session.link
     most, changes, skipped = 0, 0, False
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while changes < 60 or not skipped:
             changes += 1
             for number, member in enumerate(members):
@@ -82,6 +83,6 @@ async def test_watchers_that_do_not_read_do_not_delay_others(
     for number in range(100):
         group = f"{NAME}{number}"
         await member.do("join", group=group)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while group not in [row["group"] for row in (await watcher.event()).get("set", ())]:
                 pass

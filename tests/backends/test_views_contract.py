@@ -13,6 +13,7 @@ from hubbub.groups.directory import parse_query
 from hubbub.groups.view_query import ViewPage, ViewQuery, parse_watch
 from hubbub.messages import GroupRow, Groups, UserRow, Watch
 from support.listener import ADA, ADA2, BOB, EVE, Listener
+from support.waiting import PATIENCE
 
 
 def query(what: str = "groups", **fields: Any) -> ViewQuery:
@@ -27,7 +28,7 @@ async def fill(backend: Backend) -> None:
 
 async def until_changed(backend: Backend, wanted: ViewQuery, before: int) -> None:
     """Wait until the backend says that a view may have changed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while backend.revision_of(wanted) == before:
             await asyncio.sleep(0.002)
 

@@ -18,8 +18,9 @@ from hubbub.client.live import WatchReply
 from hubbub.errors import SettingsError
 from hubbub.messages import GroupRow
 from hubbub.server import Server
-from support.clients import PATIENCE, Peer
+from support.clients import Peer
 from support.command import ask, spawn
+from support.waiting import PATIENCE
 
 Peers = Callable[..., Awaitable[Peer]]
 

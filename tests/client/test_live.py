@@ -17,7 +17,8 @@ from hubbub.errors import CommandError
 from hubbub.messages import GroupRow, UserRow
 from hubbub.server import Server
 from hubbub.settings import Settings
-from support.clients import PATIENCE, Peer, token
+from support.clients import Peer, token
+from support.waiting import PATIENCE
 
 Make = Callable[..., Client]
 Play = Callable[..., Awaitable[Scripted]]

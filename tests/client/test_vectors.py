@@ -16,6 +16,7 @@ from hubbub.client.results import Joined, Page, Sent
 from hubbub.client.wire import (
     LiveEvent,
     Reply,
+    connect_command,
     encode,
     join_command,
     listing_command,
@@ -23,7 +24,7 @@ from hubbub.client.wire import (
     read_frame,
     with_id,
 )
-from hubbub.messages import Gap, GroupRow, Restart, UserRow, Welcome
+from hubbub.messages import Gap, GroupRow, Position, Restart, UserRow, Welcome
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -52,7 +53,7 @@ def watching(what: str, positional: list[str]) -> Any:
 
 
 BY_METHOD = {
-    "connect": lambda **credentials: {"do": "connect", **credentials},
+    "connect": lambda since=None, **credentials: connect_command(credentials, since and Position(**since)),
     "join_realtime": join_command,
     "post_realtime": post_command,
     "get_realtime_groups": listing("groups", ["search_for", "value", "condition", "range"]),

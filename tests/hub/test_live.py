@@ -11,8 +11,7 @@ from hubbub.client import Change
 from hubbub.errors import CommandError, HubError
 from hubbub.hub.hub import Hub
 from hubbub.messages import GroupRow, UserRow
-
-PATIENCE = 60.0
+from support.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ from hubbub.messages import UserRow
 from hubbub.node import Node
 from support.fake_link import SECRET, FakeLink, make_node
 from support.live import GROUPS, Members, Mirror, expected, random_query
-
-PATIENCE = 20.0
-"""Seconds within which every watcher must know the truth."""
+from support.waiting import PATIENCE
 
 RIGHTS: list[list[str] | None] = [None, None, ["a-*"], ["?-1", "b-*"], ["*"]]
 EVERY = 10

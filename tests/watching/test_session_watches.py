@@ -10,6 +10,7 @@ import pytest
 from hubbub.auth.authenticator import make_token
 from hubbub.node import Node
 from support.fake_link import SECRET, FakeLink, enter, make_node
+from support.waiting import PATIENCE
 
 LOBBY = {"do": "watch", "what": "groups", "searchFor": "number_of_users", "value": 1, "condition": ">=", "every": 100}
 
@@ -22,7 +23,7 @@ async def reply(end: FakeLink, **command: Any) -> dict[str, Any]:
 
 async def frame(end: FakeLink, wanted: Any) -> list[dict[str, Any]]:
     """Wait for frames that are wanted, and forget all so far."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (found := [each for each in end.heard() if wanted(each)]):
             await asyncio.sleep(0.005)
     end.written = b""
@@ -78,7 +79,7 @@ async def test_users_and_named_groups(node: Node) -> None:
     assert (named["ok"]["list"], named["ok"]["count"]) == ([row("g", 0, 0), row("h", 0, 0)], 2)
     assert (await reply(ada, do="watch", what="users", group="g", every=100))["ok"]["watch"] == 2
     bob.say(do="join", group="g")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(events := [each for each in ada.heard() if "watch" in each]) < 2:
             await asyncio.sleep(0.005)
     bob_row = {"user_id": "bob", "connection_id": bob.session.connection_id}

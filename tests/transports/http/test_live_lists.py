@@ -12,7 +12,8 @@ import pytest
 
 from hubbub.server import Server
 from hubbub.transports.websocket import backlog
-from support.clients import PATIENCE, Peer, Raw, bearer, server_bearer, token
+from support.clients import Peer, Raw, bearer, server_bearer, token
+from support.waiting import PATIENCE
 
 Peers = Callable[..., Awaitable[Peer]]
 Browse = Callable[..., httpx.AsyncClient]
