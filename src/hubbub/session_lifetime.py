@@ -94,6 +94,7 @@ class SessionLifetime(Connection):
         restricted: Whether the identity limits the groups that may be posted to.
         rights_ended: Whether it was closed because the client has no rights any more: kicked, or its token has expired.
         app: What the app knows of the connection; None on a node without hooks.
+        slow: Whether the client has not read what was sent before.
         watches: The live queries by their numbers; None before the first one.
         closing: Whether the closing handshake has begun.
         gone: Whether the transport has lost the connection.
@@ -103,7 +104,7 @@ class SessionLifetime(Connection):
     __slots__ = (
         "_asking", "_busy", "_node", "_queue", "_rate", "_time_left", "app", "budget",
         "closing", "deadline", "expires", "gone", "heard", "identity", "link", "paused", "pinged", "restricted",
-        "rights_ended", "silent", "watches",
+        "rights_ended", "silent", "slow", "watches",
     )
     # fmt: on
     wire: Wire
@@ -139,6 +140,7 @@ class SessionLifetime(Connection):
         self.restricted = False
         self.rights_ended = False
         self.app: AppSide | None = None
+        self.slow = False
         self.watches: dict[int, Watcher] | None = None
 
     @property

@@ -52,14 +52,11 @@ class Reader:
     @property
     def slow(self) -> bool:
         """Whether it does not read."""
-        return self.end.session in self.end.session.budget.slow
+        return self.end.session.slow
 
     def set_slow(self, slow: bool) -> None:
         """Stop reading, or read again."""
-        if slow:
-            self.end.session.budget.slow[self.end.session] = _Buffer()
-        else:
-            self.end.session.budget.slow.pop(self.end.session, None)
+        self.end.session.slow = slow
 
     def listen(self) -> None:
         """Process what has arrived."""
@@ -91,11 +88,6 @@ class Reader:
 
     def _filter(self, mirror: Mirror) -> list[str] | None:
         return self.rights if mirror.query["what"] == "groups" and "groups" not in mirror.query else None
-
-
-class _Buffer:
-    def get_write_buffer_size(self) -> int:
-        return 1
 
 
 class LiveWorld:

@@ -92,9 +92,12 @@ class Watcher:
         self.slow = False
         self.sent: list[dict[str, Any]] = []
 
-    def send(self, frames: Frames) -> None:
+    def send(self, frames: Frames) -> bool:
+        if self.slow:
+            return False
         event = frames.event
         self.sent.append({name: getattr(event, name) for name in ("set", "gone", "list", "count")})
+        return True
 
     def end(self, error: CommandError) -> None:
         raise AssertionError(error)

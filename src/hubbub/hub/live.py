@@ -27,13 +27,14 @@ class HubWatcher:
         self.behind = False
         self.query = query
 
-    def send(self, frames: Frames) -> None:
+    def send(self, frames: Frames) -> bool:
         """Change the query as a client does."""
         event = frames.event
         if event.list is not msgspec.UNSET:
             self.query.replace(event.list, event.count)
         elif event.set is not msgspec.UNSET and event.gone is not msgspec.UNSET:
             self.query.change(event.set, event.gone, event.count)
+        return True
 
     def end(self, error: CommandError) -> None:
         """Do nothing: a program sees every group."""

@@ -39,17 +39,19 @@ class SessionWatcher:
     @property
     def slow(self) -> bool:
         """Whether bytes wait for the client, or it is being closed."""
-        session = self._session
-        return session.closing or session in session.budget.slow
+        return self._session.slow or self._session.closing
 
-    def send(self, frames: Frames) -> None:
+    def send(self, frames: Frames) -> bool:
         """Write now, or, behind frames that wait for the end of the tick, then."""
         session = self._session
+        if session.slow or session.closing:
+            return False
         data, lane = frames.encode(session.wire, self.number), session.lane
         if session.outbox or (lane is not None and lane.shared):
             self._fanout.send(session, data)
         else:
             session.write(data)
+        return True
 
     def end(self, error: CommandError) -> None:
         """Send `Unwatched`."""

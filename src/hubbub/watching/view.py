@@ -33,13 +33,19 @@ class Frames:
     def __init__(self, event: GroupsChanged | UsersChanged) -> None:
         self.event = event
         self._encoded: dict[tuple[EventEncoder, int], bytes] = {}
+        self._wire: EventEncoder | None = None  # of the last call: nearly all have the same
+        self._number = 0
+        self._data = b""
 
     def encode(self, wire: EventEncoder, number: int) -> bytes:
         """Return the frame for the watch with this number."""
+        if wire is self._wire and number == self._number:
+            return self._data
         data = self._encoded.get((wire, number))
         if data is None:
             self.event.watch = number
             data = self._encoded[wire, number] = wire.event(self.event)
+        self._wire, self._number, self._data = wire, number, data
         return data
 
 
@@ -63,8 +69,8 @@ class Watcher(Protocol):
         """Whether the reader has not read everything yet, so that nothing may be sent to it now."""
         ...
 
-    def send(self, frames: Frames) -> None:
-        """Send an event."""
+    def send(self, frames: Frames) -> bool:
+        """Send an event, unless `slow`; return whether it was sent."""
         ...
 
     def end(self, error: CommandError) -> None:

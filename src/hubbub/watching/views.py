@@ -315,12 +315,11 @@ class Views:
             seen = watcher.seen
             if watcher.view is not view or seen in (version, NOT_STARTED):
                 continue
-            if change is None or seen != version - 1 or watcher.slow:
-                self._fall_behind(watcher)
-            else:
+            if change is not None and seen == version - 1 and watcher.send(change):
                 watcher.seen = version
-                watcher.send(change)
                 sent += 1
+            else:
+                self._fall_behind(watcher)
         self._counters.view_events += sent
 
     def _fall_behind(self, watcher: Watcher) -> None:

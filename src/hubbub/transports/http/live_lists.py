@@ -60,10 +60,13 @@ class StreamWatcher:
         """Whether the last event has not been written yet."""
         return self.waiting is not None
 
-    def send(self, frames: Frames) -> None:
+    def send(self, frames: Frames) -> bool:
         """Let the answer write the event."""
+        if self.waiting is not None:
+            return False
         self.waiting = frames.encode(WIRE, self.number)
         self.changed.set()
+        return True
 
     def end(self, error: CommandError) -> None:
         """Do nothing: the rights of an answer never change."""
