@@ -56,7 +56,7 @@ def filled() -> MemoryBackend:
     """Return a backend whose directory has a million groups, most of them small."""
     backend = MemoryBackend()
     for number in range(GROUPS):
-        users = 1 + (number * 7919) % 50
+        users = 1 + (number * 7919) % 20
         backend._directory.put(f"room:{number:08}", users, users)
     return backend
 
@@ -232,7 +232,7 @@ def main() -> None:
     if given.what == "lobby":
         work = watched([TOP], 10_000)
     elif given.what == "queries":
-        work = watched([{**TOP, "value": number % 50, "limit": 31 + number // 50} for number in range(1000)], 1000)
+        work = watched([{**TOP, "value": number % 25, "limit": 11 + number // 25} for number in range(1000)], 1000)
     elif given.what == "change":
         work = change()
     elif given.what == "latency":
