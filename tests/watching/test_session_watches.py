@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hubbub.auth.authenticator import make_token
+from hubbub.backends.memory import MemoryBackend
+from hubbub.groups.view_query import ViewPage, ViewQuery
 from hubbub.node import Node
 from support.fake_link import SECRET, FakeLink, enter, make_node
 from support.waiting import PATIENCE
 
-LOBBY = {"do": "watch", "what": "groups", "searchFor": "number_of_users", "value": 1, "condition": ">=", "every": 100}
+LOBBY: dict[str, Any] = {
+    "do": "watch",
+    "what": "groups",
+    "searchFor": "number_of_users",
+    "value": 1,
+    "condition": ">=",
+    "every": 100,
+}
 
 
 async def reply(end: FakeLink, **command: Any) -> dict[str, Any]:
@@ -227,3 +237,38 @@ async def test_bad_fields_are_named(node: Node) -> None:
         error = (await reply(ada, do="watch", **fields))["error"]
         assert error["code"] == "INVALID_PARAMETER"
         assert f'"{named}"' in error["message"]
+
+
+async def test_many_at_once_do_not_exceed_the_limit_of_a_user() -> None:
+    node = make_node(SlowViews(), max_watches_per_user=3)
+    ends = [enter(node) for _ in range(6)]
+    for end in ends:
+        await frame(end, lambda each: each.get("id") == 0)
+    for end in ends:
+        end.say(id=7, **LOBBY)
+    backend = node.backend
+    assert isinstance(backend, SlowViews)
+    async with asyncio.timeout(PATIENCE):
+        while not backend.waiting:
+            await asyncio.sleep(0)
+    backend.gate.set()
+    answers = [(await frame(end, lambda each: each.get("id") == 7))[0] for end in ends]
+    assert len([answer for answer in answers if "ok" in answer]) == 3
+    ends[0].session.lost()
+    assert ends[1].session.budget.watches == 2
+
+
+class SlowViews(MemoryBackend):
+    """A store behind a network: each view waits for the gate."""
+
+    immediate = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.waiting = 0
+
+    async def view(self, query: ViewQuery, visible: Callable[[str], bool] | None = None) -> ViewPage:
+        self.waiting += 1
+        await self.gate.wait()
+        return await super().view(query, visible)

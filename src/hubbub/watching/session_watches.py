@@ -159,13 +159,16 @@ class SessionWatches:
             watches = session.watches = {}
         self._check_number(session, len(watches))
         number = next(each for each in count(1) if each not in watches)
-        watcher = SessionWatcher(session, number, self._fanout)
-        page = await self._views.open(key, watcher)
+        watcher = watches[number] = SessionWatcher(session, number, self._fanout)
+        session.budget.watches += 1  # before it waits, so that many at once cannot exceed the limit
+        try:
+            page = await self._views.open(key, watcher)
+        except BaseException:
+            self._forget(session, watcher)
+            raise
         if session.closing:
-            self._views.leave(watcher)
+            self._forget(session, watcher)
             return None
-        watches[number] = watcher
-        session.budget.watches += 1
         assert session.identity is not None
         return self._rules.reply(session.identity, key, number, page)
 
@@ -184,7 +187,8 @@ class SessionWatches:
         assert identity is not None
         for watcher in list((session.watches or {}).values()):
             view = watcher.view
-            assert view is not None
+            if view is None:
+                continue
             try:
                 key = self._rules.renewed_key(identity, view.key)
                 if key != view.key:
