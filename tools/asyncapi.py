@@ -44,6 +44,16 @@ class UserPage(msgspec.Struct, rename={"start_key": "startKey", "end_of_list": "
     end_of_list: bool
 
 
+class WatchedPage(msgspec.Struct, rename={"start_key": "startKey", "end_of_list": "endOfList"}):
+    """The first page of a watched listing: rows of `Groups` or of `Users`, and how many match in all."""
+
+    watch: int
+    list: builtins.list[dict[str, Any]]
+    count: int | None
+    start_key: dict[str, Any] | Literal["end"]
+    end_of_list: bool
+
+
 COMMANDS = get_args(messages.AnyCommand)
 EVENTS = [event for event in get_args(messages.Event) if event is not messages.Signaled]
 REPLIES: dict[str, type[msgspec.Struct]] = {
@@ -53,6 +63,8 @@ REPLIES: dict[str, type[msgspec.Struct]] = {
     "Post": messages.Success,
     "Groups": GroupPage,
     "Users": UserPage,
+    "Watch": WatchedPage,
+    "Unwatch": messages.Success,
 }
 
 _DESCRIPTION = """\

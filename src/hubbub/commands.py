@@ -31,7 +31,9 @@ from hubbub.messages import (
     Signal,
     Signaled,
     Success,
+    Unwatch,
     Users,
+    Watch,
     joined,
     sent,
 )
@@ -40,6 +42,7 @@ from hubbub.session import AdoptIdentity, Replayed, Session
 from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings
 from hubbub.time_budget import DELIVERY, FEW
+from hubbub.watching.session_watches import SessionWatches
 
 
 class Commands:
@@ -51,10 +54,17 @@ class Commands:
         fanout: The connections and groups of this node.
         services: What commands have in common with the HTTP API, and the counters.
         connect: Executes `Connect` and `AdoptIdentity`.
+        watches: Executes `Watch` and `Unwatch`.
     """
 
     def __init__(
-        self, settings: Settings, backend: Backend, fanout: Fanout, services: Services, connect: ConnectCommand
+        self,
+        settings: Settings,
+        backend: Backend,
+        fanout: Fanout,
+        services: Services,
+        connect: ConnectCommand,
+        watches: SessionWatches,
     ) -> None:
         self._settings = settings
         self._max_message, self._max_depth = settings.max_message, settings.max_depth
@@ -74,6 +84,8 @@ class Commands:
             Signal: self._signal,
             Groups: self._groups,
             Users: self._users,
+            Watch: watches.watch,
+            Unwatch: watches.unwatch,
         }
 
     async def execute(self, session: Session, command: Command) -> Reply | Replayed | None:

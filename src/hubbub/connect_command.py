@@ -33,6 +33,7 @@ class ConnectCommand:
         fanout: Where identified connections are added.
         now: Seconds on the clock of the event loop, which deadlines are measured by.
         hooks: What the app decides; None without an app.
+        renewed: Called with each session that has got a fresh identity.
 
     Attributes:
         connecting: Sessions whose user is just being reported to the backend, with the user's id. They are not in the
@@ -48,6 +49,7 @@ class ConnectCommand:
         fanout: Fanout,
         now: Callable[[], float],
         hooks: Hooks | None = None,
+        renewed: Callable[[Session], None] = lambda session: None,
     ) -> None:
         self._node_id = node_id
         self._settings = settings
@@ -56,6 +58,7 @@ class ConnectCommand:
         self._fanout = fanout
         self._now = now
         self._hooks = hooks
+        self._renewed = renewed
         self.connecting: dict[Session, str] = {}
 
     async def connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
@@ -170,6 +173,7 @@ class ConnectCommand:
                     "or open another connection.",
                 )
             session.identified(identity, expires, now)
+            self._renewed(session)
             hidden = session.listens is not None and not identity.invisible
             if session.group is not None and (hidden or not identity.may_join(session.group)):
                 await self._remove_from_group(session)

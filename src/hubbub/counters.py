@@ -29,6 +29,11 @@ class Counters:
         hooks: Calls of an app's hooks, by event, pattern and outcome: ``"ok"``, ``"denied"``, ``"failed"``,
             ``"timeout"``, ``"busy"``, when it had no turn in time, or ``"away"``, when the app cannot be reached.
         hook_seconds: How long they took in all, by event and pattern.
+        view_evaluations: How often a view was evaluated.
+        view_seconds: How long that took in all; an estimate where the backend waits for a store.
+        view_events: Events about views that were sent, one for each watcher.
+        views_skipped: How many of them had the whole page, because the watcher had not read everything before.
+        views_put_off: How often views that were due had to wait, because the share of CPU time for views was used up.
         lag: How often the loop was late by at most the bound at the same index of `LAG_BOUNDS`; the last one: by more.
         lag_sum: The sum of all lags, in seconds.
     """
@@ -47,6 +52,11 @@ class Counters:
         "queue_cuts",
         "refused",
         "requests",
+        "view_evaluations",
+        "view_events",
+        "view_seconds",
+        "views_put_off",
+        "views_skipped",
     )
 
     def __init__(self) -> None:
@@ -61,6 +71,11 @@ class Counters:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.hooks: Counter[tuple[str, str, str]] = Counter()
         self.hook_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self.view_evaluations = 0
+        self.view_seconds = 0.0
+        self.view_events = 0
+        self.views_skipped = 0
+        self.views_put_off = 0
         self.lag = [0] * (len(LAG_BOUNDS) + 1)
         self.lag_sum = 0.0
 

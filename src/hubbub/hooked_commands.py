@@ -23,6 +23,7 @@ from hubbub.session import Replayed, Session
 from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings
 from hubbub.time_budget import DELIVERY
+from hubbub.watching.session_watches import SessionWatches
 
 
 class HookedCommands(Commands):
@@ -34,6 +35,7 @@ class HookedCommands(Commands):
         fanout: The connections and groups of this node.
         services: What commands have in common with the HTTP API, and the counters.
         connect: Executes `Connect` and `AdoptIdentity`.
+        watches: Executes `Watch` and `Unwatch`.
         hooks: What the app decides.
     """
 
@@ -44,10 +46,11 @@ class HookedCommands(Commands):
         fanout: Fanout,
         services: Services,
         connect: ConnectCommand,
+        watches: SessionWatches,
         hooks: Hooks,
     ) -> None:
         self._hooks = hooks
-        super().__init__(settings, backend, fanout, services, connect)
+        super().__init__(settings, backend, fanout, services, connect, watches)
         self._connect_command = connect
         self._waiting = hooks.commands
         self._table[Connect] = self._connect

@@ -7,6 +7,7 @@ for every message are not tracked by the garbage collector (``gc=False``): they 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -123,7 +124,34 @@ class Signal(Command, tag="signal"):
     message: msgspec.Raw
 
 
-AnyCommand: TypeAlias = Connect | Join | Leave | Post | Groups | Users
+class Watch(Command, tag="watch", rename={"search_for": "searchFor", "start_key": "startKey"}):
+    """Watch a listing: the reply has the page, and events say how it changes, until `Unwatch`.
+
+    `what` says which: ``"groups"`` takes the fields of `Groups`, or `groups`, the names of groups to watch whether they
+    exist or not; ``"users"`` takes the fields of `Users`. `every` is the least time between two events, milliseconds.
+    """
+
+    what: Literal["groups", "users"]
+    every: int | float | None = None
+    groups: list[str] | None = None
+    search_for: Order | None = None
+    value: str | int | float | None = None
+    condition: Condition | None = None
+    range: str | int | float | None = None
+    group: str | None = None
+    user_id: str | None = None
+    limit: int | None = None
+    ascending: bool = True
+    start_key: dict[str, Any] | str | None = None
+
+
+class Unwatch(Command, tag="unwatch"):
+    """End a watch of this connection."""
+
+    watch: int
+
+
+AnyCommand: TypeAlias = Connect | Join | Leave | Post | Groups | Users | Watch | Unwatch
 """The commands of dialect ``v1``. `Signal` is not among them: so far only the legacy client uses it."""
 
 
@@ -197,7 +225,24 @@ class Page(msgspec.Struct, rename={"start_key": "startKey", "end_of_list": "endO
     end_of_list: bool
 
 
-Reply: TypeAlias = Welcome | Success | Page
+class Watched(msgspec.Struct, rename={"start_key": "startKey", "end_of_list": "endOfList"}):
+    """The reply to `Watch`: the page as it is now, and the number of the watch.
+
+    `count` is how many groups or connections match in all; null where the rights of the reader filter the listing.
+    """
+
+    watch: int
+    list: Sequence[GroupRow] | Sequence[UserRow]
+    count: int | None
+    start_key: dict[str, Any] | Literal["end"]
+    end_of_list: bool
+
+
+UNWATCHED = Success("The watch has ended.")
+"""The reply to `Unwatch`."""
+
+
+Reply: TypeAlias = Welcome | Success | Page | Watched
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -292,7 +337,40 @@ class Restart(msgspec.Struct, tag_field="type", tag="restart"):
     message: str = "The server restarts: reconnect."
 
 
-Event: TypeAlias = Message | Private | Notice | Signaled | Gap | Posted | Restart
+class GroupsChanged(msgspec.Struct, tag_field="type", tag="groups"):
+    """A watched listing of groups has changed: `set` has new and changed rows, `gone` names that have left the page.
+
+    Or `list`, the whole page, has replaced it. `count` is as in `Watched`.
+    """
+
+    watch: int
+    set: Sequence[GroupRow] | msgspec.UnsetType = msgspec.UNSET
+    gone: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    list: Sequence[GroupRow] | msgspec.UnsetType = msgspec.UNSET
+    count: int | None = None
+
+
+class UsersChanged(msgspec.Struct, tag_field="type", tag="users"):
+    """The same of a watched listing of users; `gone` holds connection ids."""
+
+    watch: int
+    set: Sequence[UserRow] | msgspec.UnsetType = msgspec.UNSET
+    gone: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    list: Sequence[UserRow] | msgspec.UnsetType = msgspec.UNSET
+    count: int | None = None
+
+
+class Unwatched(msgspec.Struct, tag_field="type", tag="unwatched"):
+    """The server has ended a watch: the reader has lost the right to it, or it would exceed a limit."""
+
+    watch: int
+    code: str
+    message: str
+
+
+Event: TypeAlias = (
+    Message | Private | Notice | Signaled | Gap | Posted | Restart | GroupsChanged | UsersChanged | Unwatched
+)
 
 
 def notice(code: NoticeCode, group: str, user: UserRow, user_connections: int) -> Notice:

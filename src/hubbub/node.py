@@ -32,6 +32,9 @@ from hubbub.session import Session, run_now
 from hubbub.session_lifetime import SessionLifetime
 from hubbub.settings import Settings, secret_bytes
 from hubbub.time_budget import TimeBudgets
+from hubbub.watching.session_watches import SessionWatches, WatchRules
+from hubbub.watching.streams import Streams
+from hubbub.watching.views import Views
 
 TICK = 0.25
 """Seconds between two checks of the sessions' deadlines."""
@@ -68,10 +71,14 @@ class Node:
         budgets: How much of the loop's time each user may take.
         fanout: Delivers to the connections of this node.
         services: The operations that need no connection.
+        views: The live queries, evaluated.
+        watch_rules: What readers may watch.
+        watches: The live queries of the connections.
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
         refused_pages: How many connections of refused pages are being closed.
+        streams: The live lists over HTTP.
         public_hosts: Hosts that are answered besides this machine while guests are accepted.
         tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
@@ -88,18 +95,22 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.admission = Admission(self.loop.call_later, self.now, time.thread_time)
-        self.budgets = TimeBudgets(self._later, running_clock().refill or self.now, time.perf_counter)
+        self.budgets = TimeBudgets(self.later, running_clock().refill or self.now, time.perf_counter)
         self.fanout = Fanout(self.after_tick)
         self.deliver = self.fanout.publish  # an attribute, since a method that calls it would cost a call per message
         self.cursors = Cursors()
         self.services = Services(settings, backend, self.counters, self.cursors)
-        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks)
+        self.views = Views(self, time.perf_counter)
+        self.watch_rules = WatchRules(settings, self.cursors)
+        self.watches = SessionWatches(settings, self.views, self.watch_rules, self.fanout)
+        renewed = self.watches.renewed
+        connect = ConnectCommand(self.node_id, settings, backend, auth, self.fanout, self.now, hooks, renewed)
         self.connect_command = connect
         if hooks is None:
-            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect)
+            self.commands: Commands = Commands(settings, backend, self.fanout, self.services, connect, self.watches)
         else:
             hooks.count_in(self.counters)
-            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, hooks)
+            self.commands = HookedCommands(settings, backend, self.fanout, self.services, connect, self.watches, hooks)
         self._waiting: frozenset[type[Command]] = frozenset() if hooks is None else hooks.commands
         if auth.waits:
             self._waiting |= {Connect}
@@ -107,6 +118,7 @@ class Node:
         self.tasks: set[asyncio.Task[None]] = set()
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
+        self.streams = Streams()
         self.tier = 1
         self.public_hosts: frozenset[str] = frozenset()
         self._refused_origins = RefusedOrigins()
@@ -126,6 +138,7 @@ class Node:
     async def close(self) -> None:
         """Abort the sessions that are left, finish their tasks, release backend and key set."""
         self.draining = True
+        self.views.close()
         for call in self.before_close:
             call()
         if self._ticking is not None:
@@ -224,8 +237,9 @@ class Node:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many connections as the settings allow, including those queued or refused."""
-        return len(self.sessions) + self.admission.waiting + self.refused_pages >= self.settings.max_connections
+        """Whether there are as many connections as the settings allow, with those queued or refused, and streams."""
+        others = self.admission.waiting + self.refused_pages + len(self.streams)
+        return len(self.sessions) + others >= self.settings.max_connections
 
     def log_refused_origin(self, origin: str) -> None:
         """Log that a page of `origin` was refused, unless that was logged lately."""
@@ -252,7 +266,8 @@ class Node:
         else:
             self.loop.call_soon(callback)
 
-    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` after so many seconds; with 0, in the next turn of the loop."""
         if seconds:
             self.loop.call_later(seconds, callback)
         else:
@@ -294,6 +309,8 @@ class Node:
     def lost(self, session: SessionLifetime) -> None:
         """Write nothing more to the session, even if a command of it still runs: its transport would raise."""
         self.fanout.remove(session)
+        if session.watches:
+            self.watches.drop(session)
 
     def ended(self, session: SessionLifetime) -> None:
         """Remove a lost session from node and backend; its group gets a notice."""
@@ -340,6 +357,7 @@ class Node:
         """Close the user's connections here, or one connection; return how many. Nothing more is delivered to them."""
         found: list[Session] = []
         if user_id is not None:
+            self.streams.end(user_id)
             found = [self.sessions[each] for each in self.fanout.users.get(user_id, ())]
             connecting = self.connect_command.connecting
             found += [session for session, user in connecting.items() if user == user_id and not session.closing]

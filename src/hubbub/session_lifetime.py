@@ -26,6 +26,7 @@ from hubbub.messages import UserRow
 from hubbub.rate_limit import RateLimit
 from hubbub.settings import Settings
 from hubbub.time_budget import TimeBudgets
+from hubbub.watching.view import Watcher
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that the peer has to answer a close frame before the connection is aborted."""
@@ -94,6 +95,8 @@ class SessionLifetime(Connection):
         rights_ended: Whether it was closed because the client has no rights any more: kicked, or its token has expired.
         app: What the app knows of the connection; None on a node without hooks.
         listens: The group that it is in invisibly, so that the backend keeps the group for it; None for none.
+        slow: Whether the client has not read what was sent before.
+        watches: The live queries by their numbers; None before the first one.
         closing: Whether the closing handshake has begun.
         gone: Whether the transport has lost the connection.
     """
@@ -102,7 +105,7 @@ class SessionLifetime(Connection):
     __slots__ = (
         "_asking", "_busy", "_node", "_queue", "_rate", "_time_left", "app", "budget",
         "closing", "deadline", "expires", "gone", "heard", "identity", "link", "listens", "paused", "pinged",
-        "restricted", "rights_ended", "silent",
+        "restricted", "rights_ended", "silent", "slow", "watches",
     )
     # fmt: on
     wire: Wire
@@ -139,6 +142,8 @@ class SessionLifetime(Connection):
         self.rights_ended = False
         self.app: AppSide | None = None
         self.listens: str | None = None
+        self.slow = False
+        self.watches: dict[int, Watcher] | None = None
 
     @property
     def row(self) -> UserRow:

@@ -111,6 +111,20 @@ class Settings:
     """HTTP requests per second of one user, or of all callers without a token, in the long run; 0 for no limit."""
     http_rate_burst: int = 200
     """HTTP requests that one user may send at once before the rate limit applies."""
+    max_watches: int = 20
+    """Maximum live queries ("watch") of one connection."""
+    max_watches_per_user: int = 200
+    """Maximum live queries of one user on all connections to one process."""
+    max_views: int = 2000
+    """Maximum different live queries that one process evaluates; equal ones of readers with equal rights share one."""
+    max_view_bytes: int = 134_217_728
+    """Maximum bytes of the pages of all live queries; for each, "limit" rows with the longest names are reserved."""
+    view_interval: float = 0.1
+    """Shortest time in seconds that a client may ask for between two events of a live query ("every")."""
+    view_interval_filtered: float = 1.0
+    """The same for listings that are filtered by a token's "groups", which cost more."""
+    view_cpu: float = 0.2
+    """Share of one core for evaluating live queries; beyond it they get their events less often."""
     identify_timeout: float = 5.0
     """Seconds after which a connection that has not identified itself is closed with 4001."""
     hook_timeout: float = 5.0
@@ -254,6 +268,13 @@ _LEAST: dict[str, float] = {
     "rate_burst": 1,
     "http_rate_limit": 0,
     "http_rate_burst": 1,
+    "max_watches": 0,
+    "max_watches_per_user": 0,
+    "max_views": 0,
+    "max_view_bytes": 0,
+    "view_interval": 0.01,
+    "view_interval_filtered": 0.01,
+    "view_cpu": 0.001,
     "identify_timeout": 0.1,
     "hook_timeout": 0.01,
     "hook_concurrency": 1,

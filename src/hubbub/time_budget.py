@@ -56,9 +56,21 @@ class TimeBudget:
         most_bytes: The limit of `bytes`.
         slow: The connections that have not read everything, each with its unread bytes.
         user_id: The user.
+        watches: How many live queries the user has.
     """
 
-    __slots__ = ("bytes", "connections", "filled", "left", "most_bytes", "slow", "turn", "user_id", "waiting")
+    __slots__ = (
+        "bytes",
+        "connections",
+        "filled",
+        "left",
+        "most_bytes",
+        "slow",
+        "turn",
+        "user_id",
+        "waiting",
+        "watches",
+    )
 
     def __init__(self, user_id: str, most_bytes: int, now: float) -> None:
         self.user_id = user_id
@@ -70,6 +82,7 @@ class TimeBudget:
         self.connections = 0
         self.waiting: deque[Callable[[], object]] = deque()
         self.slow: dict[object, Unread] = {}
+        self.watches = 0
 
     def unread(self) -> int:
         """Return how many bytes wait for all slow connections of the user together."""

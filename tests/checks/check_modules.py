@@ -42,6 +42,7 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "backends/valkey/inbound.py": "tests/backends/test_seam.py, valkey/test_faults.py: two nodes on a store are needed",
     "backends/valkey/listings.py": "tests/backends/test_contract.py: the pages of all backends",
     "backends/valkey/repair.py": "tests/backends/valkey/test_wrong_keys.py: every key of the wrong type",
+    "backends/valkey/views.py": "tests/backends/test_views_contract.py: the views of all backends",
     "backends/valkey/visitor.py": "tests/backends/valkey/test_visit.py, tests/publisher/test_store_transport.py",
     "backends/valkey/scripts/__init__.py": "a loader; every test on a store runs what it loads",
     "cli/__init__.py": "tests/cli/test_help.py: the list of commands",

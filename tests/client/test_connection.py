@@ -13,6 +13,7 @@ import pytest
 
 from hubbub.client import Client
 from hubbub.client.connection import Call
+from hubbub.client.live import WatchReply
 from hubbub.client.results import Joined, Page, Sent
 from hubbub.client.wire import Reply
 from hubbub.errors import CommandError, ErrorCode
@@ -27,6 +28,7 @@ KINDS: dict[str, Any] = {
     "post": Sent,
     "groups": Page[GroupRow],
     "users": Page[UserRow],
+    "watch": WatchReply[GroupRow],
 }
 
 

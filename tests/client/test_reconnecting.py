@@ -344,3 +344,50 @@ async def test_what_cannot_be_renewed(clients: Make) -> None:
         await client
         with pytest.raises(CommandError, match="guest"):
             await client.renew()
+
+
+async def test_a_live_query_is_begun_again_on_the_next_connection(clients: Make, scripted: Play) -> None:
+    sockets: list[ServerConnection] = []
+    page = {"watch": 1, "list": [], "count": 0, "startKey": "end", "endOfList": True}
+
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            sockets.append(connection)
+            return {"ok": WELCOME}
+        if command["do"] == "unwatch":
+            return {"ok": {"message": "The watch has ended."}}
+        if number == 2 and len([each for each in peer.commands if each["do"] == "watch"]) == 2:
+            return {"error": {"code": "UNAVAILABLE", "message": "Too many."}}  # for the moment
+        return {"ok": {**page, "count": number}}
+
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
+    async with client.watch_realtime_groups() as lobby:
+        changes = lobby.__aiter__()
+        assert (await anext(changes)).count == 1
+        await sockets[0].close(1012)
+        async with asyncio.timeout(PATIENCE):
+            assert (await anext(changes)).count == 2
+    assert [each["do"] for each in peer.commands if each["do"] != "connect"] == ["watch"] * 3 + ["unwatch"]
+
+
+async def test_a_live_query_that_is_refused_for_good_ends(clients: Make, scripted: Play) -> None:
+    sockets: list[ServerConnection] = []
+
+    def script(command: dict[str, Any], connection: ServerConnection, number: int) -> Any:
+        if command["do"] == "connect":
+            sockets.append(connection)
+            return {"ok": WELCOME}
+        if number == 2:
+            return {"error": {"code": "FORBIDDEN", "message": "Not any more."}}
+        return {"ok": {"watch": 1, "list": [], "count": 0, "startKey": "end", "endOfList": True}}
+
+    peer = await scripted(script)
+    client = await clients(peer, guest="alice")
+    async with client.watch_realtime_groups() as lobby:
+        changes = lobby.__aiter__()
+        await anext(changes)
+        await sockets[0].close(1012)
+        with pytest.raises(CommandError, match="Not any more"):
+            await asyncio.wait_for(anext(changes), PATIENCE)
+    assert (await next_event(client, Problem)).code == "FORBIDDEN"

@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from hubbub.client.events import Event, Message, Notice, Other, Private, Problem
+from hubbub.client.live import WatchReply, watch_command
 from hubbub.client.reconnect_policy import backoff, retry_delay, should_reconnect
 from hubbub.client.results import Joined, Page, Sent
 from hubbub.client.wire import (
+    LiveEvent,
     Reply,
     connect_command,
     encode,
@@ -41,12 +43,23 @@ def listing(name: str, positional: list[str]) -> Any:
     return command
 
 
+def watching(what: str, positional: list[str]) -> Any:
+    def command(*args: Any, every: float | None = None, **kwargs: Any) -> dict[str, Any]:
+        fields = listing(what, positional)(*args, **kwargs)
+        del fields["do"]
+        return watch_command(what, every, **fields)
+
+    return command
+
+
 BY_METHOD = {
     "connect": lambda since=None, **credentials: connect_command(credentials, since and Position(**since)),
     "join_realtime": join_command,
     "post_realtime": post_command,
     "get_realtime_groups": listing("groups", ["search_for", "value", "condition", "range"]),
     "get_realtime_users": listing("users", ["group", "user_id"]),
+    "watch_realtime_groups": watching("groups", ["search_for", "value", "condition"]),
+    "watch_realtime_users": watching("users", ["group", "user_id"]),
 }
 
 
@@ -57,7 +70,15 @@ def test_commands(vector: dict[str, Any]) -> None:
     assert json.loads(with_id(vector["frame"]["id"], encode(command))) == vector["frame"]
 
 
-KINDS = {"welcome": Welcome, "joined": Joined, "left": Joined, "groups": Page[GroupRow], "users": Page[UserRow]}
+KINDS = {
+    "watched groups": WatchReply[GroupRow],
+    "watched users": WatchReply[UserRow],
+    "welcome": Welcome,
+    "joined": Joined,
+    "left": Joined,
+    "groups": Page[GroupRow],
+    "users": Page[UserRow],
+}
 
 
 @pytest.mark.parametrize("vector", vectors("v1_replies.json"))
@@ -90,9 +111,12 @@ def test_events(vector: dict[str, Any]) -> None:
         assert as_dict(event).items() >= {k: v for k, v in expected.items() if hasattr(event, k)}.items()
 
 
-def as_dict(event: Event) -> dict[str, Any]:
+def as_dict(event: Event | LiveEvent) -> dict[str, Any]:
     if isinstance(event, Other):
         return event.data
+    if isinstance(event, LiveEvent):
+        found = {field: getattr(event, field) for field in event.__struct_fields__}
+        return {**found, "set": json.loads(bytes(event.set)), "list": json.loads(bytes(event.list) or b"null")}
     assert isinstance(event, Message | Private | Notice)
     return {field: getattr(event, field) for field in (*event.__struct_fields__, "type")}
 

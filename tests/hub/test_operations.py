@@ -201,3 +201,15 @@ async def test_pages_of_other_ports_cannot_use_the_cookie(peers: Peers) -> None:
         assert await other.closed() == 4008
         own = await peers(server, origin=server.url)
         assert (await own.do("connect"))["user_id"] == "ada"
+
+
+async def test_live_queries_have_the_parameters_of_the_listings() -> None:
+    hub = Hub(guests=True)
+    async with (
+        hub.watch_groups("group", "a", ">=", limit=3, ascending=False, every=0.2) as groups,
+        hub.watch_groups(groups=["b", "a"]) as named,
+        hub.watch_users("g", 7, limit=3, every=0.2) as users,
+    ):
+        assert (groups.list, groups.count, users.list) == ([], 0, [])
+        assert [row.group for row in named.list] == ["a", "b"]
+    await hub._lifecycle.stop()

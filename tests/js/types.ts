@@ -55,6 +55,19 @@ export async function examples(form: HTMLFormElement, submitted: SubmitEvent): P
   skapi.getRealtimeGroups({ searchFor: 'number_of_users', value: 10, condition: '>=' });
   skapi.getRealtimeUsers({ group: 'HelloWorld', user_id: 'user_a' });
 
+  const lobby = await skapi.watchRealtimeGroups(
+    { searchFor: 'number_of_users', value: 1, condition: '>=' },
+    { limit: 50, ascending: false, every: 250 },
+    ({ list, count, set, gone, error }) => console.log(list[0]?.group, count?.toFixed(), set.length, gone[0], error?.code),
+  );
+  const rows: readonly GroupRow[] = lobby.list;
+  void rows;
+  await lobby.stop();
+  await skapi.watchRealtimeGroups({ groups: ['a', 'b'] }, {});
+  (await skapi.watchRealtimeUsers({ group: 'team-1' }, {}, ({ list }) => list[0]?.connection_id)).list[0]?.user_id;
+  // @ts-expect-error: a list of names
+  skapi.watchRealtimeGroups({ groups: 'a' });
+
   await skapi.joinRealtime('HelloWorld');
   await skapi.joinRealtime({ group: 'HelloWorld', notices: false, invisible: true });
   await skapi.postRealtime('typing', 'HelloWorld', { keep: false, echo: false });

@@ -14,6 +14,8 @@ const BY_METHOD = {
   postRealtime: commands.post,
   getRealtimeGroups: commands.groups,
   getRealtimeUsers: commands.users,
+  watchRealtimeGroups: commands.watchGroups,
+  watchRealtimeUsers: commands.watchUsers,
 };
 
 for (const { name, js, frame } of vectors('v1_commands')) {

@@ -110,6 +110,28 @@ async def test_it_returns_after_a_restart_of_the_server_and_lists_anew(
         await expect(page.locator("#members")).to_have_text("ada")  # zoe has not come back
 
 
+async def test_lists_are_live(
+    start: Callable[..., Awaitable[Server]], origin: str, open_page: Callable[[str], Awaitable[Page]], peers: Peers
+) -> None:
+    server = await start(origins=(origin,))
+    zoe = await peers(server, guest="zoe", group="two")
+    page = await open_page(server.url)
+    await expect(page.locator("#lobby")).to_have_text("two:1 one:1")
+    await expect(page.locator("#present")).to_have_text("ada")
+    await peers(server, guest="bob", group="one")
+    await expect(page.locator("#lobby")).to_have_text("one:2 two:1")
+    await expect(page.locator("#present")).to_have_text("ada bob")
+    await zoe.ask("leave")
+    await expect(page.locator("#count")).to_have_text("1")
+    await page.get_by_role("button", name="leave").click()  # watches nobody then
+    await expect(page.locator("#present")).to_have_text("")
+    await expect(page.locator("#lobby")).to_have_text("one:1")
+    await page.get_by_role("button", name="unmount").click()
+    async with asyncio.timeout(PATIENCE):
+        while server.node.views.watches:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_refusal_is_an_error(
     start: Callable[..., Awaitable[Server]], origin: str, open_page: Callable[[str], Awaitable[Page]]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from hubbub.auth.authenticator import Authenticator
+from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.clock import Clock
 from hubbub.dialects.base import Wire
@@ -87,7 +88,7 @@ async def settle(node: Node) -> None:
 
 
 def make_node(
-    backend: MemoryBackend | None = None, wall: float = 1000.0, registry: Registry | None = None, **options: Any
+    backend: Backend | None = None, wall: float = 1000.0, registry: Registry | None = None, **options: Any
 ) -> Node:
     """Make a node with these settings and hooks, for which it is always the Unix time `wall`."""
     settings = Settings(**options)

@@ -52,8 +52,11 @@ async def test_the_busiest_groups(server: Server, peers: Peers) -> None:
     await peers(server, guest="alice", group="small")
     await peers(server, guest="bob", group="large")
     await peers(server, guest="carol", group="large")
-    async with running(str(EXAMPLES / "busiest_groups.py"), server.url, "1") as dashboard:
-        assert [await line(dashboard) for _ in range(3)] == ["--- 2 groups", "2  large", "1  small"]
+    async with running(str(EXAMPLES / "busiest_groups.py"), server.url, "2") as dashboard:
+        assert [await line(dashboard) for _ in range(3)] == ["--- 2 of 2 groups", "2  large", "1  small"]
+        await peers(server, guest="dave", group="third")
+        assert [await line(dashboard) for _ in range(4)] == ["--- 3 of 3 groups", "2  large", "1  third", "1  small"]
+        assert await dashboard.wait() == 0
 
 
 async def test_the_embedded_server() -> None:

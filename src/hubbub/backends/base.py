@@ -15,6 +15,7 @@ from hubbub.errors import CommandError
 from hubbub.groups.directory import Query
 from hubbub.groups.history import Replay
 from hubbub.groups.roster import UserQuery
+from hubbub.groups.view_query import ViewPage, ViewQuery
 from hubbub.messages import Event, Gap, Message, Notice, Page, Position, Private, Signaled, UserRow
 
 
@@ -254,6 +255,34 @@ class Backend(Protocol):
 
     async def users(self, group: str, query: UserQuery) -> Page:
         """Return one page of the members of `group`, ordered by user and connection; empty for unknown groups."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """A number that rises with each change that one of the views here may show, before or soon after the change.
+
+        For `view` and the next two: a view needs to be asked for again only when `revision_of` says so.
+        """
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often changes may have been missed here, because the connection to the store was lost."""
+        ...
+
+    def revision_of(self, query: ViewQuery) -> int:
+        """Return a number that differs from an earlier one if `view` may have another result than it had then.
+
+        It is valid if it was read before the call of `view`. Within 250 ms of a change, on whichever node, it differs.
+        """
+        ...
+
+    async def view(self, query: ViewQuery, visible: Callable[[str], bool] | None = None) -> ViewPage:
+        """Return the page of a view, as `groups` and `users` would; with `visible`, without a count.
+
+        Raises:
+            CommandError: ``UNAVAILABLE``.
+        """
         ...
 
     async def count(self) -> tuple[int, int]:

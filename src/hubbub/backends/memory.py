@@ -19,8 +19,9 @@ from hubbub.groups.history import KEY, Histories, History, Replay, Window
 from hubbub.groups.idempotency import PostResults, scope_of
 from hubbub.groups.kept_bytes import KeptBytes
 from hubbub.groups.roster import Roster, UserQuery
+from hubbub.groups.view_query import GroupUsers, NamedGroups, ViewPage, ViewQuery
 from hubbub.limits import require_recipients
-from hubbub.messages import Event, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
+from hubbub.messages import Event, GroupRow, Message, NoticeCode, Page, Position, Private, Signaled, UserRow, notice
 
 SWEEP = 1.0
 """Seconds between two removals of what is too old."""
@@ -58,9 +59,11 @@ class MemoryBackend:
     immediate: ClassVar[bool] = True
     shared: ClassVar[bool] = False
     ready = True
+    restarts: ClassVar[int] = 0
 
     def __init__(self, window: Window | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self.notices = 0
+        self.revision = 0
         self._window = window or Window()
         self._now = now
         self._receivers: list[Receiver] = []
@@ -183,6 +186,7 @@ class MemoryBackend:
             connections = entry.roster.add(user)
             self._where[user.connection_id] = group
             self._directory.put(group, entry.roster.number_of_users, len(entry.roster.rows))
+            self.revision = entry.roster.revision = self.revision + 1
             if not self._absences.end(group, user.user_id):
                 self._announce("USER_JOINED", group, user, connections)
         assert entry is not None
@@ -332,6 +336,27 @@ class MemoryBackend:
         entry = self._groups.get(group)
         return Page([], "end", True) if entry is None else entry.roster.page(query)
 
+    def revision_of(self, query: ViewQuery) -> int:
+        """Look the group up, or return that of the directory."""
+        if not isinstance(query, GroupUsers):
+            return self.revision
+        entry = self._groups.get(query.group)
+        return 0 if entry is None else entry.roster.revision
+
+    async def view(self, query: ViewQuery, visible: Callable[[str], bool] | None = None) -> ViewPage:
+        """Ask the directory or the group."""
+        if isinstance(query, NamedGroups):
+            rows = [self._directory.get(name) or GroupRow(name, 0, 0) for name in query.names]
+            return ViewPage(rows, len(rows))
+        if isinstance(query, GroupUsers):
+            entry = self._groups.get(query.group)
+            roster = Roster() if entry is None else entry.roster
+            page, count = roster.page(query.query), roster.count(query.query.user_id)
+            return ViewPage(page.list, count, page.start_key, page.end_of_list)
+        page = self._directory.page(query.query, visible, time.thread_time)
+        total = None if visible is not None else self._directory.count(query.matching)
+        return ViewPage(page.list, total, page.start_key, page.end_of_list)
+
     async def count(self) -> tuple[int, int]:
         """Return the sizes."""
         return len(self._groups) - len(self._empty), len(self._where)
@@ -364,6 +389,7 @@ class MemoryBackend:
             self._absences.cancel(group, user)
         roster = self._groups[group].roster
         connections = roster.remove(user)
+        self.revision = roster.revision = self.revision + 1
         if roster.rows:
             self._directory.put(group, roster.number_of_users, len(roster.rows))
             if code is not None:

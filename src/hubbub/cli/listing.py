@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hubbub.cli.access import Access, connected, retry_rate_limited
+from hubbub.cli.live_listing import check_watch, show_live
 from hubbub.cli.process.loop import run
 from hubbub.cli.terminal.json_lines import json_line
 from hubbub.cli.terminal.screen import one_line, rendered
@@ -46,6 +47,7 @@ def groups(
     limit: Limit = None,
     all_: All = False,
     json: Flag = False,
+    watch: Flag = False,
     access: Access | None = None,
 ) -> None:
     """List or search the groups.
@@ -58,6 +60,7 @@ def groups(
         hubbub groups --search-for number_of_users --value 10 --condition gt
         hubbub groups --search-for number_of_users --descending --limit 5
         hubbub groups --value a --range c --all --json
+        hubbub groups --search-for number_of_users --descending --watch
 
     Args:
         search_for: Compare and order by name, or by number of users.
@@ -67,14 +70,23 @@ def groups(
         descending: Reverse the order.
         limit: Maximum rows to show.
         all_: Show every row.
-        json: Print each row as a line of JSON.
+        json: Print each row as a line of JSON; with --watch, each change.
+        watch: Print the list again whenever it changes, until interrupted.
         access: The server and your identity.
     """
     low, high = _comparable("--value", value, search_for), _comparable("--range", range_, search_for)
     wanted = _wanted(limit, everything=all_)
+    if watch:
+        check_watch(limit, everything=all_)
 
     async def work() -> None:
         async with connected(access or Access()) as client:
+            if watch:
+                live = client.watch_realtime_groups(
+                    search_for, low, condition, high, limit=limit, ascending=not descending
+                )
+                await show_live(live, _groups_table, "no groups", as_json=json, width=UNBOUNDED)
+                return
 
             async def ask(size: int | None, start_key: StartKey | None) -> Page[GroupRow]:
                 return await client.get_realtime_groups(
@@ -95,6 +107,7 @@ def users(
     limit: Limit = None,
     all_: All = False,
     json: Flag = False,
+    watch: Flag = False,
     access: Access | None = None,
 ) -> None:
     """List the users in a group.
@@ -112,13 +125,20 @@ def users(
         descending: Reverse the order.
         limit: Maximum rows to show.
         all_: Show every row.
-        json: Print each row as a line of JSON.
+        json: Print each row as a line of JSON; with --watch, each change.
+        watch: Print the list again whenever it changes, until interrupted.
         access: The server and your identity.
     """
     wanted = _wanted(limit, everything=all_)
+    if watch:
+        check_watch(limit, everything=all_)
 
     async def work() -> None:
         async with connected(access or Access()) as client:
+            if watch:
+                present = client.watch_realtime_users(group, user_id, limit=limit, ascending=not descending)
+                await show_live(present, _users_table, "the group has no members", as_json=json, width=UNBOUNDED)
+                return
 
             async def ask(size: int | None, start_key: StartKey | None) -> Page[UserRow]:
                 return await client.get_realtime_users(

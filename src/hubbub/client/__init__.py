@@ -22,10 +22,12 @@ from hubbub.client.events import (
     Problem,
     Reconnecting,
 )
+from hubbub.client.live import Change, LiveQuery
 from hubbub.client.results import Joined, Page, Sent
 from hubbub.messages import GroupRow, Position, UserRow
 
 __all__ = [
+    "Change",
     "Client",
     "Closed",
     "Connected",
@@ -33,6 +35,7 @@ __all__ = [
     "Gap",
     "GroupRow",
     "Joined",
+    "LiveQuery",
     "Message",
     "Notice",
     "Other",

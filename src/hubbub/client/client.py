@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
 from hubbub.client.connection import Call, End
 from hubbub.client.event_queue import EventQueue, call_with_events
 from hubbub.client.events import Closed, Event, Problem
+from hubbub.client.live import LiveQuery, watch_command
 from hubbub.client.paging import QueryCache
 from hubbub.client.reconnecting import Headers, ReconnectingConnection, Target, Token
 from hubbub.client.results import Joined, Page, Row, Sent, StartKey
@@ -304,7 +305,63 @@ class Client:
         scope = group if group is not None else self.group
         return await self._list(command, Page[UserRow], scope, continued=fetch_more and start_key != "start")
 
+    def watch_realtime_groups(
+        self,
+        search_for: Order | None = None,
+        value: str | float | None = None,
+        condition: Condition | None = None,
+        range: str | float | None = None,  # noqa: A002  (the spec page's name)
+        *,
+        groups: Sequence[str] | None = None,
+        limit: int | None = None,
+        ascending: bool | None = None,
+        every: float | None = None,
+        start_key: StartKey | Literal["start"] | None = None,
+    ) -> LiveQuery[GroupRow]:
+        """Return a live query of groups, for ``async with``, which begins it. See `hubbub.client.live.LiveQuery`.
+
+        Args:
+            search_for: As in `get_realtime_groups`, and so are `value`, `condition`, `range`, `limit`, `ascending` and
+                `start_key`.
+            value: See above.
+            condition: See above.
+            range: See above.
+            groups: Instead, the names of the groups to watch, whether they exist or not.
+            limit: See above.
+            ascending: See above.
+            every: Least seconds between two changes; by default 0.25, or what the server allows.
+            start_key: See above.
+        """
+        fields = {"searchFor": search_for, "value": value, "condition": condition, "range": range}
+        names = None if groups is None else list(groups)
+        command = watch_command(
+            "groups", every, **fields, groups=names, limit=limit, ascending=ascending, startKey=start_key
+        )
+        return LiveQuery(command, GroupRow, self._watch, self._unwatch)
+
+    def watch_realtime_users(
+        self,
+        group: str | None = None,
+        user_id: str | None = None,
+        *,
+        limit: int | None = None,
+        ascending: bool | None = None,
+        every: float | None = None,
+        start_key: StartKey | Literal["start"] | None = None,
+    ) -> LiveQuery[UserRow]:
+        """Return a live query of the connections in `group` (default: the joined one), or of one user in it."""
+        fields = {"group": self.group if group is None else group, "user_id": user_id}
+        command = watch_command("users", every, **fields, limit=limit, ascending=ascending, startKey=start_key)
+        return LiveQuery(command, UserRow, self._watch, self._unwatch)
+
     # --- internals ---
+
+    async def _watch(self, query: LiveQuery[Any]) -> None:
+        await self._required().watch(query)
+
+    async def _unwatch(self, query: LiveQuery[Any]) -> None:
+        if self._connection is not None:
+            await self._connection.unwatch(query)
 
     def _required(self) -> ReconnectingConnection:
         if self._connection is None:
@@ -342,7 +399,7 @@ class Client:
         assert self._queue is not None
         self._connection = self._running = self._calling_back = None
         self._queries.clear()
-        connection.fail(end.error)
+        connection.fail(end.error, closed=end.code == int(Close.NORMAL))
         self._queue.put(Closed(end.code))
 
 

@@ -19,6 +19,7 @@ from hubbub.client.reconnect_policy import ABNORMAL, is_loopback
 from hubbub.client.wire import (
     MAX_DECODED_SIZE,
     Command,
+    LiveEvent,
     Reply,
     decoded_size,
     encode,
@@ -41,7 +42,7 @@ CLOSE_TIMEOUT = 3.0
 """Seconds to wait for the server's close frame."""
 
 
-OnEvent = Callable[[Event | ServerGap | Posted | Restart, int], None]
+OnEvent = Callable[[Event | LiveEvent | ServerGap | Posted | Restart, int], None]
 
 
 class End(NamedTuple):
@@ -215,7 +216,7 @@ class Connection:
         return end
 
 
-def _read(data: str | bytes) -> tuple[Reply | Event | ServerGap | Posted | Restart | None, int]:
+def _read(data: str | bytes) -> tuple[Reply | Event | LiveEvent | ServerGap | Posted | Restart | None, int]:
     """Return the decoded frame, and about how many bytes it takes."""
     if isinstance(data, bytes):
         return Problem(UNREADABLE, "A frame from the server cannot be read: it is binary. It was dropped."), 0

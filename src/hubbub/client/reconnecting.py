@@ -7,14 +7,16 @@ import inspect
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, cast
 
 import msgspec
 
 from hubbub.client.connection import Call, Connection, End, open_connection
 from hubbub.client.events import Connected, Event, Problem, Reconnecting
 from hubbub.client.guest_keys import derive_guest_key
+from hubbub.client.live import ASKING, ENDED, LiveQueries, LiveQuery, WatchReply
 from hubbub.client.positions import Positions
 from hubbub.client.reconnect_policy import (
     STABLE_AFTER,
@@ -25,7 +27,7 @@ from hubbub.client.reconnect_policy import (
     socket_url,
 )
 from hubbub.client.results import Joined
-from hubbub.client.wire import check_size, connect_command, join_command
+from hubbub.client.wire import LiveEvent, check_size, connect_command, join_command, unreadable
 from hubbub.errors import CommandError, ErrorCode, invalid
 from hubbub.messages import Gap as ServerGap
 from hubbub.messages import Position, Posted, Restart, Welcome
@@ -38,6 +40,9 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping
 
 RENEWED = "RENEWED"
 """The code of a connection that this client ended to open another one with fresh cookies."""
+
+REWATCH = 1.0
+"""Seconds, and up to as many more, until a live query is begun again that was refused for the moment."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -117,6 +122,8 @@ class ReconnectingConnection:
         self._renewals: list[asyncio.Future[None]] = []  # wait for the next connection
         self._another: asyncio.Future[None] | None = None  # done when the present connection is to be replaced
         self._notices, self._invisible = True, False  # how the group was joined
+        self._live = LiveQueries()
+        self._waits: set[asyncio.Task[None]] = set()  # live queries that are being begun again
         self.positions = Positions(self._emit)
         self.positions.inbox = target.inbox
         self.welcome: Welcome | None = None
@@ -164,6 +171,23 @@ class ReconnectingConnection:
 
         return Call(join_command(group, since, history, notices=notices, invisible=invisible), Joined, on_reply)
 
+    async def watch(self, query: LiveQuery[Any]) -> None:
+        """Begin a live query, and begin it again after each reconnect. Raises `CommandError`."""
+        self._live.add(query)
+        try:
+            await self._ask_for_page(query)
+        except BaseException:
+            self._live.remove(query)
+            query.fail(None)
+            raise
+
+    async def unwatch(self, query: LiveQuery[Any]) -> None:
+        """End a live query. Without a connection there is nothing to tell the server."""
+        self._live.remove(query)
+        watch, query.watch = query.watch, None
+        if watch is not None:
+            await self._tell_unwatched(watch)
+
     async def renew(self) -> None:
         """Use fresh rights from now on: see `hubbub.Client.renew`. Raises `CommandError`."""
         if self._target.guest is not None:
@@ -180,8 +204,8 @@ class ReconnectingConnection:
             self._another.set_result(None)
         await renewed
 
-    def fail(self, error: CommandError) -> None:
-        """Fail all calls, and `connected`, with `error`."""
+    def fail(self, error: CommandError, *, closed: bool = False) -> None:
+        """Fail all calls, and `connected`, with `error`; `closed` is whether the program has closed the client."""
         for call in self._calls:
             call.reject(error)
         for renewed in self._renewals:
@@ -189,6 +213,9 @@ class ReconnectingConnection:
                 renewed.set_exception(error)
                 renewed.exception()
         self._renewals.clear()
+        for wait in self._waits:
+            wait.cancel()
+        self._live.fail(None if closed else error)
         if not self.connected.done():
             self.connected.set_exception(error)
             self.connected.exception()  # so that asyncio does not complain if nobody awaits it
@@ -251,6 +278,7 @@ class ReconnectingConnection:
             return End(ErrorCode.INTERNAL, f"The client failed: {error!r}.")
         finally:
             self._connection = None
+            self._live.lost()
             if running:
                 running.cancel()
                 await asyncio.wait([running])
@@ -265,7 +293,72 @@ class ReconnectingConnection:
                 raise
         return await self._send_credentials(connection, await self._target.credentials())
 
-    def _on_event(self, event: Event | ServerGap | Posted | Restart, size: int) -> None:
+    # --- live queries ---
+
+    async def _ask_for_page(self, query: LiveQuery[Any]) -> None:
+        query.state = ASKING
+
+        def on_reply(reply: WatchReply[Any]) -> None:
+            if query.state == ASKING:
+                query.on_reply(reply)
+            else:  # it was stopped meanwhile
+                self._spawn(self._tell_unwatched(reply.watch))
+
+        await self.ask(Call(query.command, query.reply_kind, on_reply))
+
+    def _watch_again(self, query: LiveQuery[Any], delay: float = 0.0) -> None:
+        query.state = ASKING
+        self._spawn(self._begin_again(query, delay))
+
+    async def _begin_again(self, query: LiveQuery[Any], delay: float) -> None:
+        await asyncio.sleep(delay)
+        if query.state == ENDED:
+            return
+        try:
+            await self._ask_for_page(query)
+        except CommandError as error:
+            self._on_watch_refused(query, error)
+
+    def _on_watch_refused(self, query: LiveQuery[Any], error: CommandError) -> None:
+        """End a query that the server refuses, unless only for the moment."""
+        if query.state == ENDED:
+            return
+        query.watch = None
+        if is_temporary(error.code):
+            self._watch_again(query, REWATCH * (1 + random.random()))  # noqa: S311  (spreads load, guards nothing)
+            return
+        self._live.remove(query)
+        query.fail(error)
+        self._emit(Problem(error.code, error.message))
+
+    async def _tell_unwatched(self, watch: int) -> None:
+        """Tell the server on the present connection; another one has no such watch."""
+        if self._connection is not None:
+            with suppress(CommandError):
+                await self._connection.ask(Call({"do": "unwatch", "watch": watch}, Any), self._target.timeout)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._waits.add(task)
+        task.add_done_callback(self._waits.discard)
+
+    def _on_live_event(self, event: LiveEvent) -> None:
+        query = self._live.of(event)
+        if query is None:
+            return
+        try:
+            if event.type == "unwatched":
+                raise CommandError(cast(ErrorCode, event.code), event.message)
+            query.on_event(event)
+        except CommandError as error:
+            self._on_watch_refused(query, error)
+        except ValueError as error:
+            self._emit(unreadable(error))
+
+    def _on_event(self, event: Event | LiveEvent | ServerGap | Posted | Restart, size: int) -> None:
+        if isinstance(event, LiveEvent):
+            self._on_live_event(event)
+            return
         if not isinstance(event, Restart):
             self._size = size
             self.positions.on_event(event)
@@ -300,6 +393,8 @@ class ReconnectingConnection:
         self.welcome = welcome
         for call in self._calls:
             self._send(call)
+        for query in self._live.to_begin_again():
+            self._watch_again(query)
         self._emit(Connected())
         for renewed in self._renewals:
             if not renewed.done():

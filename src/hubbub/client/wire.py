@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 from typing import Any, NamedTuple, TypeAlias, TypedDict, cast, get_args
@@ -177,6 +178,19 @@ class Reply(NamedTuple):
     error: CommandError | None
 
 
+class LiveEvent(msgspec.Struct):
+    """An event about a live query, of the type ``groups``, ``users`` or ``unwatched``."""
+
+    type: str
+    watch: int
+    set: msgspec.Raw = msgspec.Raw(b"[]")
+    gone: builtins.list[str] = []  # msgspec makes another list for each event
+    list: msgspec.Raw = msgspec.Raw()  # empty when absent
+    count: int | None = None
+    code: str = ""
+    message: str = ""
+
+
 class _Error(msgspec.Struct):
     code: str
     message: str
@@ -206,8 +220,10 @@ _decode_event = msgspec.json.Decoder(Message | Private | Notice, float_hook=_fin
 _decode_restart = msgspec.json.Decoder(Restart).decode
 _decode_gap = msgspec.json.Decoder(ServerGap).decode
 _decode_posted = msgspec.json.Decoder(Posted).decode
+_decode_live = msgspec.json.Decoder(LiveEvent).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any], float_hook=_finite).decode
 _KNOWN = {"message", "private", "notice"}
+_LIVE = {"groups", "users", "unwatched"}
 _CLIENT_EVENTS = {"success", "reconnect", "close", "error"}
 """Events that only the client itself makes; they are rejected when a server sends them."""
 _NOTICE_CODES = frozenset(get_args(NoticeCode))
@@ -221,7 +237,7 @@ def decoded_size(text: str) -> int:
     return len(text) + 64 * (text.count(",") + text.count("[") + text.count("{"))
 
 
-def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Posted | Restart | None:
+def read_frame(text: str | bytes) -> Reply | Event | LiveEvent | ServerGap | Posted | Restart | None:
     """Read one frame from the server.
 
     Returns:
@@ -234,7 +250,7 @@ def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Posted | Restar
     except msgspec.ValidationError:  # JSON, but not an object
         return None
     except (ValueError, RecursionError) as error:
-        return _unreadable(error)
+        return unreadable(error)
     command_id = frame.id if type(frame.id) is int else None
     if (refusal := bytes(frame.error)) not in (b"", b"null"):
         return _read_error(command_id, refusal)
@@ -245,16 +261,18 @@ def read_frame(text: str | bytes) -> Reply | Event | ServerGap | Posted | Restar
     try:
         return _read_event(frame.type, text)
     except (ValueError, RecursionError) as error:  # a field is missing or wrong, or a number is out of range
-        return _unreadable(error)
+        return unreadable(error)
 
 
-def _read_event(kind: str, text: str | bytes) -> Event | ServerGap | Posted | Restart:
+def _read_event(kind: str, text: str | bytes) -> Event | LiveEvent | ServerGap | Posted | Restart:
     if kind == "gap":
         return _decode_gap(text)
     if kind == "posted":
         return _decode_posted(text)
     if kind == "restart":
         return _decode_restart(text)
+    if kind in _LIVE:
+        return _decode_live(text)
     if kind in _CLIENT_EVENTS:
         raise ValueError(f'"{kind}" is not an event that servers send')
     if kind not in _KNOWN:
@@ -277,7 +295,7 @@ def _read_error(command_id: int | None, text: bytes) -> Reply | Problem:
         error = _decode_error(text)
     except (ValueError, RecursionError) as cause:
         if command_id is None:
-            return _unreadable(cause)
+            return unreadable(cause)
         return Reply(command_id, None, invalid_reply(cause))
     if command_id is None:  # the server could not tell which command was wrong
         return Problem(error.code, error.message)
@@ -296,5 +314,6 @@ def _error_code(code: str) -> ErrorCode:
         return cast(ErrorCode, code)
 
 
-def _unreadable(error: Exception) -> Problem:
+def unreadable(error: Exception) -> Problem:
+    """Return the event that replaces a frame which does not follow the protocol."""
     return Problem(UNREADABLE, f"A frame from the server cannot be read: {error}. It was dropped.")

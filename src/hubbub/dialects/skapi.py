@@ -24,6 +24,7 @@ from hubbub.messages import (
     Command,
     Event,
     Gap,
+    GroupsChanged,
     Join,
     Message,
     Notice,
@@ -35,12 +36,18 @@ from hubbub.messages import (
     Restart,
     Signal,
     Signaled,
+    Unwatched,
+    UsersChanged,
 )
 
 ACTIONS = ("keepAlive", "joinRoom", "broadcast", "sendMessage", "rtc")
 
 _SOME_ID = 0
 """Commands need an id so that their refusal is sent. There are no replies, so clients never see it."""
+
+_Known: TypeAlias = Message | Private | Notice | Signaled
+_UNKNOWN = (Gap, Posted, Restart, GroupsChanged, UsersChanged, Unwatched)
+"""Events that the language has no word for."""
 
 _NULL = msgspec.Raw(b"null")
 """``postRealtime(undefined)`` is sent without ``content``; in JSON, ``undefined`` becomes null."""
@@ -151,7 +158,7 @@ class Skapi:
 
     def event(self, event: Event) -> bytes:
         """Encode an event. The sender's JSON in it is unchanged, except for the escapes."""
-        if isinstance(event, Gap | Restart | Posted):  # the client has no such event, and no positions
+        if isinstance(event, _UNKNOWN):  # the client knows no positions and no watches
             return b""
         return _escape(self._encode(_frame(event)))
 
@@ -193,7 +200,7 @@ def _command(action: _Action) -> Command | None:
             return None
 
 
-def _frame(event: Message | Private | Notice | Signaled) -> _Out:
+def _frame(event: _Known) -> _Out:
     """Translate an event. Connection ids are sent without ``cid:``: the client adds that itself."""
     sender, scid = event.sender, event.sender_cid
     match event:

@@ -12,7 +12,7 @@ from hubbub.dialects.explain import explain, explain_malformed
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import AnyCommand, Post, Reply
 
-COMMANDS = ("connect", "join", "leave", "post", "groups", "users")
+COMMANDS = ("connect", "join", "leave", "post", "groups", "users", "watch", "unwatch")
 
 # The id of a frame that is not JSON, if it comes first, where our own clients write it.
 _LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*(-?\d{1,15})\s*[,}]')

@@ -58,13 +58,20 @@ def roster_page(rows: list[UserRow], *, more: bool) -> Page:
 
 
 class Roster:
-    """The members of one group."""
+    """The members of one group.
 
-    __slots__ = ("number_of_users", "rows")
+    Attributes:
+        rows: Their connections, in order.
+        number_of_users: How many distinct users they are.
+        revision: For the owner: a number that it sets with each change.
+    """
+
+    __slots__ = ("number_of_users", "revision", "rows")
 
     def __init__(self) -> None:
         self.rows: list[UserRow] = []
         self.number_of_users = 0
+        self.revision = 0
 
     def add(self, row: UserRow) -> int:
         """Add a connection that is not a member; return how many its user now has in the group."""
@@ -86,6 +93,10 @@ class Roster:
         """Return how many connections the user has in the group."""
         first, last = self._span(user_id)
         return last - first
+
+    def count(self, user_id: str | None) -> int:
+        """Return how many connections there are, of all users or of one."""
+        return len(self.rows) if user_id is None else self.connections_of(user_id)
 
     def page(self, query: UserQuery) -> Page:
         """Return one page in order; the row of the cursor need not exist any more."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from hubbub.auth.identity import Identity
+from hubbub.client.live import LiveQuery
 from hubbub.client.results import Page, Sent
 from hubbub.errors import invalid
 from hubbub.hub.convert import encode_message
 from hubbub.hub.identities import text_id
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.listener import Listeners, Listening
+from hubbub.hub.live import HubWatches
 from hubbub.limits import check_key, check_message, check_name
-from hubbub.messages import Condition, GroupRow, Groups, Message, Order, Private, Success, UserRow, Users
+from hubbub.messages import Condition, GroupRow, Groups, Message, Order, Private, Success, UserRow, Users, Watch
 from hubbub.node import Node
 from hubbub.settings import Settings
 
@@ -37,6 +40,7 @@ class Operations:
     settings: Settings
     _lifecycle: Lifecycle
     _listeners: tuple[Node, Listeners] | None = None
+    _live: HubWatches | None = None
 
     async def post(
         self,
@@ -179,7 +183,60 @@ class Operations:
             raise invalid(f'"max_messages" must be at least 1, not {max_messages}.')
         return Listening(self._listeners_of_node, group, max_messages)
 
+    def watch_groups(
+        self,
+        search_for: Order | None = None,
+        value: str | float | None = None,
+        condition: Condition | None = None,
+        range: str | float | None = None,  # noqa: A002  (the name in the protocol)
+        *,
+        groups: Sequence[str] | None = None,
+        limit: int | None = None,
+        ascending: bool = True,
+        every: float | None = None,
+    ) -> LiveQuery[GroupRow]:
+        """Watch a listing of groups: ``async with hub.watch_groups(…) as lobby: async for change in lobby``.
+
+        The parameters are those of `hubbub.Client.watch_realtime_groups`. The query is evaluated on this node, and
+        counts among its views. When the hub stops, ``async for`` raises a `HubError`.
+        """
+        return self._watches().groups(
+            Watch(
+                "groups",
+                every=None if every is None else every * 1000,
+                groups=None if groups is None else list(groups),
+                search_for=search_for,
+                value=value,
+                condition=condition,
+                range=range,
+                limit=limit,
+                ascending=ascending,
+            )
+        )
+
+    def watch_users(
+        self,
+        group: str,
+        user_id: Id | None = None,
+        *,
+        limit: int | None = None,
+        ascending: bool = True,
+        every: float | None = None,
+    ) -> LiveQuery[UserRow]:
+        """Watch the connections in a group, or those of one user in it, as `watch_groups` watches groups."""
+        only = None if user_id is None else text_id("user_id", user_id)
+        milliseconds = None if every is None else every * 1000
+        name = _text("group", group)
+        return self._watches().users(
+            Watch("users", every=milliseconds, group=name, user_id=only, limit=limit, ascending=ascending)
+        )
+
     # --- inside ---
+
+    def _watches(self) -> HubWatches:
+        if self._live is None:
+            self._live = HubWatches(self._lifecycle.node, _PROGRAM)
+        return self._live
 
     async def _listeners_of_node(self) -> Listeners:
         node = await self._lifecycle.node()

@@ -13,6 +13,7 @@ from hubbub.client.events import Event, Gap, Message, Notice, Private
 from hubbub.client.results import Joined, Page, Sent
 from hubbub.client.wire import (
     Command,
+    LiveEvent,
     Recipient,
     Reply,
     encode,
@@ -262,7 +263,7 @@ class TestUser:
                 waiting.set_result(frame)
         elif isinstance(frame, ServerGap):
             self._inbox.put(Gap(frame.sender_rid, None, frame.position))
-        elif frame is not None and not isinstance(frame, Posted | Restart):  # these are for clients that reconnect
+        elif frame is not None and not isinstance(frame, LiveEvent | Posted | Restart):
             self._inbox.put(frame)
 
     def _has_closed(self) -> None:

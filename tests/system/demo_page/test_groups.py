@@ -7,12 +7,13 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from hubbub.server import Server
 from support.browser import JoinPeer, Person, Visit, needs_chromium
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]  # one browser for all, so one loop for all
 
 
-async def test_the_list_of_groups_is_refreshed(two: tuple[Person, Person], join_peer: JoinPeer) -> None:
+async def test_the_list_of_groups_is_live(server: Server, two: tuple[Person, Person], join_peer: JoinPeer) -> None:
     alice, bob = two
     await expect(alice.groups).to_have_text(["lobby2 users"])
     gardener = await join_peer("Gardener", "garden")
@@ -23,6 +24,8 @@ async def test_the_list_of_groups_is_refreshed(two: tuple[Person, Person], join_
     await expect(alice.groups).to_have_text(["garden2 users", "lobby1 user"])
     await gardener.socket.close()
     await expect(alice.groups).to_have_text(["garden1 user", "lobby1 user"])
+    await expect(bob.people).to_have_count(1)
+    assert not [command for command, _ in server.node.counters.commands if command in {"groups", "users"}]  # no polling
 
 
 async def test_searching_the_groups(visit: Visit, join_peer: JoinPeer) -> None:

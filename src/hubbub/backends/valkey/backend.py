@@ -23,11 +23,13 @@ from hubbub.backends.valkey.offsets import script_position
 from hubbub.backends.valkey.shard import NO_TICKET, Shard
 from hubbub.backends.valkey.shards import Shards
 from hubbub.backends.valkey.transfer import transfer
+from hubbub.backends.valkey.views import StoredViews
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups import kept_bytes
 from hubbub.groups.directory import MOST_HIDDEN, Query, listing_page
 from hubbub.groups.history import Replay, Window
 from hubbub.groups.roster import UserQuery, roster_page
+from hubbub.groups.view_query import ViewPage, ViewQuery
 from hubbub.limits import too_few
 from hubbub.messages import Message, Page, Position, Private, Signaled, UserRow
 
@@ -51,6 +53,7 @@ class ValkeyBackend:
         self._local_members: LocalMembers = {}
         self._receivers: list[Receiver] = []
         self._shards = Shards(address, self._window, self._local_members, self._receivers)
+        self._views = StoredViews(self._shards)
         self._listening = Listening(self._shards, self._window.age)
 
     # --- start, stop, state ---
@@ -332,6 +335,24 @@ class ValkeyBackend:
             return Page([], "end", True)
         found = await find_users(shard, group, query)
         return roster_page(found[: query.limit], more=len(found) > query.limit)
+
+    @property
+    def revision(self) -> int:
+        """How often the store has said that something changed which a view has read."""
+        return self._shards.changes.revision
+
+    @property
+    def restarts(self) -> int:
+        """How often a connection to the store was made."""
+        return self._shards.changes.restarts
+
+    def revision_of(self, query: ViewQuery) -> int:
+        """Look up what the store has said."""
+        return self._shards.changes.of(query)
+
+    async def view(self, query: ViewQuery, visible: Callable[[str], bool] | None = None) -> ViewPage:
+        """Read the page and the count in one script, or in one for each shard."""
+        return await self._views.read(query, visible)
 
     async def count(self) -> tuple[int, int]:
         """Add the counts of all shards."""

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.connection import StoreConnection, open_connection
-from hubbub.backends.valkey.discovery import Receive, open_first
+from hubbub.backends.valkey.connection import Receive, StoreConnection, open_connection
+from hubbub.backends.valkey.discovery import open_first
 from hubbub.backends.valkey.silence import time_limit
 
 SHARDS = 16
@@ -104,5 +104,5 @@ def _is_open(task: asyncio.Task[StoreConnection]) -> bool:
     return not task.cancelled() and task.exception() is None and not task.result().lost.done()
 
 
-def _ignore(channel: bytes, payload: bytes) -> None:
+def _ignore(channel: bytes, payload: bytes | None) -> None:
     """Ignore messages: a connection that only asks has no subscriptions."""

@@ -34,6 +34,9 @@ Argument = bytes | str | int
 Done = Callable[[Any], None]
 """What is called with a reply, or with the `CommandError` or `RefusedError` in its place."""
 
+Receive = Callable[[bytes, bytes | None], None]
+"""What is called with a message or a changed key: see `StoreConnection`."""
+
 
 class RefusedError(Exception):
     """The store has answered a command with an error."""
@@ -51,16 +54,18 @@ class StoreConnection(asyncio.Protocol):
 
     Args:
         receive: Called with channel and payload of each message, in the order of the store, and after the callers that
-            waited for earlier replies have continued.
+            waited for earlier replies have continued. Also called, without a payload and perhaps earlier, with each key
+            that was changed after a `call_tracked` had read it; with an empty one if all were.
 
     Attributes:
         lost: Done when the connection is lost, with the reason.
         primary: Whether the server took writes when the connection was opened.
         clustered: Whether it belongs to a cluster.
         host: The host of the server.
+        tracks: Whether it says which keys are changed; None before the first `call_tracked`.
     """
 
-    def __init__(self, receive: Callable[[bytes, bytes], None]) -> None:
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
@@ -71,6 +76,7 @@ class StoreConnection(asyncio.Protocol):
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.primary = self.clustered = False
         self.host = ""
+        self.tracks: bool | None = None
 
     # --- commands ---
 
@@ -85,6 +91,16 @@ class StoreConnection(asyncio.Protocol):
         future: asyncio.Future[Any] = self._loop.create_future()
         self._send(arguments, future)
         return await future
+
+    async def call_tracked(self, *arguments: Argument) -> Any:
+        """Do what `call` does, and let the store say when a key is changed that the command has read."""
+        self.require_room()
+        if self.tracks is None:
+            self.tracks = True
+            self._send((b"CLIENT", b"TRACKING", b"ON", b"OPTIN"), self._note_tracking)
+        if self.tracks:
+            self._send((b"CLIENT", b"CACHING", b"YES"), _ignore)
+        return await self.call(*arguments)
 
     def call_soon(self, done: Done, *arguments: Argument) -> None:
         """Send a command, and call `done` once, in a later callback of the loop. See `call` for what this raises."""
@@ -140,6 +156,9 @@ class StoreConnection(asyncio.Protocol):
         while (item := self._reader.gets()) is not False:
             if isinstance(item, PushNotification) and item[0] == b"smessage":
                 received.append(item)
+            elif isinstance(item, PushNotification) and item[0] == b"invalidate":
+                for key in item[1] or [b""]:
+                    self._receive(key, None)
             else:
                 if received:
                     self._loop.call_soon(self._deliver, received)
@@ -180,6 +199,11 @@ class StoreConnection(asyncio.Protocol):
             self._answer(waiter, RefusedError(str(item)) if isinstance(item, ReplyError) else item)
         return None
 
+    def _note_tracking(self, reply: Any) -> None:
+        if isinstance(reply, RefusedError):
+            self.tracks = False
+            log.warning("the store refuses CLIENT TRACKING (%s): live queries are read again and again", reply)
+
     def _answer(self, waiter: asyncio.Future[Any] | Done, item: Any) -> None:
         if not isinstance(waiter, asyncio.Future):
             self._loop.call_soon(waiter, item)
@@ -218,7 +242,11 @@ def overloaded(reason: str) -> StoreError:
     return StoreError(reason, f"The store is too slow: {reason}. Try again.")
 
 
-async def open_connection(address: Address, receive: Callable[[bytes, bytes], None]) -> StoreConnection:
+def _ignore(reply: object) -> None:
+    """Do nothing with a reply."""
+
+
+async def open_connection(address: Address, receive: Receive) -> StoreConnection:
     """Connect to the first server of `address`, log in, and select the database.
 
     Raises:

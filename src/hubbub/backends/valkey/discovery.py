@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from hubbub.backends.valkey.address import Address
-from hubbub.backends.valkey.connection import RefusedError, StoreConnection, open_connection, reason_of
+from hubbub.backends.valkey.connection import Receive, RefusedError, StoreConnection, open_connection, reason_of
 from hubbub.backends.valkey.silence import time_limit
 from hubbub.errors import CommandError
-
-Receive = Callable[[bytes, bytes], None]
 
 
 async def open_primary(address: Address, receive: Receive) -> StoreConnection:

@@ -115,6 +115,22 @@ class Link:
         except RefusedError as error:
             raise self._failure(connection, arguments, str(error)) from None
 
+    async def run_tracked(self, script: str, *arguments: Argument) -> Any:
+        """Do what `run` does; the receiver of the connection is told when a key is changed that the script has read."""
+        connection = self._connection
+        if connection is None:
+            raise StoreError(self._reason)
+        command = (b"EVALSHA", self._scripts[script].digest, 1, self._prefix, *arguments)
+        try:
+            return await connection.call_tracked(*command)
+        except RefusedError as error:
+            raise self._failure(connection, command, str(error)) from None
+
+    @property
+    def tracks(self) -> bool:
+        """Whether the store says which keys are changed, as far as is known."""
+        return self._connection is None or self._connection.tracks is not False
+
     def run_soon(self, done: Done, script: str, *arguments: Argument) -> None:
         """Run a script in the shard, and call `done` once, later, with its reply or the `CommandError` in its place.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from heapq import merge
 from typing import Any, Protocol
 
@@ -55,25 +55,32 @@ class ListedShards(Protocol):
 
 
 async def find_groups(shards: ListedShards, query: Query, most: int) -> list[GroupRow]:
-    """Return the first `most` groups of `query`, in its order.
-
-    Groups are spread evenly, so each shard is first asked for little more than its share of the page. Only if that is
-    not enough are all asked for a whole page.
-
-    Raises:
-        CommandError: ``UNAVAILABLE``.
-    """
+    """Return the first `most` groups of `query`, in its order. Raises `CommandError` ``UNAVAILABLE``."""
     for shard in shards:
         shard.link.require_ready()
     bounds = group_ranges(query)
     if not bounds:
         return []
-    order = "names" if query.order == "group" else "sizes"
-    share = most if len(shards) == 1 else min(most, 2 * most // len(shards) + 8)
+    direction = int(not query.ascending)
+
+    async def ask(number: int) -> list[list[GroupRow]]:
+        run = (shard.link.run("page", order_of(query), number, direction, *bounds) for shard in shards)
+        return [group_rows(reply) for reply in await asyncio.gather(*run)]
+
+    return await merge_pages(query, most, len(shards), ask)
+
+
+async def merge_pages(
+    query: Query, most: int, shards: int, ask: Callable[[int], Coroutine[Any, Any, list[list[GroupRow]]]]
+) -> list[GroupRow]:
+    """Return the first `most` groups of all shards, of which `ask` returns the first few of each.
+
+    Groups are spread evenly, so each shard is first asked for little more than its share of the page. Only if that is
+    not enough are all asked for a whole page.
+    """
+    share = most if shards == 1 else min(most, 2 * most // shards + 8)
     for number in (share, most):
-        direction = int(not query.ascending)
-        replies = await asyncio.gather(*(shard.link.run("page", order, number, direction, *bounds) for shard in shards))
-        pieces = [group_rows(reply) for reply in replies]
+        pieces = await ask(number)
         # Rows beyond the last row of a shard that has more are not certain: others may come before them.
         unfinished = [piece[-1] for piece in pieces if len(piece) == number]
         rows = list(_merged(query, pieces))
@@ -81,6 +88,11 @@ async def find_groups(shards: ListedShards, query: Query, most: int) -> list[Gro
         if known >= most or not unfinished or number == most:
             return rows[:most]
     raise AssertionError("the second round asks for everything")
+
+
+def order_of(query: Query) -> str:
+    """Return the key, behind the prefix, of the order in which `query` lists."""
+    return "names" if query.order == "group" else "sizes"
 
 
 def _merged(query: Query, pieces: list[list[GroupRow]]) -> Iterable[GroupRow]:

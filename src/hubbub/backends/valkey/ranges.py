@@ -17,6 +17,11 @@ def group_ranges(query: Query) -> list[bytes]:
     return bounds
 
 
+def count_ranges(query: Query) -> list[bytes]:
+    """Return the bounds of the intervals of `query`, in ascending order, whatever the direction of the listing."""
+    return [part for low, high in query.intervals for part in (_bound(b"[", low, b"-"), _bound(b"(", high, b"+"))]
+
+
 def group_rows(flat: list[bytes | int]) -> list[GroupRow]:
     """Return the rows in a reply of ``page.lua``."""
     return [
@@ -27,9 +32,7 @@ def group_rows(flat: list[bytes | int]) -> list[GroupRow]:
 
 def user_range(query: UserQuery) -> list[bytes]:
     """Return the bounds of `query` among the rows of a group, in the direction of the listing."""
-    low, high = b"-", b"+"
-    if query.user_id is not None:
-        low, high = b"[" + schema.user_part(query.user_id), b"(" + schema.past_user(query.user_id)
+    low, high = user_span(query.user_id)
     if query.after is not None:
         after = schema.row(query.after)
         inside = query.user_id is None or query.user_id == query.after.user_id
@@ -38,6 +41,13 @@ def user_range(query: UserQuery) -> list[bytes]:
         elif not query.ascending and (inside or after < high[1:]):
             high = b"(" + after
     return [low, high] if query.ascending else [high, low]
+
+
+def user_span(user_id: str | None) -> tuple[bytes, bytes]:
+    """Return the bounds of the rows of one user, or of all, in ascending order."""
+    if user_id is None:
+        return b"-", b"+"
+    return b"[" + schema.user_part(user_id), b"(" + schema.past_user(user_id)
 
 
 def user_rows(found: list[bytes]) -> list[UserRow]:

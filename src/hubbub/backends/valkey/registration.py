@@ -6,6 +6,7 @@ import logging
 from itertools import count
 
 from hubbub.backends.valkey import correction, schema, schema_version
+from hubbub.backends.valkey.changes import Changes
 from hubbub.backends.valkey.connection import Argument, WrongTypeError
 from hubbub.backends.valkey.expiry import Expiry
 from hubbub.backends.valkey.heartbeat import Lease
@@ -25,10 +26,12 @@ class Registration:
     Args:
         shard: The shard.
         lease: The lease that the heartbeat thread renews.
+        changes: Is told when changes in the shard may have been missed.
     """
 
-    def __init__(self, shard: Shard, lease: Lease) -> None:
+    def __init__(self, shard: Shard, lease: Lease, changes: Changes) -> None:
         self.shard = shard
+        self._changes = changes
         self._lease = lease
         self._repair = Repair(shard)
         self._expiry = Expiry(shard, lease, self._repair)
@@ -64,6 +67,7 @@ class Registration:
             await shard.remove_owed()
         await self._repair.look()
         shard.inbound.release()
+        self._changes.restart()
         self._earlier.clear()
         shard.unconfirmed.clear()
 

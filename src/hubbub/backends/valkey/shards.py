@@ -11,6 +11,7 @@ from itertools import count
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import schema, schema_version
 from hubbub.backends.valkey.address import Address
+from hubbub.backends.valkey.changes import Changes
 from hubbub.backends.valkey.cluster import SHARDS, Cluster
 from hubbub.backends.valkey.connection import RefusedError
 from hubbub.backends.valkey.discovery import open_first, open_primary
@@ -36,10 +37,12 @@ class Shards:
 
     Attributes:
         registrations: The registration of this node in each shard.
+        changes: What has changed of what live queries show.
         only: The shard, if there is just one; posts save two calls with it.
     """
 
     def __init__(self, address: Address, window: Window, members: LocalMembers, receivers: list[Receiver]) -> None:
+        self.changes = Changes()
         self.registrations: list[Registration] = []
         self._shards: list[Shard] = []
         self.only: Shard | None = None
@@ -129,15 +132,18 @@ class Shards:
         )  # fmt: skip
         self._shards.append(shard)
         self.only = shard if len(self._shards) == 1 else None
-        self.registrations.append(Registration(shard, lease))
+        self.registrations.append(Registration(shard, lease, self.changes))
 
     def _new_epoch(self) -> str:
         return f"{self._node}.{next(self._epochs)}"
 
-    def _receive(self, channel: bytes, payload: bytes) -> None:
-        """Hand what the store has sent to the shard whose channel it is."""
-        self._inbound[channel[: channel.index(b"}") + 2]].receive(channel, payload)
+    def _receive(self, channel: bytes, payload: bytes | None) -> None:
+        """Hand what the store has sent to the shard whose channel it is; a key that was changed has no payload."""
+        if payload is None:
+            self.changes.invalidate(channel)
+        else:
+            self._inbound[channel[: channel.index(b"}") + 2]].receive(channel, payload)
 
 
-def _ignore(channel: bytes, payload: bytes) -> None:
+def _ignore(channel: bytes, payload: bytes | None) -> None:
     """Ignore messages: the connections for heartbeats have no subscriptions."""

@@ -142,5 +142,5 @@ class StoreVisit:
         ]
 
 
-def _ignore(channel: bytes, payload: bytes) -> None:
+def _ignore(channel: bytes, payload: bytes | None) -> None:
     """Ignore messages: a visitor has no subscriptions."""

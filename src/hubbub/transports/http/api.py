@@ -12,7 +12,16 @@ from hubbub.errors import CommandError, ErrorCode
 from hubbub.limits import check_name
 from hubbub.node import Node
 from hubbub.transports.http.errors import answer
-from hubbub.transports.http.input import read_ban, read_groups, read_message, read_nothing, read_users
+from hubbub.transports.http.input import (
+    read_ban,
+    read_groups,
+    read_message,
+    read_nothing,
+    read_users,
+    read_watched_groups,
+    read_watched_users,
+)
+from hubbub.transports.http.live_lists import live_list, wants_events
 from hubbub.transports.http.request_rates import RequestRates
 from hubbub.transports.refusal import HttpError
 
@@ -60,14 +69,18 @@ class Api:
 
     async def groups(self, request: Request) -> Response:
         """List the groups that the caller may join."""
-        identity = await self._anyone(request)
-        return answer(await self._node.services.groups(identity, read_groups(request.scope["query_string"])))
+        identity, query = await self._anyone(request), request.scope["query_string"]
+        if wants_events(request) and request.method == "GET":
+            return await live_list(self._node, identity, read_watched_groups(query))
+        return answer(await self._node.services.groups(identity, read_groups(query)))
 
     async def users(self, request: Request) -> Response:
         """List the connections in a group that the caller may join."""
-        identity = await self._anyone(request)
-        command = read_users(request.scope["query_string"], request.path_params["group"])
-        return answer(await self._node.services.users(identity, command))
+        identity, query = await self._anyone(request), request.scope["query_string"]
+        group = request.path_params["group"]
+        if wants_events(request) and request.method == "GET":
+            return await live_list(self._node, identity, read_watched_users(query, group))
+        return answer(await self._node.services.users(identity, read_users(query, group)))
 
     async def post_to_group(self, request: Request) -> Response:
         """Post to a group as the server."""

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from hubbub.dialects.explain import explain
 from hubbub.errors import CommandError, ErrorCode, invalid
-from hubbub.messages import Groups, Users
+from hubbub.messages import Groups, Users, Watch
 from hubbub.transports.refusal import HttpError
 
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -82,6 +82,21 @@ def read_users(query: bytes, group: str) -> Users:
     return _convert({**_read(query, _USERS), "group": group}, Users)
 
 
+def read_watched_groups(query: bytes) -> Watch:
+    """Return the query for a live list of groups. Raises `CommandError` ``INVALID_PARAMETER``."""
+    given = _read(query, {**_GROUPS, **_LIVE, "groups": _names})
+    if given.get("searchFor") == "number_of_users":
+        for name in ("value", "range"):
+            if name in given:
+                given[name] = _number(name, given[name])
+    return _convert({"what": "groups", **given}, Watch)
+
+
+def read_watched_users(query: bytes, group: str) -> Watch:
+    """Return the query for a live list of the users in `group`. Raises `CommandError` ``INVALID_PARAMETER``."""
+    return _convert({"what": "users", **_read(query, {**_USERS, **_LIVE}), "group": group}, Watch)
+
+
 def read_ban(query: bytes) -> int | None:
     """Return for how many seconds a user is banned, or None. Raises `CommandError` ``INVALID_PARAMETER``."""
     seconds: int | None = _read(query, _BAN).get("for")
@@ -134,6 +149,10 @@ def _boolean(name: str, text: str) -> bool:
     return _json(name, text, bool, "true or false")
 
 
+def _names(name: str, text: str) -> list[str]:
+    return _json(name, text, list[str], 'names of groups as JSON, such as ["a","b"]')
+
+
 _CURSOR: Any = dict[str, Any] | Literal["start", "end"]
 
 
@@ -146,6 +165,7 @@ def _cursor(name: str, text: str) -> Any:
 _PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}
 _GROUPS = {"searchFor": _text, "value": _text, "condition": _text, "range": _text, **_PAGING}
 _USERS = {"user_id": _text, **_PAGING}
+_LIVE = {"every": _number}
 _BAN = {"for": _integer}
 
 

@@ -95,6 +95,9 @@ class _NodeCollector(Collector):
         )
         yield GaugeMetricFamily("hubbub_users", "Distinct users with a connection here.", len(fanout.users))
         yield GaugeMetricFamily("hubbub_groups", "Groups with a member here.", len(fanout.groups))
+        yield GaugeMetricFamily("hubbub_views", "Different live queries.", len(node.views))
+        yield GaugeMetricFamily("hubbub_view_bytes", "Bytes that are reserved for them.", node.views.bytes)
+        yield GaugeMetricFamily("hubbub_watches", "Live queries of all connections.", node.views.watches)
 
     def _totals(self) -> Iterator[Metric]:
         counters = self._node.counters
@@ -104,6 +107,11 @@ class _NodeCollector(Collector):
             ("privates_delivered", "Connections that private messages were delivered to.", counters.privates),
             ("notices", "Join and leave notices sent to groups.", self._node.backend.notices),
             ("queue_cuts", "Connections closed because they read too slowly.", counters.queue_cuts),
+            ("view_evaluations", "How often live queries were evaluated.", counters.view_evaluations),
+            ("view_seconds", "Seconds that this took.", counters.view_seconds),
+            ("view_events", "Events of live queries sent, one for each watcher.", counters.view_events),
+            ("view_skips", "Those of them with the whole list, because the watcher was slow.", counters.views_skipped),
+            ("view_delays", "How often live queries had to wait because view_cpu was used up.", counters.views_put_off),
         ]:
             yield CounterMetricFamily(f"hubbub_{name}", text, value)
 

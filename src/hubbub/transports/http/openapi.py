@@ -14,6 +14,7 @@ from hubbub.transports.http.openapi_parts import (
     Json,
     ban_parameter,
     groups_parameters,
+    live,
     message_body,
     name_parameter,
     open_operation,
@@ -78,14 +79,16 @@ def _paths(settings: Settings) -> Json:
         "/v1/connect": {"get": _websocket()},
         "/v1/groups": {
             "get": {
-                **operation("listGroups", "List or search the groups", "A page of groups.", "GroupPage", _READ),
+                **live(operation("listGroups", "List or search the groups", "A page of groups.", "GroupPage", _READ)),
                 "parameters": groups_parameters(settings),
                 **guests,
             }
         },
         "/v1/groups/{group}/users": {
             "get": {
-                **operation("listUsers", "List the connections in a group", "A page of users.", "UserPage", _READ),
+                **live(
+                    operation("listUsers", "List the connections in a group", "A page of users.", "UserPage", _READ)
+                ),
                 "parameters": [
                     group,
                     query_parameter("user_id", text_schema(), "Only the connections of this user."),

@@ -51,6 +51,17 @@ def problem(status: str) -> Json:
     return {"description": _PROBLEMS[status], "content": {"application/json": {"schema": reference("Error")}}}
 
 
+def live(listing: Json) -> Json:
+    """Return the operation of a listing that can also be an answer which goes on."""
+    text = (
+        "With `Accept: text/event-stream`, a live list: the first event has the page as `list`, and each further one "
+        "what has changed, as `set` and `gone`, or the whole `list`. Then `every` is the least number of milliseconds "
+        'between two events, and for groups `groups` may have names as JSON, such as `["a","b"]`, and no search.'
+    )
+    listing["responses"]["200"]["content"]["text/event-stream"] = {"schema": text_schema()}
+    return {**listing, "description": text}
+
+
 def open_operation(name: str, summary: str, success: str, schema: str, *problems: str) -> Json:
     """Return an operation that needs no token."""
     return {**operation(name, summary, success, schema, problems), "security": []}

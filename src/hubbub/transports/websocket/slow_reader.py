@@ -37,6 +37,7 @@ class SlowReader:
         self._over = False
         self._budget = session.budget
         self._budget.slow[session] = transport
+        session.slow = True
         if self._backlog.overfull:
             self._give_up()
         else:
@@ -46,6 +47,7 @@ class SlowReader:
     def end(self) -> None:
         """Stop watching: the client has caught up, or the connection is lost."""
         self._budget.slow.pop(self._session, None)
+        self._session.slow = False
         if not self._over:
             self._over = True
             self._node.fanout.rewire(self._session, self._transport.write)

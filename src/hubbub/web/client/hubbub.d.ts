@@ -79,6 +79,28 @@ export class Hubbub {
    */
   getRealtimeUsers(params?: UsersQuery | FormLike | null, fetchOptions?: FetchOptions | null): Promise<Page<UserRow>>;
 
+  /**
+   * Watch a listing of groups: `callback` is called with the first page, and whenever the page has changed. After a
+   * reconnect the client goes on by itself. `{ groups: [names] }` watches these groups, whether they exist or not.
+   *
+   * @param callback  What it throws is reported to the console and changes nothing else.
+   * @returns The live query, once its first page is there.
+   * @throws {HubbubError} `INVALID_PARAMETER`: an invalid or unknown field; `FORBIDDEN`: the token does not allow a group;
+   *   `INVALID_REQUEST`: too many live queries, or not connected; `UNAVAILABLE`: the server has too many.
+   */
+  watchRealtimeGroups(
+    params?: GroupsQuery | { groups: string[] } | FormLike | null,
+    options?: WatchOptions | null,
+    callback?: (change: LiveChange<GroupRow>) => void,
+  ): Promise<LiveQuery<GroupRow>>;
+
+  /** The same for the connections in a group, which need not be joined. */
+  watchRealtimeUsers(
+    params?: UsersQuery | FormLike | null,
+    options?: WatchOptions | null,
+    callback?: (change: LiveChange<UserRow>) => void,
+  ): Promise<LiveQuery<UserRow>>;
+
   /** `connecting`: for the first time; `reconnecting`: after the connection was lost. */
   readonly state: 'closed' | 'connecting' | 'connected' | 'reconnecting';
   /** Our user id; null before the first connection. */
@@ -251,6 +273,41 @@ export interface FetchOptions {
   fetchMore?: boolean;
   /** The `startKey` of an earlier page, to continue after it. */
   startKey?: StartKey | 'start' | 'end' | null;
+}
+
+export interface WatchOptions {
+  /** Most rows, 1 to 1000. Default: 50. */
+  limit?: number;
+  /** `false` for descending order. Default: `true`. */
+  ascending?: boolean;
+  /** Least milliseconds between two changes. Default: 250, or what the server allows. */
+  every?: number;
+  /** The `startKey` of a page, to watch the page after it. */
+  startKey?: StartKey | 'start' | 'end' | null;
+}
+
+/** A listing that follows the server's. */
+export interface LiveQuery<Row> {
+  /** The page, in its order; another array after each change. */
+  readonly list: readonly Row[];
+  /** How many rows match in all; null where a token's rights filter the listing. */
+  readonly count: number | null;
+  /** Why the server has ended it; null while it goes on. */
+  readonly error: HubbubError | null;
+  /** Watch nothing any more. The callback is not called again. */
+  stop(): Promise<void>;
+}
+
+/** A change of a live query. */
+export interface LiveChange<Row> {
+  readonly list: readonly Row[];
+  readonly count: number | null;
+  /** New and changed rows. */
+  readonly set: readonly Row[];
+  /** Names of groups, or connection ids, that are not on the page any more. */
+  readonly gone: readonly string[];
+  /** Why the server has ended the query: this is the last call. Otherwise null. */
+  readonly error: HubbubError | null;
 }
 
 /** A place in a listing. Pass it back unchanged. */

@@ -5,8 +5,9 @@
 // the globals Hubbub and HubbubError. The types are in hubbub.d.ts; the test vectors that all clients share are in
 // tests/vectors.
 //
-// Contents: errors; commands (API -> wire); replies and events (wire -> API); reconnect policy; positions; forms; paging;
-// Connection (one WebSocket); ReconnectingConnection; Hubbub (what pages use). The Python client has the same classes.
+// Contents: errors; commands (API -> wire); replies and events (wire -> API); reconnect policy; positions; live queries;
+// forms; paging; Connection (one WebSocket); ReconnectingConnection; Hubbub (what pages use). The Python client has the
+// same classes.
 
 // --- errors ----------------------------------------------------------------------------------------------------------
 
@@ -36,6 +37,7 @@ const GROUP_FIELDS = ['searchFor', 'value', 'condition', 'range'];
 const USER_FIELDS = ['group', 'user_id'];
 const POST_FIELDS = ['key', 'min_recipients', 'keep', 'echo'];
 const FETCH_FIELDS = ['limit', 'startKey', 'ascending', 'fetchMore'];
+const WATCH_FIELDS = ['limit', 'startKey', 'ascending', 'every'];
 
 /**
  * One function per command: arguments in, the command without its `id` out. They check only what the server could not
@@ -65,11 +67,20 @@ const commands = {
 
   groups: (params, fetchOptions) => listing('groups', GROUP_FIELDS, params, fetchOptions),
   users: (params, fetchOptions) => listing('users', USER_FIELDS, params, fetchOptions),
+
+  watchGroups: (params, options) => watching('groups', [...GROUP_FIELDS, 'groups'], params, options),
+  watchUsers: (params, options) => watching('users', USER_FIELDS, params, options),
+  unwatch: (watch) => ({ do: 'unwatch', watch }),
 };
 
+function watching(what, fields, params, options) {
+  const { do: _, ...query } = listing(what, fields, params, pick('options', WATCH_FIELDS, options), WATCH_FIELDS);
+  return { do: 'watch', what, ...query };
+}
+
 /** The command of a query. `fetchMore` is not sent, and `startKey: 'start'` is the same as none. */
-function listing(name, fields, params, fetchOptions) {
-  const { fetchMore, startKey, ...options } = pick('fetchOptions', FETCH_FIELDS, fetchOptions);
+function listing(name, fields, params, fetchOptions, known = FETCH_FIELDS) {
+  const { fetchMore, startKey, ...options } = pick('fetchOptions', known, fetchOptions);
   const from = startKey === undefined || startKey === 'start' ? {} : { startKey };
   return { do: name, ...pick('params', fields, params), ...options, ...from };
 }
@@ -149,6 +160,13 @@ function record(fields) {
 /** The name of the first field that is missing or of the wrong type. */
 const invalidField = (fields, value) => Object.keys(fields).find((name) => !fields[name](value[name]));
 
+const GROUP_ROW = { group: isText, number_of_users: Number.isSafeInteger, number_of_connections: Number.isSafeInteger };
+const USER_ROW = { user_id: isText, connection_id: isText };
+const isChangeOf = (row) => ({
+  watch: Number.isSafeInteger, set: optional(listOf(row)), gone: optional(listOf(isText)), list: optional(listOf(row)),
+  count: nullable(Number.isSafeInteger),
+});
+
 /** The fields of an event, by `type`. */
 const EVENTS = {
   message: {
@@ -166,6 +184,9 @@ const EVENTS = {
   gap: { sender_rid: nullable(isText), position: isPosition },
   posted: { sender_rid: nullable(isText), seq: Number.isSafeInteger },
   restart: { after: Number.isFinite, ticket: optional(isText), message: optional(isText) },
+  groups: isChangeOf(record(GROUP_ROW)),
+  users: isChangeOf(record(USER_ROW)),
+  unwatched: { watch: Number.isSafeInteger, code: isText, message: isText },
 };
 
 /** Events that only the client itself makes; they are rejected when a server sends them. */
@@ -185,10 +206,11 @@ const REPLIES = {
   }),
   leave: record({ message: isText }),
   post: record({ ...SUCCESS, recipients: Number.isSafeInteger }),
-  groups: isPage(record({
-    group: isText, number_of_users: Number.isSafeInteger, number_of_connections: Number.isSafeInteger,
-  })),
-  users: isPage(record({ user_id: isText, connection_id: isText })),
+  groups: isPage(record(GROUP_ROW)),
+  users: isPage(record(USER_ROW)),
+  watch: (reply) => record({ watch: Number.isSafeInteger, count: nullable(Number.isSafeInteger) })(reply)
+    && (isPage(record(GROUP_ROW))(reply) || isPage(record(USER_ROW))(reply)) && reply.list.length <= MAX_ROWS,
+  unwatch: record({ message: isText }),
 };
 
 const UNREADABLE = 'UNREADABLE'; // the code of an error event that replaces a frame from the server
@@ -387,6 +409,113 @@ function gapEvent(group, since, position) {
   const missed = since?.epoch === position.epoch ? position.seq - since.seq : null;
   return { type: 'gap', message: 'Messages are missing here.', group: group ?? null, since, position, missed };
 }
+
+// --- live queries: a listing that follows the server's ---------------------------------------------------------------
+
+const MAX_ROWS = 10_000; // of a live query; servers send 1,000 at most
+
+/** What `watchRealtimeGroups` and `watchRealtimeUsers` return; `ReconnectingConnection` brings it what the server sends. */
+class LiveQuery {
+  list = []; // in the order of the query; another array after each change
+  count = null; // how many rows match in all; null where rights filter the listing
+  error = null; // why the server has ended it
+  watch = null; // its number on the present connection
+  state = 'asking'; // 'asking' the server; 'watching'; 'lost' with the connection; 'ended'
+  #started = false; // whether the first page has come
+  #rows = new Map();
+  #idOf;
+  #compare;
+  #callback;
+  #leave;
+
+  /**
+   * @param {object} command  what is sent, now and after each reconnect
+   * @param {((change: object) => void) | undefined} callback
+   * @param {(query: LiveQuery) => Promise<void>} leave  ends it at the server
+   */
+  constructor(command, callback, leave) {
+    this.command = command;
+    this.#callback = callback;
+    this.#leave = leave;
+    this.#idOf = command.what === 'users' ? (row) => row.connection_id : (row) => row.group;
+    this.#compare = rowOrder(command);
+  }
+
+  /** Watch nothing any more. The callback is not called again. */
+  async stop() {
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    await this.#leave(this);
+  }
+
+  /** Process the reply: the whole page. */
+  onReply({ watch, list, count }) {
+    this.watch = watch;
+    this.state = 'watching';
+    this.#replace(list, count, !this.#started);
+    this.#started = true;
+  }
+
+  /** Process an event. */
+  onEvent({ list, set = [], gone = [], count }) {
+    if (list) this.#replace(list, count);
+    else this.#change(set, gone.filter((id) => this.#rows.has(id)), count);
+  }
+
+  /** The server has ended it, or would not begin it again. */
+  fail(error) {
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    this.error = error;
+    this.#tell([], []);
+  }
+
+  #replace(list, count, first = false) {
+    const there = new Set(list.map(this.#idOf));
+    const gone = [...this.#rows.keys()].filter((id) => !there.has(id));
+    const set = list.filter((row) => !isSameRow(row, this.#rows.get(this.#idOf(row))));
+    if (first || set.length || gone.length || count !== this.count) this.#change(set, gone, count);
+  }
+
+  #change(set, gone, count) {
+    for (const id of gone) this.#rows.delete(id);
+    for (const row of set) this.#rows.set(this.#idOf(row), row);
+    if (this.#rows.size > MAX_ROWS) throw invalidReply(`a live query with more than ${MAX_ROWS} rows`);
+    this.list = [...this.#rows.values()].sort(this.#compare);
+    this.count = count;
+    this.#tell(set, gone);
+  }
+
+  #tell(set, gone) {
+    const { list, count, error } = this;
+    const callback = this.#callback;
+    if (callback) (async () => callback({ list, count, set, gone, error }))().catch(report);
+  }
+}
+
+const isSameRow = (row, old) => old !== undefined && Object.keys(row).every((field) => row[field] === old[field]);
+
+/** How the rows of a query are compared, so that a sorted list has the server's order. */
+function rowOrder({ what, searchFor, groups, ascending = true }) {
+  const direction = ascending || groups ? 1 : -1;
+  const compare =
+    what === 'users' ? (a, b) => compareText(a.user_id, b.user_id) || compareText(a.connection_id, b.connection_id)
+    : searchFor === 'number_of_users' ? (a, b) => a.number_of_users - b.number_of_users || compareText(a.group, b.group)
+    : (a, b) => compareText(a.group, b.group);
+  return (a, b) => direction * compare(a, b);
+}
+
+/** Compare by code point, as the server does: in UTF-16, characters beyond U+FFFF come before some others. */
+function compareText(a, b) {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i += 1) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return x >= 0xd800 && y >= 0xd800 ? aboveSurrogates(x) - aboveSurrogates(y) : x - y;
+  }
+  return a.length - b.length;
+}
+
+const aboveSurrogates = (unit) => (unit >= 0xe000 ? unit - 0x800 : unit + 0x2000);
 
 // --- forms: an HTML form as JSON -------------------------------------------------------------------------------------
 
@@ -728,6 +857,9 @@ class Connection {
 
 // --- ReconnectingConnection: connect, identify, rejoin, renew the token, reconnect -----------------------------------
 
+const LIVE_EVENTS = ['groups', 'users', 'unwatched'];
+const REWATCH_MS = 1_000; // and up to as much more, until a live query is begun again that was refused for the moment
+
 /** A connection and those that replace it, from the first attempt until `run` returns or `finish` is called. */
 class ReconnectingConnection {
   welcome = null; // the reply to the last `connect`
@@ -748,6 +880,7 @@ class ReconnectingConnection {
   #ticket = null; // from the notice, until it has been used
   #renewal = null; // of renew(): settled by the next connection
   #replaced = null; // the connection that renew() has closed to open another one
+  #live = new Set(); // the live queries that have not ended
   #renewTimer = 0;
 
   /**
@@ -819,6 +952,29 @@ class ReconnectingConnection {
     });
   }
 
+  /** Begin a live query, and begin it again after each reconnect. Resolves with the first page. */
+  async watch(query) {
+    this.#live.add(query);
+    try {
+      await this.#askForPage(query);
+    } catch (error) {
+      this.#live.delete(query);
+      query.state = 'ended';
+      throw error;
+    }
+  }
+
+  /** End a live query. Without a connection there is nothing to tell the server. */
+  async unwatch(query) {
+    this.#live.delete(query);
+    const { watch } = query;
+    query.watch = null;
+    if (watch !== null && this.#ready) {
+      const call = new Call(commands.unwatch(watch));
+      await withTimeout(this.#timeout, this.#connection.request(call), 'unwatch').catch(() => {}); // ended with the connection
+    }
+  }
+
   /**
    * Use fresh rights: with a token, on the present connection; with cookies, on another one, since those of a handshake
    * never change. While there is no connection, the next one has fresh rights.
@@ -854,6 +1010,8 @@ class ReconnectingConnection {
     this.connected.reject(error);
     this.#renewal?.reject(error);
     for (const call of this.#calls) call.reject(error);
+    for (const query of this.#live) query.fail(error);
+    this.#live.clear();
     if (this.#connection && !this.#connection.end) await this.#connection.close();
   }
 
@@ -880,6 +1038,10 @@ class ReconnectingConnection {
       return { code: 'INTERNAL', reason: `The client failed: ${error}` };
     } finally {
       this.#ready = false;
+      for (const query of this.#live) {
+        query.watch = null;
+        if (query.state === 'watching') query.state = 'lost';
+      }
     }
   }
 
@@ -944,6 +1106,7 @@ class ReconnectingConnection {
     this.#renewal?.resolve();
     this.#renewal = null;
     for (const call of this.#calls) this.#send(call);
+    for (const query of this.#live) if (query.state === 'lost') this.#watchAgain(query);
     this.#emit({ type: 'success', message: 'Connected to WebSocket server.' });
   }
 
@@ -956,7 +1119,54 @@ class ReconnectingConnection {
     }
   }
 
+  // --- live queries ---
+
+  #askForPage(query) {
+    query.state = 'asking';
+    return this.ask(query.command, (reply) => {
+      const stopped = query.state === 'ended';
+      if (stopped) this.#connection.request(new Call(commands.unwatch(reply.watch))).catch(() => {});
+      else query.onReply(reply);
+    });
+  }
+
+  /** After a reconnect, or when the server could not go on. It ends if the server refuses it for good. */
+  async #watchAgain(query) {
+    try {
+      await this.#askForPage(query);
+    } catch (error) {
+      this.#onWatchRefused(query, error);
+    }
+  }
+
+  #onWatchRefused(query, error) {
+    if (query.state === 'ended') return;
+    query.watch = null;
+    query.state = 'lost';
+    if (TEMPORARY_ERRORS.includes(error.code)) {
+      const again = () => this.#ready && query.state === 'lost' && this.#live.has(query) && this.#watchAgain(query);
+      setTimeout(again, REWATCH_MS * (1 + Math.random()));
+      return;
+    }
+    this.#live.delete(query);
+    query.fail(error);
+    this.#emit({ type: 'error', code: error.code, message: error.message });
+  }
+
+  #onLiveEvent(event) {
+    for (const query of this.#live) {
+      if (query.watch !== event.watch) continue;
+      try {
+        if (event.type === 'unwatched') throw new HubbubError(event.code, event.message);
+        query.onEvent(event);
+      } catch (error) {
+        this.#onWatchRefused(query, error);
+      }
+    }
+  }
+
   #onEvent(event) {
+    if (LIVE_EVENTS.includes(event.type)) return this.#onLiveEvent(event);
     if (event.type !== 'restart') return this.positions.onEvent(event);
     this.#restart = event;
     this.#ticket = event.ticket ?? null;
@@ -1108,6 +1318,23 @@ class Hubbub {
     return this.#list(command, fetchOptions, command.group ?? this.group);
   }
 
+  async watchRealtimeGroups(params, options, callback) {
+    return this.#watch(commands.watchGroups(fromForm(params), options), callback);
+  }
+
+  async watchRealtimeUsers(params, options, callback) {
+    const command = commands.watchUsers(fromForm(params), options);
+    return this.#watch(command.group === undefined && this.group ? { ...command, group: this.group } : command, callback);
+  }
+
+  async #watch(command, callback) {
+    const connection = this.#connectionForCall();
+    if (callback !== undefined && typeof callback !== 'function') throw invalid('"callback" must be a function.');
+    const query = new LiveQuery(command, callback, (stopped) => connection.unwatch(stopped));
+    await connection.watch(query);
+    return query;
+  }
+
   /** The connection, if it can take another call. */
   #connectionForCall() {
     if (!this.#connection) throw notConnected();
@@ -1156,4 +1383,4 @@ class Hubbub {
 // --- exports (the server cuts here for /hubbub.global.js) ------------------------------------------------------------
 // Pages use the first two. The rest is for the tests, and may change.
 export { Hubbub, HubbubError };
-export { Positions, QueryCache, REPLIES, backoff, collect, commands, encode, probeInterval, readFrame, refreshIn, retryDelay, shouldReconnect, socketUrl, withId };
+export { LiveQuery, Positions, QueryCache, REPLIES, backoff, collect, commands, encode, probeInterval, readFrame, refreshIn, retryDelay, shouldReconnect, socketUrl, withId };

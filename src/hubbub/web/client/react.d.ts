@@ -9,7 +9,7 @@
  * }
  * ```
  */
-import type { GapEvent, Hubbub, HubbubError, HubbubEvent, HubbubOptions, Json, MessageEvent, PostOptions, PostResult, ErrorEvent } from './hubbub.js';
+import type { GapEvent, GroupRow, GroupsQuery, Hubbub, HubbubError, HubbubEvent, HubbubOptions, Json, MessageEvent, PostOptions, PostResult, ErrorEvent, UserRow, WatchOptions } from './hubbub.js';
 
 export interface Connection {
   /** The client, for everything that the hooks do not do; null before the first effect, and on the server. */
@@ -55,3 +55,32 @@ export function useRealtimeGroup(
   group: string | null,
   options?: { history?: number; limit?: number },
 ): RealtimeGroup;
+
+export interface Live<Row> {
+  /** The rows, in the order of the query; another array after each change. */
+  readonly list: readonly Row[];
+  /** How many rows match in all; null before the first page, and where a token's rights filter the listing. */
+  readonly count: number | null;
+  /** Whether the first page is still missing. */
+  readonly loading: boolean;
+  /** Why there is no live list, or why the server has ended it. */
+  readonly error: HubbubError | null;
+}
+
+/**
+ * A live list of groups, while the component is mounted.
+ *
+ * @param connection  What `useHubbub` returned, or a `Hubbub` that is connected; null shows nothing.
+ * @param query  What to search for and how, or `{ groups: [names] }`. It may be made anew with every render.
+ */
+export function useRealtimeGroups(
+  connection: Connection | Hubbub | null,
+  query?: (GroupsQuery | { groups: string[] }) & Omit<WatchOptions, 'startKey'>,
+): Live<GroupRow>;
+
+/** The connections in `group`, which need not be joined, while the component is mounted; null shows nothing. */
+export function useRealtimeUsers(
+  connection: Connection | Hubbub | null,
+  group: string | null,
+  options?: { user_id?: string } & Omit<WatchOptions, 'startKey'>,
+): Live<UserRow>;

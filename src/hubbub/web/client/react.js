@@ -1,4 +1,4 @@
-// Hubbub for React 18 and later: two hooks around hubbub.js. No build step, no JSX. The types are in react.d.ts.
+// Hubbub for React 18 and later: hooks around hubbub.js. No build step, no JSX. The types are in react.d.ts.
 
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { Hubbub } from './hubbub.js';
@@ -100,6 +100,52 @@ export function useRealtimeGroup(connection, group, { history = 0, limit = 500 }
     [hub, group],
   );
   return { ...(shown.group === group ? shown : NOT_JOINED), post };
+}
+
+const NOTHING = { list: [], count: null, loading: true, error: null };
+
+/** A live list of groups, while the component is mounted. See react.d.ts. */
+export function useRealtimeGroups(connection, query = {}) {
+  return useLive(connection, query, (hub, { limit, ascending, every, ...params }, show) =>
+    hub.watchRealtimeGroups(params, { limit, ascending, every }, show));
+}
+
+/** The connections in a group, without joining it. See react.d.ts. */
+export function useRealtimeUsers(connection, group, options = {}) {
+  return useLive(connection, group ? { group, ...options } : null, (hub, { limit, ascending, every, ...params }, show) =>
+    hub.watchRealtimeUsers(params, { limit, ascending, every }, show));
+}
+
+/** Watch `query` with `watch`; null watches nothing. Another query, by its content, ends the one before. */
+function useLive(connection, query, watch) {
+  const { hub, ready } = usable(connection);
+  const key = query && JSON.stringify(query);
+  const [shown, setShown] = useState({ key: null, ...NOTHING });
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the key says what the query is
+  useEffect(() => {
+    if (!hub || !ready || key === null) return undefined;
+    let ended = false;
+    const update = (change) => {
+      if (!ended) setShown((before) => ({ ...(before.key === key ? before : NOTHING), key, ...change }));
+    };
+    const show = ({ list, count, error }) => update({ list, count, error, loading: false });
+    const watching = watch(hub, JSON.parse(key), show);
+    watching.catch((error) => update({ error, loading: false }));
+    return () => {
+      ended = true;
+      watching.then((live) => live.stop(), () => {});
+    };
+  }, [hub, ready, key]);
+  const { list, count, loading, error } = shown.key === key && key !== null ? shown : NOTHING;
+  return { list, count, loading, error };
+}
+
+/** What `useHubbub` returned can be used once it is identified; a client of the program's own at once. */
+function usable(connection) {
+  if (!connection) return { hub: null, ready: false };
+  if ('listen' in connection) return { hub: connection.hub, ready: connection.user_id !== null };
+  return { hub: connection, ready: true };
 }
 
 /**

@@ -117,7 +117,7 @@ async function join(wanted) {
   groups.current = group;
   outbox.adopt(log);
   outbox.flush();
-  await people.read(hub, group, me);
+  await people.watch(hub, group, me);
 }
 
 // --- leaving ---
@@ -130,6 +130,7 @@ function suspend() {
   outbox.use(null, me);
   leaveAndClose(left);
   groups.stop();
+  people.stop();
   showError('');
   byId('chat').hidden = true;
 }
@@ -206,11 +207,9 @@ function addMessage(log, { sender, message, seq }, { own, earlier = false }) {
   countUnread();
 }
 
-/** Show who joined and left. For further tabs of a user only the list of people changes. */
+/** Show who joined and left, but not the further tabs of a user. */
 function onNotice({ sender, code, sender_rid, user_connections }) {
   if (sender_rid !== group) return;
-  people.onNotice(sender, user_connections);
-  groups.refresh();
   if (user_connections > (code === 'USER_JOINED' ? 1 : 0) || sender === me) return;
   groupLog().addPresence(sender, code);
 }
@@ -235,9 +234,7 @@ function onConnection({ type, code, message }) {
     historyEnd = 0; // numbering may have started again
     showError('');
     noteReconnected();
-    groups.refresh();
     outbox.flush();
-    people.read(hub, group, me).catch(() => {}); // lost again: another "success" follows
   }
 }
 

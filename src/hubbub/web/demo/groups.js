@@ -1,4 +1,4 @@
-// The server's groups: searched by name or by size, and refreshed while they are shown.
+// The server's groups: searched by name or by size, and live while they are shown.
 
 import { arrange, count, element, name, showNumber } from './dom.js';
 import { compareNames, matches, prefixes } from './search.js';
@@ -9,11 +9,12 @@ const STEP = 20;
 const PAGE = 1000;
 /** Pages that are searched for a part of a name. Beyond those only names that begin with it are found. */
 const PAGES = 3;
-/** Milliseconds between two refreshes of a list of up to `ROWS` rows; longer lists are refreshed less often. */
-const INTERVAL = 1500;
-const ROWS = 200;
-/** Least milliseconds between two refreshes, however many users join and leave. */
-const LEAST = 300;
+/** Most rows for each spelling of such a beginning. */
+const PREFIXED = 200;
+/** Milliseconds after the last key before what was typed is searched for. */
+const TYPING = 200;
+/** Milliseconds until a search that has failed is begun again. */
+const RETRY = 3000;
 
 export class GroupBrowser {
   #form = document.getElementById('groups-form');
@@ -31,12 +32,11 @@ export class GroupBrowser {
   #unread = 0;
   #choose;
   #timer = 0;
-  /** When the last query began, whether it is under way, and whether another one is to follow soon. */
-  #queried = 0;
-  #reading = false;
-  #again = false;
   /** Counts the searches; what was found for an earlier one is not shown. */
   #searches = 0;
+  /** The live queries of the present search, and the rows that each has found. */
+  #live = [];
+  #found = [];
 
   /** @param {(group: string) => void} choose Called with the group that was chosen. */
   constructor(choose) {
@@ -56,28 +56,28 @@ export class GroupBrowser {
     this.#new.addEventListener('click', () => choose(this.#form.search.value));
     this.#more.addEventListener('click', () => {
       this.#limit += STEP;
-      this.refresh();
+      this.#show();
     });
-    document.addEventListener('visibilitychange', () => this.refresh());
+    document.addEventListener('visibilitychange', () => this.#begin(0));
     this.#label();
   }
 
-  /** Start refreshing the list. @param {import('../hubbub.js').Hubbub} hub */
+  /** Keep the list live. @param {import('../hubbub.js').Hubbub} hub */
   start(hub) {
     this.#hub = hub;
-    this.refresh();
+    this.#begin(0);
   }
 
-  /** Stop refreshing. */
+  /** End that. */
   stop() {
     this.#hub = null;
-    clearTimeout(this.#timer);
+    this.#end();
   }
 
   /** Mark the joined group. */
   set current(group) {
     this.#current = group;
-    this.refresh();
+    this.#mark();
   }
 
   /** Show how many messages of the joined group are unread. */
@@ -86,73 +86,81 @@ export class GroupBrowser {
     this.#mark();
   }
 
-  /** Query the server soon, and again and again. The list is always read from its start, so it is never stale. */
-  refresh() {
-    if (this.#reading) this.#again = true;
-    else this.#schedule(this.#queried + LEAST - Date.now());
-  }
-
-  #schedule(delay) {
-    clearTimeout(this.#timer);
-    if (this.#hub && !document.hidden) this.#timer = setTimeout(() => this.#read(), Math.max(0, delay));
-  }
-
-  async #read() {
-    const search = this.#searches;
-    this.#queried = Date.now();
-    [this.#reading, this.#again] = [true, false];
-    let rows = 0;
-    try {
-      const found = this.#by === 'group' ? await this.#byName(this.#form.search.value.trim()) : await this.#bySize();
-      rows = found.list.length;
-      if (search === this.#searches && this.#hub) this.#show(found);
-    } catch {
-      // The state of the connection is shown elsewhere; the next query may succeed.
-    }
-    this.#reading = false;
-    this.#schedule(this.#again ? LEAST : INTERVAL * Math.max(1, rows / ROWS));
-  }
-
   get #by() {
     return this.#form.by.value;
   }
 
-  /** Return the groups whose names contain what was typed, in natural order; of very many, those that begin with it. */
-  async #byName(typed) {
-    const found = new Map();
-    const keep = ({ list }) => {
-      for (const row of list) if (matches(row.group, typed)) found.set(row.group, row);
-    };
-    let page = null;
-    for (let pages = 0; pages < (typed ? PAGES : 1) && !page?.endOfList; pages += 1) {
-      page = await this.#hub.getRealtimeGroups({ searchFor: 'group' }, { limit: PAGE, fetchMore: pages > 0 });
-      keep(page);
-    }
-    if (typed && !page.endOfList) {
-      for (const value of prefixes(typed)) {
-        keep(await this.#hub.getRealtimeGroups({ searchFor: 'group', value, condition: '>=' }, { limit: PAGE }));
+  /** Watch what is searched for now, instead of what was. A page that nobody sees watches nothing. */
+  #begin(delay) {
+    this.#end();
+    if (this.#hub && !document.hidden) this.#timer = setTimeout(() => this.#watch(this.#searches), delay);
+  }
+
+  #end() {
+    clearTimeout(this.#timer);
+    this.#searches += 1;
+    for (const query of this.#live.splice(0)) query.stop();
+  }
+
+  async #watch(search) {
+    const found = [];
+    try {
+      for await (const [params, options] of this.#by === 'group' ? this.#byName() : this.#bySize()) {
+        const number = found.push([]) - 1;
+        const query = await this.#hub.watchRealtimeGroups(params, options, ({ list, error }) => {
+          if (search !== this.#searches || error) return;
+          found[number] = list;
+          if (this.#found === found) this.#show();
+        });
+        if (search !== this.#searches) {
+          query.stop();
+          return;
+        }
+        this.#live.push(query);
       }
+      this.#found = found;
+      this.#show();
+    } catch {
+      // The state of the connection is shown elsewhere; the next attempt may succeed.
+      if (search === this.#searches) this.#begin(RETRY);
     }
-    return { list: this.#ordered([...found.values()]), isPart: !page.endOfList };
   }
 
-  async #bySize() {
+  /** The queries for names that contain what was typed; of very many groups, for those that begin with it. */
+  async *#byName() {
+    const typed = this.#typed;
+    let startKey = 'start';
+    for (let pages = 0; pages < (typed ? PAGES : 1) && startKey !== 'end'; pages += 1) {
+      yield [{ searchFor: 'group' }, { limit: PAGE, startKey }];
+      if (typed) ({ startKey } = await this.#hub.getRealtimeGroups({ searchFor: 'group' }, { limit: PAGE, startKey }));
+    }
+    if (!typed || startKey === 'end') return;
+    for (const value of prefixes(typed)) yield [{ searchFor: 'group', value, condition: '>=' }, { limit: PREFIXED }];
+  }
+
+  async *#bySize() {
     const query = { searchFor: 'number_of_users', value: this.#form.least.valueAsNumber || 0, condition: '>=' };
-    const { list, endOfList } = await this.#hub.getRealtimeGroups(query, { limit: PAGE, ascending: !this.#descending });
-    return { list: this.#ordered(list), isPart: !endOfList };
+    yield [query, { limit: PAGE, ascending: !this.#descending }];
   }
 
-  #ordered(rows) {
+  get #typed() {
+    return this.#by === 'group' ? this.#form.search.value.trim() : '';
+  }
+
+  /** The rows that were found, in natural order, without those that do not have what was typed in their name. */
+  get #rows() {
+    const typed = this.#typed;
+    const rows = new Map(this.#found.flat().map((row) => [row.group, row]));
     const size = this.#by === 'group' ? () => 0 : (row) => row.number_of_users;
     const sign = this.#descending ? -1 : 1;
-    return rows.sort((a, b) => sign * (size(a) - size(b) || compareNames(a.group, b.group)));
+    return [...rows.values()].filter(({ group }) => !typed || matches(group, typed))
+      .sort((a, b) => sign * (size(a) - size(b) || compareNames(a.group, b.group)));
   }
 
   #search() {
     this.#limit = STEP;
-    this.#searches += 1;
     this.#label();
-    this.refresh();
+    this.#begin(TYPING);
   }
 
   #label() {
@@ -162,12 +170,14 @@ export class GroupBrowser {
     this.#order.setAttribute('aria-label', `Order: ${this.#order.textContent}. Reverse it`);
   }
 
-  #show({ list, isPart }) {
+  #show() {
+    const list = this.#rows;
+    const isPart = this.#found.some(({ length }) => length >= PAGE);
     const sizes = new Map(list.slice(0, this.#limit).map((row) => [row.group, row.number_of_users]));
     arrange(this.#list, this.#items, [...sizes.keys()], (group) => this.#item(group));
     for (const [group, item] of this.#items) resize(item.querySelector('.size'), sizes.get(group));
     this.#mark();
-    const wanted = this.#by === 'group' ? this.#form.search.value.trim() : '';
+    const wanted = this.#typed;
     this.#new.hidden = !wanted || list.some(({ group }) => group === wanted);
     this.#new.replaceChildren('Start ', name(wanted));
     this.#more.hidden = list.length <= this.#limit;

@@ -1,22 +1,27 @@
-// The users in the group: listed once after joining, then kept current by notices.
+// The users in the group: a live list.
 
 import { arrange, avatar, count, element, name } from './dom.js';
 import { compareNames } from './search.js';
 
 /** Most names that are shown; for the others, only their number. */
 const SHOWN = 200;
+/** Most connections that are listed. */
 const PAGE = 1000;
+/** Milliseconds until a list that was refused is asked for again. */
+const RETRY = 3000;
 
 export class People {
   #list = document.getElementById('people-list');
   #rest = document.getElementById('people-rest');
   #totals = [document.getElementById('people-count'), document.getElementById('people-badge')];
   #items = new Map();
-  /** How many connections each user has in the group. */
+  /** How many connections each user has in the group, and how many users there are. */
   #connections = new Map();
-  /** Changes that notices announced while the list was being read; they are newer than the list. */
-  #changes = null;
-  #reading = 0;
+  #users = 0;
+  #isPart = false; // whether not all connections are listed
+  /** The live queries: of the connections, and of the numbers of the group. */
+  #live = [];
+  #turn = 0;
   #write;
   #me = '';
 
@@ -25,38 +30,45 @@ export class People {
     this.#write = write;
   }
 
-  /** List the users in the group. @param {import('../hubbub.js').Hubbub} hub */
-  async read(hub, group, me) {
-    const turn = ++this.#reading;
-    this.#me = me;
-    this.#changes = new Map();
-    const found = new Map();
-    for (let page, more = false; !page?.endOfList; more = true) {
-      page = await hub.getRealtimeUsers({ group }, { limit: PAGE, fetchMore: more });
-      if (turn !== this.#reading) return; // a later listing has begun
-      for (const { user_id } of page.list) found.set(user_id, (found.get(user_id) ?? 0) + 1);
+  /** Show the users in the group from now on; if the server refuses, try again later. @param {import('../hubbub.js').Hubbub} hub */
+  async watch(hub, group, me) {
+    try {
+      await this.#watch(hub, group, me);
+    } catch {
+      const turn = this.#turn;
+      setTimeout(() => turn === this.#turn && this.watch(hub, group, me), RETRY);
     }
-    this.#connections = found;
-    for (const [user, connections] of this.#changes) this.#set(user, connections);
-    this.#changes = null;
-    this.#show();
   }
 
-  /** Apply a notice's `user_connections`. */
-  onNotice(user, connections) {
-    this.#changes?.set(user, connections);
-    this.#set(user, connections);
-    this.#show();
+  async #watch(hub, group, me) {
+    this.stop();
+    const turn = this.#turn;
+    this.#me = me;
+    const show = (change) => {
+      if (turn !== this.#turn) return;
+      change();
+      this.#show();
+    };
+    const watching = [
+      hub.watchRealtimeUsers({ group }, { limit: PAGE }, ({ list }) => show(() => this.#count(list))),
+      hub.watchRealtimeGroups({ groups: [group] }, {}, ({ list }) => show(() => (this.#users = list[0].number_of_users))),
+    ];
+    for (const query of await Promise.all(watching)) {
+      if (turn === this.#turn) this.#live.push(query);
+      else query.stop();
+    }
   }
 
-  /** How many users are here. */
-  get size() {
-    return this.#connections.size;
+  /** Show nobody any more. */
+  stop() {
+    this.#turn += 1;
+    for (const query of this.#live.splice(0)) query.stop();
   }
 
-  #set(user, connections) {
-    if (connections > 0) this.#connections.set(user, connections);
-    else this.#connections.delete(user);
+  #count(rows) {
+    this.#isPart = rows.length >= PAGE;
+    this.#connections.clear();
+    for (const { user_id } of rows) this.#connections.set(user_id, (this.#connections.get(user_id) ?? 0) + 1);
   }
 
   #show() {
@@ -71,9 +83,10 @@ export class People {
         connections > 1 ? count(connections, 'tab') : '',
       ].filter(Boolean).join(', ');
     }
+    const all = this.#isPart ? this.#users : users.length;
     this.#rest.hidden = users.length <= SHOWN;
-    this.#rest.textContent = `and ${(users.length - SHOWN).toLocaleString('en')} more`;
-    for (const total of this.#totals) total.textContent = users.length.toLocaleString('en');
+    this.#rest.textContent = `and ${(all - SHOWN).toLocaleString('en')} more`;
+    for (const total of this.#totals) total.textContent = all.toLocaleString('en');
   }
 
   #item(user) {

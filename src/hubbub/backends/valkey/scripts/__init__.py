@@ -23,7 +23,7 @@ PARTS = {
     "listen": ("keep", "replay"),
     "repair": ("lease", "members"),
     "move": ("lease", "keep", "replay", "members"),
-    "page": (),
+    "page": ("rows",),
     "post": ("keep",),
     "posts": ("lone", "keep"),
     "register": (),
@@ -31,6 +31,9 @@ PARTS = {
     "post_to_user": ("keep",),
     "unkept": (),
     "unkept_to_user": (),
+    "view_groups": ("rows",),
+    "view_named": (),
+    "view_users": (),
 }
 """The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
 
