@@ -70,6 +70,7 @@ class Node:
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
+        feed_readers: How many requests read the feed at present.
         refused_pages: How many connections of refused pages are being closed.
         public_hosts: Hosts that are answered besides this machine while guests are accepted.
         tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
@@ -106,6 +107,7 @@ class Node:
         self.tasks: set[asyncio.Task[None]] = set()
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
+        self.feed_readers = 0
         self.tier = 1
         self.public_hosts: frozenset[str] = frozenset()
         self._refused_origins = RefusedOrigins()
@@ -221,8 +223,9 @@ class Node:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many connections as the settings allow, including those queued or refused."""
-        return len(self.sessions) + self.admission.waiting + self.refused_pages >= self.settings.max_connections
+        """Whether there are as many connections as the settings allow, with queued, refused and feed readers."""
+        others = self.admission.waiting + self.refused_pages + self.feed_readers
+        return len(self.sessions) + others >= self.settings.max_connections
 
     def log_refused_origin(self, origin: str) -> None:
         """Log that a page of `origin` was refused, unless that was logged lately."""

@@ -6,6 +6,7 @@ from hubbub.backends.base import Backend
 from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import Window
 from hubbub.settings import Settings
 
@@ -28,5 +29,7 @@ def window(settings: Settings) -> Window:
 
 def make_backend(settings: Settings) -> Backend:
     """Return the backend that the settings name. Raises `SettingsError` if there is no such backend."""
-    kept = window(settings)
-    return MemoryBackend(kept) if settings.backend == "memory" else ValkeyBackend(parse_address(settings.backend), kept)
+    kept, feed = window(settings), FeedWindow(settings.feed_events, settings.feed_bytes, settings.feed_age)
+    if settings.backend == "memory":
+        return MemoryBackend(kept, feed_window=feed)
+    return ValkeyBackend(parse_address(settings.backend), kept, feed)

@@ -26,6 +26,7 @@ from hubbub.backends.valkey.transfer import transfer
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups import kept_bytes
 from hubbub.groups.directory import MOST_HIDDEN, Query, listing_page
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import Replay, Window
 from hubbub.groups.roster import UserQuery, roster_page
 from hubbub.limits import too_few
@@ -43,7 +44,7 @@ class ValkeyBackend:
     immediate: ClassVar[bool] = False
     shared: ClassVar[bool] = True
 
-    def __init__(self, address: Address, window: Window | None = None) -> None:
+    def __init__(self, address: Address, window: Window | None = None, feed_window: FeedWindow | None = None) -> None:
         self._window = window or Window()
         self._secret = secrets.token_bytes(32)
         self._local_members: LocalMembers = {}

@@ -88,6 +88,19 @@ def read_ban(query: bytes) -> int | None:
     return seconds
 
 
+class EventsQuery(msgspec.Struct):
+    """The query of the feed: from where on, which kinds of events, and a pattern of groups."""
+
+    since: str | None = None
+    what: frozenset[str] = frozenset({"users", "groups"})
+    group: str | None = None
+
+
+def read_events(query: bytes) -> EventsQuery:
+    """Return the query for the feed; the cursor is not parsed yet. Raises `CommandError` ``INVALID_PARAMETER``."""
+    return EventsQuery(**_read(query, _EVENTS))
+
+
 def read_nothing(query: bytes) -> None:
     """Refuse all parameters, at a path that has none. Raises `CommandError` ``INVALID_PARAMETER``."""
     _read(query, {})
@@ -134,6 +147,13 @@ def _boolean(name: str, text: str) -> bool:
     return _json(name, text, bool, "true or false")
 
 
+def _kinds(name: str, text: str) -> frozenset[str]:
+    found = frozenset(text.split(","))
+    if not found <= {"users", "groups"}:
+        raise invalid(f'"{name}" must be "users", "groups" or "users,groups".')
+    return found
+
+
 _CURSOR: Any = dict[str, Any] | Literal["start", "end"]
 
 
@@ -147,6 +167,7 @@ _PAGING = {"limit": _integer, "ascending": _boolean, "startKey": _cursor}
 _GROUPS = {"searchFor": _text, "value": _text, "condition": _text, "range": _text, **_PAGING}
 _USERS = {"user_id": _text, **_PAGING}
 _BAN = {"for": _integer}
+_EVENTS = {"since": _text, "what": _kinds, "group": _text}
 
 
 def _convert(given: dict[str, Any], type_: type[T]) -> T:

@@ -1,0 +1,119 @@
+"""Follows the feed for one reader: from a cursor on, with a snapshot where events are missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from hubbub.backends.feed_source import FeedSource
+from hubbub.errors import CommandError
+from hubbub.groups.feed import START, FeedEvent, FeedRead, Positions, Wanted, cursor_of, parse_cursor, part_of, sealed
+
+PIECE = 500
+"""Most events that are read from a shard at a time."""
+
+ALIVE = 15.0
+"""Seconds without an event after which a reader gets its position, which may have passed over many unwanted events."""
+
+RETRY = 0.5
+"""Seconds between two attempts while the store does not answer."""
+
+
+class Follower:
+    """Reads the feed for one reader. Nothing is kept for it: what it has not taken yet is in the feed only.
+
+    Args:
+        source: The feed of the backend.
+        since: The cursor from which the reader goes on; `START` for a snapshot first, None for what comes from now on.
+        wanted: Which events the reader gets.
+        ended: Returns whether the reader must get nothing more. Asked between two pieces.
+        now: A monotonic clock, in seconds.
+
+    Raises:
+        CommandError: ``INVALID_PARAMETER``, `since` is no cursor.
+    """
+
+    def __init__(
+        self,
+        source: FeedSource,
+        since: str | None,
+        wanted: Wanted,
+        ended: Callable[[], bool],
+        now: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._wanted = wanted
+        self._ended = ended
+        self._now = now
+        self._starts = since == START
+        self._at = None if since is None or self._starts else parse_cursor(since)
+
+    async def events(self) -> AsyncIterator[list[FeedEvent]]:
+        """Yield events in pieces; the first comes at once, and none is empty.
+
+        Raises:
+            CommandError: ``UNAVAILABLE``: the store did not answer the first reading, or a node shares it that writes
+                no events. Later, the feed waits until that is over.
+        """
+        read = await self._source.read(self._at, PIECE)
+        behind = read.gap or self._starts  # what is there is not known, so a snapshot is needed
+        if read.gap:
+            yield [FeedEvent("gap")]
+        elif not behind:
+            yield [_position(self._at or read.positions)]
+        said = self._now()
+        while not self._ended():
+            pieces = self._snapshot(read.positions) if behind else self._wanted_of(read)
+            behind = False
+            try:
+                async for piece in pieces:
+                    yield piece
+                    said = self._now()
+                self._at = read.positions
+            except CommandError:  # in the middle of a snapshot: another one will begin
+                behind = True
+                await asyncio.sleep(RETRY)
+            if not read.events:
+                await asyncio.sleep(self._source.pause)
+            if self._now() - said >= ALIVE and not behind:
+                yield [_position(read.positions)]
+                said = self._now()
+            read = await self._read_on(read)
+            if read.gap:
+                yield [FeedEvent("gap")]
+                behind = True
+
+    async def _read_on(self, last: FeedRead) -> FeedRead:
+        """Read what follows; while the store does not answer, return that it is nothing."""
+        try:
+            return await self._source.read(self._at, PIECE)
+        except CommandError:
+            await asyncio.sleep(RETRY)
+            return FeedRead([], last.positions, gap=False)
+
+    async def _wanted_of(self, read: FeedRead) -> AsyncIterator[list[FeedEvent]]:
+        """Yield the events of a reading that are wanted, each with the cursor behind it."""
+        if not read.events:
+            return
+        parts, piece = [part_of(position) for position in self._at or ()], list[FeedEvent]()
+        for shard, event in read.events:
+            parts[shard] = f"{event.epoch}.{event.seq}"
+            if self._wanted(event):
+                event.cursor = sealed(parts)
+                piece.append(event)
+        if piece:
+            yield piece
+
+    async def _snapshot(self, positions: Positions) -> AsyncIterator[list[FeedEvent]]:
+        """Yield what is there, from which a reader can go on at `positions`, where the snapshot begins."""
+        yield [FeedEvent("snapshot_begin")]
+        async for found in self._source.snapshot():
+            if piece := [event for event in found if self._wanted(event)]:
+                yield piece
+            if self._ended():
+                return
+        yield [FeedEvent("snapshot_end", cursor=cursor_of(positions))]
+
+
+def _position(positions: Positions) -> FeedEvent:
+    return FeedEvent("position", cursor=cursor_of(positions))
