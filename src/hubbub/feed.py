@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from hubbub.backends.feed_source import FeedSource
-from hubbub.errors import CommandError
+from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups.feed import START, FeedEvent, FeedRead, Positions, Wanted, cursor_of, parse_cursor, part_of, sealed
 
 PIECE = 500
@@ -69,7 +69,6 @@ class Follower:
                 async for piece in pieces:
                     yield piece
                     said = self._now()
-                self._at = read.positions
             except CommandError:  # in the middle of a snapshot: another one will begin
                 behind = True
                 await asyncio.sleep(RETRY)
@@ -93,26 +92,44 @@ class Follower:
 
     async def _wanted_of(self, read: FeedRead) -> AsyncIterator[list[FeedEvent]]:
         """Yield the events of a reading that are wanted, each with the cursor behind it."""
-        if not read.events:
-            return
-        parts, piece = [part_of(position) for position in self._at or ()], list[FeedEvent]()
-        for shard, event in read.events:
-            parts[shard] = f"{event.epoch}.{event.seq}"
-            if self._wanted(event):
-                event.cursor = sealed(parts)
-                piece.append(event)
+        piece = list[FeedEvent]()
+        if read.events:
+            parts = [part_of(position) for position in self._at or ()]
+            for shard, event in read.events:
+                parts[shard] = f"{event.epoch}.{event.seq}"
+                if not event.snapshot and self._wanted(event):
+                    event.cursor = sealed(parts)
+                    piece.append(event)
         if piece:
             yield piece
+        self._at = read.positions
 
     async def _snapshot(self, positions: Positions) -> AsyncIterator[list[FeedEvent]]:
-        """Yield what is there, from which a reader can go on at `positions`, where the snapshot begins."""
+        """Yield what is there, then the events since `positions`, where it begins, up to when all was looked at.
+
+        Raises:
+            CommandError: It cannot be completed: the store does not answer, or events are missing already.
+        """
         yield [FeedEvent("snapshot_begin")]
         async for found in self._source.snapshot():
             if piece := [event for event in found if self._wanted(event)]:
                 yield piece
             if self._ended():
                 return
+        target = (await self._source.read(None, PIECE)).positions
+        while not _reached(positions, target):
+            read = await self._source.read(positions, PIECE)
+            if read.gap:
+                raise CommandError(ErrorCode.UNAVAILABLE, "The snapshot took longer than the feed is kept.")
+            if piece := [event for _, event in read.events if self._wanted(event)]:
+                yield piece
+            positions = read.positions
         yield [FeedEvent("snapshot_end", cursor=cursor_of(positions))]
+        self._at = positions
+
+
+def _reached(positions: Positions, target: Positions) -> bool:
+    return all(one.epoch == other.epoch and one.seq >= other.seq for one, other in zip(positions, target, strict=True))
 
 
 def _position(positions: Positions) -> FeedEvent:

@@ -95,7 +95,7 @@ class MemoryBackend:
         self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
         self._log = FeedLog(feed_window or FeedWindow(), now, time.time, partial(secrets.token_urlsafe, 6))
-        self.feed = MemoryFeed(self._log, self._users_online, self._members, self._absences)
+        self.feed = MemoryFeed(self._log, self._users_online, lambda: list(self._groups), self._members, self._absences)
 
     def attach(self, receiver: Receiver) -> None:
         """Add a node. As a rule it is the only one; messages are then delivered to it directly."""
@@ -386,8 +386,9 @@ class MemoryBackend:
     def _users_online(self) -> list[str]:
         return [user_id for user_id in self._users if user_id not in self._away]
 
-    def _members(self) -> list[tuple[str, Roster]]:
-        return [(group, entry.roster) for group, entry in self._groups.items()]
+    def _members(self, group: str) -> Roster:
+        entry = self._groups.get(group)
+        return Roster() if entry is None else entry.roster
 
     def _deliver_to_all(self, group: str, event: Event) -> int:
         return sum(receiver.deliver(group, event) for receiver in self._receivers)

@@ -20,7 +20,8 @@ class MemoryFeed:
     Args:
         log: The events.
         users: Returns the users that are connected.
-        members: Returns the groups, with or without members.
+        groups: Returns the names of all groups.
+        members: Returns the members of a group.
         absences: Who is expected back.
     """
 
@@ -30,11 +31,13 @@ class MemoryFeed:
         self,
         log: FeedLog,
         users: Callable[[], list[str]],
-        members: Callable[[], list[tuple[str, Roster]]],
+        groups: Callable[[], list[str]],
+        members: Callable[[str], Roster],
         absences: Absences,
     ) -> None:
         self._log = log
         self._users = users
+        self._groups = groups
         self._members = members
         self._absences = absences
 
@@ -54,23 +57,25 @@ class MemoryFeed:
         yield piece
 
     def _all(self) -> Iterator[list[FeedEvent]]:
-        expected: dict[str, list[str]] = {}
-        for group, user_id in self._absences.users():
-            expected.setdefault(group, []).append(user_id)
-        for user_id in dict.fromkeys(self._users() + expected.pop(ONLINE, [])):
+        absences = list(self._absences.users())
+        groups = dict.fromkeys(self._groups() + [group for group, _ in absences if group != ONLINE])
+        for user_id in dict.fromkeys(self._users() + [user_id for group, user_id in absences if group == ONLINE]):
             yield [FeedEvent("user_online", user_id=user_id, snapshot=True)]
-        for group, roster in self._members():
-            yield _members_of(group, roster, expected.pop(group, []))
-        for group, user_ids in expected.items():
-            yield _members_of(group, Roster(), user_ids)
+        for group in groups:
+            yield self._members_of(group)
 
-
-def _members_of(group: str, roster: Roster, expected: list[str]) -> list[FeedEvent]:
-    """Return the events for a group in which `expected` are expected back."""
-    users, there = roster.number_of_users, dict.fromkeys([row.user_id for row in roster.rows] + expected)
-    if not there:
-        return []
-    return [
-        FeedEvent("group_opened", group, number_of_users=users, snapshot=True),
-        *(FeedEvent("member_joined", group, each, number_of_users=users, snapshot=True) for each in there),
-    ]
+    def _members_of(self, group: str) -> list[FeedEvent]:
+        """Return the events for a group as it is at this moment."""
+        roster, user_ids = self._members(group), [row.user_id for row in self._members(group).rows]
+        if self._absences.expects_anyone(group):
+            user_ids += [user_id for other, user_id in self._absences.users() if other == group]
+        if not user_ids:
+            return []
+        users = roster.number_of_users
+        return [
+            FeedEvent("group_opened", group, number_of_users=users, snapshot=True),
+            *(
+                FeedEvent("member_joined", group, user_id, number_of_users=users, snapshot=True)
+                for user_id in dict.fromkeys(user_ids)
+            ),
+        ]

@@ -186,8 +186,8 @@ class Shard:
         """Remove everything that is owed, except what a wrong key blocks."""
         await run_in_chunks(self.remove_row(row, group) for row, group in list(self.owed.items()))
 
-    async def send_off(self, members: list[LocalMember], absence: float) -> None:
-        """Expect members of this shard back, for `absence` seconds: see `hubbub.groups.absences`."""
+    async def send_off(self, members: list[tuple[bytes, str]], absence: float) -> None:
+        """Expect these rows back in these groups, for `absence` seconds: see `hubbub.groups.absences`."""
         for chunk in chunks(members):
-            rows = (part for member in chunk for part in (member.row, schema.encode(member.group or "")))
+            rows = (part for row, group in chunk for part in (row, schema.encode(group)))
             await self.link.run("send_off", self.incarnation, int(absence * 1000), *rows)

@@ -9,30 +9,33 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import GROUP, KEY, OVERHEAD, Window
 
 PARTS = {
     "bans": (),
-    "sweep": ("lease", "members"),
-    "expire_node": ("members",),
+    "sweep": ("lease", "absences", "feed", "feed_nodes", "members"),
+    "expire_node": ("absences", "feed", "members"),
     "disconnect": (),
-    "connect": ("lease", "replay"),
-    "remove_connection": ("lease", "members"),
+    "connect": ("lease", "replay", "absences", "feed"),
+    "remove_connection": ("lease", "absences", "feed", "members"),
     "catch_up": ("replay",),
-    "leave": ("lease", "members"),
+    "feed_members": ("absences",),
+    "feed_read": ("feed_nodes",),
+    "leave": ("lease", "absences", "feed", "members"),
     "listen": ("replay",),
-    "repair": ("lease", "members"),
-    "move": ("lease", "keep", "replay", "members"),
+    "repair": ("lease", "absences", "feed", "members"),
+    "move": ("lease", "keep", "replay", "absences", "feed", "members"),
     "page": (),
     "post": ("keep",),
     "posts": ("lone", "keep"),
     "register": (),
-    "send_off": ("lease",),
+    "send_off": ("lease", "absences", "feed"),
     "post_to_user": ("keep",),
 }
 """The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
 
-ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register"}
+ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register", "feed_read"}
 """Scripts that run even when the store is full: they free memory, or others need them to have run."""
 
 
@@ -47,8 +50,12 @@ class Script(NamedTuple):
     digest: bytes
 
 
-def load_scripts(window: Window, registered: str | None = None) -> dict[str, Script]:
+def load_scripts(
+    window: Window, registered: str | None = None, feed_window: FeedWindow | None = None
+) -> dict[str, Script]:
     """Return all scripts, by name, for a node that keeps as much as `window` says; its ``total`` is not used.
+
+    `feed_window` says how much of the feed is kept; its ``age`` is not used.
 
     For a program that is no node, `registered` is what the nodes have registered in the store, and `window` what it
     means. As soon as they register something else, the scripts refuse to run, with an error that begins with `CHANGED`.
@@ -65,8 +72,12 @@ def load_scripts(window: Window, registered: str | None = None) -> dict[str, Scr
             f"if (redis.call('GET', P .. 'window') or '') ~= '{registered}' then\n"
             f"  return redis.error_reply('{CHANGED} the history settings of the nodes')\nend\n"
         ).encode()
+    feed = feed_window or FeedWindow()
+    before = {"feed": f"local FEED_EVENTS, FEED_BYTES = {feed.events}, {feed.bytes}\n".encode()}
     sources = {
-        name: _head(name) + common + b"".join(here.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
+        name: _head(name)
+        + common
+        + b"".join(before.get(part, b"") + here.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
         for name, parts in PARTS.items()
     }
     return {

@@ -23,7 +23,11 @@ if ARGV[10] ~= '' then
   if redis.call('EXISTS', P .. 'd:' .. ARGV[3]) == 1 then return 'T' end
   if not redis.call('SET', P .. 't:' .. ARGV[10], '', 'NX', 'PX', ARGV[11]) then return 'T' end
 end
-redis.call('HSET', user, ARGV[4], ARGV[5])
+local new, last = redis.call('HSET', user, ARGV[4], ARGV[5]) == 1, feed()
+if last then
+  local returned = was_expected('', ARGV[2])
+  if new and redis.call('HLEN', user) == 1 then write_feed(last, returned and 'n' or 'N', 'c', '', ARGV[2], 0) end
+end
 redis.call('HSET', P .. 'w', ARGV[4], ARGV[5])
 redis.call('HSET', P .. 'n:' .. ARGV[1], 'u' .. ARGV[2], '')
 if redis.call('HSETNX', numbers, 'e', ARGV[7]) == 1 then

@@ -2,4 +2,4 @@
 -- notices.
 if not is_current(ARGV[1]) then return STALE end
 if was_sent_off(ARGV[1], ARGV[2]) then end_absence(ARGV[3], ARGV[2]) end
-return announce(ARGV[4], ARGV[3], ARGV[2], remove_member(ARGV[1], ARGV[2], ARGV[3]))
+return announce(ARGV[4], ARGV[3], ARGV[2], remove_member(ARGV[1], ARGV[2], ARGV[3], 'l'))

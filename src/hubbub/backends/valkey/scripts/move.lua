@@ -10,10 +10,15 @@ end
 local notices = 0
 if ARGV[3] ~= '' and ARGV[3] ~= ARGV[4] then
   if was_sent_off(ARGV[1], ARGV[2]) then end_absence(ARGV[3], ARGV[2]) end
-  notices = announce(ARGV[6], ARGV[3], ARGV[2], remove_member(ARGV[1], ARGV[2], ARGV[3]))
+  notices = announce(ARGV[6], ARGV[3], ARGV[2], remove_member(ARGV[1], ARGV[2], ARGV[3], 'l'))
 end
 if ARGV[4] == '' then return {notices} end
-local number = add_member(ARGV[1], ARGV[2], ARGV[4], ARGV[5])
-local code = number and was_expected(ARGV[4], ARGV[2]) and '' or ARGV[7]
-notices = notices + announce(code, ARGV[4], ARGV[2], number)
+local number, users = add_member(ARGV[1], ARGV[2], ARGV[4], ARGV[5])
+local returned = number and was_expected(ARGV[4], ARGV[2])
+notices = notices + announce(returned and '' or ARGV[7], ARGV[4], ARGV[2], number)
+local last = users and feed()
+if last then
+  local opened = users == 1 and redis.call('EXISTS', P .. 'a:' .. ARGV[4]) == 0
+  write_feed(last, returned and 'j' or opened and 'OJ' or 'J', 'j', ARGV[4], ARGV[2], users)
+end
 return {notices, replay(P .. 'h:' .. ARGV[4], P .. 'g:' .. ARGV[4], ARGV[8], ARGV[9], ARGV[10])}
