@@ -9,7 +9,7 @@ from heapq import merge
 from typing import Any, NamedTuple
 
 from hubbub.backends.valkey import schema
-from hubbub.backends.valkey.feed_entries import parse_entry, parse_members, present
+from hubbub.backends.valkey.feed_entries import MOST, parse_entry, parse_members, present
 from hubbub.backends.valkey.shard import Shard
 from hubbub.backends.valkey.shards import Shards
 from hubbub.errors import CommandError, ErrorCode
@@ -62,17 +62,23 @@ class ValkeyFeed:
 
     async def _read(self, shard: Shard, since: Position | None, most: int) -> _Part:
         shard.link.require_ready()
-        epoch, seq = (b"", 0) if since is None else (schema.encode("=" + since.epoch), since.seq)
-        reply = await shard.link.run("feed_read", secrets.token_urlsafe(6), self._age, most, epoch, seq)
+        taken, skipped = (0, 0) if since is None else divmod(since.seq, MOST)
+        epoch = b"" if since is None else schema.encode("=" + since.epoch)
+        reply = await shard.link.run("feed_read", secrets.token_urlsafe(6), self._age, most, epoch, taken)
         if isinstance(reply, int):
-            text = (
-                f"The feed waits for an update: a node with version {reply} of the schema writes no events. Update it."
-            )
+            text = f"The feed waits for an update: a node with version {reply} of the schema writes no feed. Update it."
             raise CommandError(ErrorCode.UNAVAILABLE, text)
         found, last, gap, entries = reply
-        events = [(shard.number, event) for entry in entries if (event := parse_entry(entry)) is not None]
-        reached = last if since is None or gap else since.seq + len(entries)
-        return _Part(events, Position(found.decode(), reached), bool(gap))
+        epoch_now = found.decode()
+        if since is None or gap or (skipped and taken == last):
+            return _Part([], Position(epoch_now, MOST * last), gap=since is not None)
+        events = [
+            (shard.number, event)
+            for number, entry in enumerate(entries, taken + 1)
+            for event in parse_entry(entry, number, epoch_now)
+            if isinstance(event.seq, int) and event.seq > since.seq
+        ]
+        return _Part(events, Position(epoch_now, MOST * (taken + len(entries))), gap=False)
 
     # --- snapshots ---
 

@@ -1,30 +1,33 @@
 """What ``feed.lua`` writes into the feed, as events. Pure.
 
-An entry is four fields, each with a space behind it (epoch, number, bytes so far, milliseconds), and then: a letter for the
-type, a letter for why, the group's number of users, a space, the length of the group's name in bytes, a space, the name,
-and the row of the connection (see `schema`).
+An entry is the time in milliseconds, the length of the row in bytes, each with a space behind it, the row (see `schema`),
+and one or two changes of its user: a letter for the type, a letter for why, the group's number of users, a space, the
+length of the group's name, a space, and the name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import UNSET
-
 from hubbub.backends.valkey import schema
 from hubbub.groups.feed import EventType, FeedEvent, Why
 
-_TYPES: dict[bytes, EventType] = {
-    b"N": "user_online",
-    b"F": "user_offline",
-    b"J": "member_joined",
-    b"L": "member_left",
-    b"O": "group_opened",
-    b"E": "group_emptied",
+MOST = 4
+"""Most events of one entry. The events of entry 1 have the numbers 1 to 4, those of entry 2 begin with 5."""
+
+_TYPES: dict[bytes, tuple[EventType, ...]] = {
+    b"N": ("user_online",),
+    b"F": ("user_offline",),
+    b"J": ("member_joined",),
+    b"O": ("group_opened", "member_joined"),
+    b"L": ("member_left",),
+    b"X": ("member_left", "group_emptied"),
+    b"n": ("user_online",),
+    b"j": ("member_joined",),
 }
 
-_RETURNED: dict[bytes, EventType] = {b"n": "user_online", b"j": "member_joined"}
-"""Somebody who was expected back has returned. That changes nothing, but a snapshot may have missed the user meanwhile."""
+_RETURNED = b"nj"
+"""A user who was expected back has returned. That changes nothing, but a snapshot may have missed the user meanwhile."""
 
 _WHY: dict[bytes, Why] = {
     b"c": "connected",
@@ -36,31 +39,28 @@ _WHY: dict[bytes, Why] = {
 }
 
 
-def parse_entry(entry: bytes) -> FeedEvent | None:
-    """Return the event; None if the entry is none, such as the first one of a feed.
+def parse_entry(entry: bytes, number: int, epoch: str) -> list[FeedEvent]:
+    """Return the events of the entry with this number; none for the first one of a feed.
 
     An event with ``snapshot`` says that a user has returned who was expected back: it is for snapshots only.
     """
-    epoch, seq, _, milliseconds, body = entry.split(b" ", 4)
-    if not body:
-        return None
-    users, length, names = body[2:].split(b" ", 2)
-    letter, size = body[:1], int(length)
-    type_ = _TYPES.get(letter) or _RETURNED[letter]
-    about_group, about_user = size > 0, letter not in b"OE"
-    user = schema.parse_row(names[size:])
-    return FeedEvent(
-        type_,
-        group=schema.decode(names[:size]) if about_group else UNSET,
-        user_id=user.user_id if about_user else UNSET,
-        connection_id=user.connection_id if about_user else UNSET,
-        seq=int(seq),
-        epoch=epoch.decode(),
-        at=int(milliseconds) / 1000,
-        why=_WHY[body[1:2]],
-        number_of_users=int(users) if about_group else UNSET,
-        snapshot=letter in _RETURNED,
-    )
+    milliseconds, size, rest = entry.split(b" ", 2)
+    at, length = int(milliseconds) / 1000, int(size)
+    user, changes = schema.parse_row(rest[:length]), rest[length:]
+    seq, found = MOST * (number - 1), list[FeedEvent]()
+    while changes:
+        letter, why = changes[:1], _WHY[changes[1:2]]
+        users, size, changes = changes[2:].split(b" ", 2)
+        name, changes = changes[: int(size)], changes[int(size) :]
+        for type_ in _TYPES[letter]:
+            seq += 1
+            event = FeedEvent(type_, seq=seq, epoch=epoch, at=at, why=why, snapshot=letter in _RETURNED)
+            if name:
+                event.group, event.number_of_users = schema.decode(name), int(users)
+            if not type_.startswith("group_"):
+                event.user_id, event.connection_id = user.user_id, user.connection_id
+            found.append(event)
+    return found
 
 
 def parse_members(found: list[list[object]]) -> Iterator[FeedEvent]:

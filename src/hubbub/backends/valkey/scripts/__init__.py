@@ -14,26 +14,33 @@ from hubbub.groups.history import GROUP, KEY, OVERHEAD, Window
 
 PARTS = {
     "bans": (),
-    "sweep": ("lease", "absences", "feed", "feed_nodes", "members"),
-    "expire_node": ("absences", "feed", "members"),
+    "sweep": ("lease", "members", "feed", "feed_nodes"),
+    "expire_node": ("members", "feed"),
     "disconnect": (),
-    "connect": ("lease", "replay", "absences", "feed"),
-    "remove_connection": ("lease", "absences", "feed", "members"),
+    "connect": ("lease", "replay", "no_feed"),
+    "connect+feed": ("lease", "replay", "members", "feed"),
+    "remove_connection": ("lease", "members", "no_feed"),
+    "remove_connection+feed": ("lease", "members", "feed"),
     "catch_up": ("replay",),
-    "feed_members": ("absences",),
+    "feed_members": ("members",),
     "feed_read": ("feed_nodes",),
-    "leave": ("lease", "absences", "feed", "members"),
+    "leave": ("lease", "members", "no_feed"),
+    "leave+feed": ("lease", "members", "feed"),
     "listen": ("replay",),
-    "repair": ("lease", "absences", "feed", "members"),
-    "move": ("lease", "keep", "replay", "absences", "feed", "members"),
+    "repair": ("lease", "members"),
+    "move": ("lease", "keep", "replay", "members", "no_feed"),
+    "move+feed": ("lease", "keep", "replay", "members", "feed"),
     "page": (),
     "post": ("keep",),
     "posts": ("lone", "keep"),
     "register": (),
-    "send_off": ("lease", "absences", "feed"),
+    "send_off": ("lease", "members", "feed"),
     "post_to_user": ("keep",),
 }
-"""The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
+"""The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run.
+
+What is behind a ``+`` tells variants of a script apart.
+"""
 
 ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register", "feed_read"}
 """Scripts that run even when the store is full: they free memory, or others need them to have run."""
@@ -77,7 +84,10 @@ def load_scripts(
     sources = {
         name: _head(name)
         + common
-        + b"".join(before.get(part, b"") + here.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
+        + b"".join(
+            before.get(part, b"") + here.joinpath(f"{part}.lua").read_bytes()
+            for part in (*parts, name.partition("+")[0])
+        )
         for name, parts in PARTS.items()
     }
     return {
@@ -87,4 +97,4 @@ def load_scripts(
 
 
 def _head(name: str) -> bytes:
-    return b"#!lua flags=allow-oom\n" if name in ALLOW_OOM else b"#!lua\n"
+    return b"#!lua flags=allow-oom\n" if name.partition("+")[0] in ALLOW_OOM else b"#!lua\n"

@@ -18,14 +18,15 @@ for i = 1, #entries, 2 do
   local kind, row = string.sub(entries[i], 1, 1), string.sub(entries[i], 2)
   if kind == 'm' then
     local code = was_sent_off(incarnation, row) and '' or 'D'
-    local number = remove_member(incarnation, row, entries[i + 1], why)
+    local number, users = remove_member(incarnation, row, entries[i + 1])
+    if users then write_feed(row, left_events(entries[i + 1], row, users, why)) end
     if number and ARGV[2] ~= '0' then
       lost[#lost + 1] = row
       lost[#lost + 1] = entries[i + 1]
     end
     notices = notices + announce(code, entries[i + 1], row, number)
   elseif kind == 'u' then
-    forget(incarnation, row, why)
+    if forget(incarnation, row) then write_feed(row, offline_events(row, why)) end
   elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- otherwise removing its membership removes this as well
     was_sent_off(incarnation, row)
   end

@@ -1,30 +1,59 @@
 -- Writes the feed: see groups/feed.py. While somebody has read it within the window, it is the list `feed`; otherwise there is
--- no such key, and nothing is written. FEED_EVENTS and FEED_BYTES say how much is kept. An entry of the list begins with the
--- epoch, the number of the event, the bytes of all entries so far, and the time in milliseconds, each with a space behind it.
--- What follows is in feed_entries.py.
+-- no such key, and nothing is written. FEED_EVENTS and FEED_BYTES say how much is kept; see feed_read.lua for the rest.
+-- Scripts that run often have a variant without this part, with FEED false: it changes nothing while there is a feed, and
+-- returns 'FEED'.
+local FEED = true
 
--- The last entry, or false if nobody reads the feed. A key of the wrong type must not keep a change from being made.
-local function feed()
-  local last = redis.pcall('LINDEX', P .. 'feed', -1)
-  return type(last) == 'string' and last
+-- One row of the user of `row` that is expected back in `group`, or nil.
+local function absent_row(group, row)
+  local first, last = span(row)
+  return redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
 end
 
--- Append an event for each letter of `types`, behind `last`. `why` is a letter, `users` the group's number of users.
-local function write_feed(last, types, why, group, row, users)
-  local epoch, seq, bytes = string.match(last, '^(%S+) (%d+) (%d+) ')
-  local time, body, entries = ' ' .. now() .. ' ', why .. users .. ' ' .. #group .. ' ' .. group .. row, {}
-  for i = 1, #types do
-    seq, bytes = seq + 1, bytes + #body + 64
-    entries[i] = epoch .. ' ' .. seq .. ' ' .. bytes .. time .. string.sub(types, i, i) .. body
-  end
+-- The user and the connection of a row.
+local function parse_row(row)
+  local first, last = string.find(row, '\0\0', 1, true)
+  return (string.gsub(string.sub(row, 1, first - 1), '%z\255', '\0')), string.sub(row, last + 1)
+end
+
+-- The following return events as text, '' for none. `why` is a letter; feed_entries.py reads them.
+
+-- The user of `row` has its first connection in a group, which has `users` users now; `returned`: it was expected back.
+local function joined_events(group, users, returned)
+  local letter = returned and 'j' or 'J'
+  if users == 1 and not returned and redis.call('EXISTS', P .. 'a:' .. group) == 0 then letter = 'O' end
+  return letter .. 'j' .. users .. ' ' .. #group .. ' ' .. group
+end
+
+-- The user of `row` has no connection in a group any more, unless it is expected back there.
+local function left_events(group, row, users, why)
+  local absences = redis.call('EXISTS', P .. 'a:' .. group) == 1
+  if absences and absent_row(group, row) then return '' end
+  return (users == 0 and not absences and 'X' or 'L') .. why .. users .. ' ' .. #group .. ' ' .. group
+end
+
+-- The user of `row` has no connection at all any more, unless it is expected back.
+local function offline_events(row, why)
+  return absent_row('', row) and '' or 'F' .. why .. '0 0 '
+end
+
+-- Append an entry with events of the user of `row`. A key of the wrong type must not keep a change from being made. In chunks,
+-- and for its bytes with every 64th entry, the list is shortened; its quicklist has nodes of about equal size, so that a look
+-- at a few tells how many bytes there are.
+local function write_feed(row, events)
+  if events == '' then return end
   local key = P .. 'feed'
-  local length = redis.call('RPUSH', key, unpack(entries))
-  if length <= FEED_EVENTS * 17 / 16 and seq % 64 >= #types then return end
-  repeat -- the list is shortened in chunks, and its bytes are looked at with every 64th event only
-    local start = string.match(redis.call('LINDEX', key, 0), '^%S+ %d+ (%d+) ')
-    local drop = math.max(length - FEED_EVENTS, bytes - start > FEED_BYTES and math.ceil(length / 16) or 0)
-    drop = math.min(drop, length - 1)
-    if drop > 0 then redis.call('LTRIM', key, drop, -1) end
-    length = length - drop
-  until drop <= 0
+  local length = redis.pcall('RPUSHX', key, now() .. ' ' .. #row .. ' ' .. row .. events)
+  if type(length) ~= 'number' or length == 0 or length % 64 > 0 then return end
+  local drop = length > FEED_EVENTS * 17 / 16 and length - FEED_EVENTS or 0
+  local bytes = redis.call('MEMORY', 'USAGE', key)
+  if bytes > FEED_BYTES then drop = math.max(drop, math.ceil(length * (1 - FEED_BYTES / bytes * 15 / 16))) end
+  if drop == 0 then return end
+  redis.call('LTRIM', key, drop, -1)
+  local epoch, dropped = string.match(redis.call('GET', P .. 'feed:dropped') or '', '^(%S+) (%d+)$')
+  if epoch then
+    redis.call('SET', P .. 'feed:dropped', epoch .. ' ' .. dropped + drop, 'KEEPTTL')
+  else
+    redis.call('DEL', key)
+  end
 end

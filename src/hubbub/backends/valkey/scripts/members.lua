@@ -5,6 +5,12 @@ local function expire(key, most)
   if most > 0 then redis.call('PEXPIRE', key, AGE) else redis.call('DEL', key) end
 end
 
+-- The bounds between which all rows of the user of `row` lie.
+local function span(row)
+  local _, last = string.find(row, '\0\0', 1, true)
+  return '[' .. string.sub(row, 1, last), '(' .. string.sub(row, 1, last - 1) .. '\1'
+end
+
 -- The number of connections that the user of `row` has in `group`.
 local function connections(group, row)
   return redis.call('ZLEXCOUNT', P .. 'm:' .. group, span(row))
@@ -22,22 +28,8 @@ local function resize(group, change)
   return users
 end
 
--- Tell the feed that a user has no connection in a group any more, unless it is expected back there.
-local function feed_left(group, row, why, users)
-  local last = feed()
-  if not last or absent_row(group, row) then return end
-  local emptied = users == 0 and redis.call('EXISTS', P .. 'a:' .. group) == 0
-  write_feed(last, emptied and 'LE' or 'L', why, group, row, users)
-end
-
--- Tell the feed that a user has no connection at all any more, unless it is expected back.
-local function feed_offline(row, why)
-  local last = feed()
-  if last and not absent_row('', row) then write_feed(last, 'F', why, '', row, 0) end
-end
-
--- Add a member. Returns how many connections its user now has in the group, or nil if it was a member already; and the number
--- of users if that has changed.
+-- Add a member. Returns how many connections its user now has in the group, or nil if it was a member already; and, if it is
+-- the first one, the group's number of users.
 local function add_member(incarnation, row, group, epoch)
   if redis.call('ZADD', P .. 'm:' .. group, 0, row) == 0 then
     return nil
@@ -60,23 +52,37 @@ local function add_member(incarnation, row, group, epoch)
   return number, users
 end
 
--- Remove a member; `why` is for the feed. Returns how many connections its user has left in the group, or nil if it was not a
--- member.
-local function remove_member(incarnation, row, group, why)
+-- Remove a member. Returns how many connections its user has left in the group, or nil if it was not a member; and, if there
+-- are none, the group's number of users.
+local function remove_member(incarnation, row, group)
   local there = redis.call('ZREM', P .. 'm:' .. group, row) -- first, so that the script can run again if this fails
   redis.call('HDEL', P .. 'n:' .. incarnation, 'm' .. row)
   if there == 0 then return nil end
   local key = P .. 'g:' .. group
-  local number = connections(group, row)
+  local number, users = connections(group, row), nil
   if redis.call('HINCRBY', key, 'c', -1) == 0 then
+    users = 0
     redis.call('ZREM', P .. 'sizes', size_key(redis.call('HGET', key, 'u'), group))
     redis.call('ZREM', P .. 'names', group)
     expire(key, MOST)
-    feed_left(group, row, why, 0)
   elseif number == 0 then
-    feed_left(group, row, why, resize(group, -1))
+    users = resize(group, -1)
   end
-  return number
+  return number, users
+end
+
+-- Absences: see groups/absences.py. An entry of `absences` is the length of the group's name, a space, the name, the row.
+local function end_absence(group, row)
+  redis.call('ZREM', P .. 'a:' .. group, row)
+  redis.call('ZREM', P .. 'absences', #group .. ' ' .. group .. row)
+end
+
+-- Whether the user of `row`, which has joined `group`, was expected back. If so, one absence is over.
+local function was_expected(group, row)
+  local first, last = span(row)
+  local absent = redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
+  if absent then end_absence(group, absent) end
+  return absent
 end
 
 -- Whether `row`, which leaves, was sent off, so that this is not announced. After this call it no longer counts as such.
@@ -94,15 +100,17 @@ local function announce(code, group, row, number)
   return 1
 end
 
--- Remove the entries of a lost connection. It was removed from its group before. `why` is for the feed.
-local function forget(incarnation, row, why)
-  local user, connection = parse_row(row)
+-- Remove the entries of a lost connection. It was removed from its group before. Returns whether it was its user's last one.
+local function forget(incarnation, row)
+  local first, last = string.find(row, '\0\0', 1, true)
+  local user = string.gsub(string.sub(row, 1, first - 1), '%z\255', '\0')
+  local connection = string.sub(row, last + 1)
   local there = redis.call('HDEL', P .. 'u:' .. user, connection) == 1
   redis.call('HDEL', P .. 'w', connection)
   redis.call('HDEL', P .. 'n:' .. incarnation, 'u' .. row)
   if redis.call('EXISTS', P .. 'u:' .. user) == 0 then
     expire(P .. 'j:' .. user, INBOX)
-    if there then feed_offline(row, why) end
+    return there
   end
 end
 

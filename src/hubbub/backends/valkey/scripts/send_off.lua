@@ -7,7 +7,7 @@ for i = 3, #ARGV, 2 do
   local there
   if group == '' then
     local user, connection = parse_row(row)
-    there = feed() and redis.call('HEXISTS', P .. 'u:' .. user, connection) == 1
+    there = redis.call('EXISTS', P .. 'feed') == 1 and redis.call('HEXISTS', P .. 'u:' .. user, connection) == 1
   else
     there = redis.call('ZSCORE', P .. 'm:' .. group, row)
     if there then redis.call('HSET', P .. 'n:' .. ARGV[1], 'q' .. row, '') end
