@@ -62,6 +62,7 @@ async def joins(rounds: int) -> None:
                 reader.cancel()
                 await asyncio.wait({reader})
                 await store.run("DEL", "hubbub:{0.0}:feed")
+                await asyncio.sleep(0.6)
         await backend.close()
     for case, costs in found.items():
         print(f"{case:17} {median(costs):6.2f} us of the store for each join ({min(costs):.2f} to {max(costs):.2f})")

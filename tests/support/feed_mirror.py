@@ -99,7 +99,7 @@ class Mirror:
             self.seen.append(event)
             if not self.state.apply(event):
                 self.repeated.append(event)
-        if isinstance(event.cursor, str):
+        if event.cursor is not None:
             self.cursor = event.cursor
 
     @property

@@ -20,7 +20,7 @@ class FeedSource(Protocol):
     """Seconds that a reader waits before it asks again, when there was nothing to read."""
 
     async def read(self, since: Positions | None, most: int) -> FeedRead:
-        """Return at most `most` events of each shard after `since`; without it, none, and the position of now.
+        """Return events after `since`, at most `most` changes of each shard; without it, none, and the position of now.
 
         The first reading begins the feed. There is a gap if events after `since` are not kept any more, or are of
         another epoch: after a restart of the server or its store, or when nobody has read for longer than the window.

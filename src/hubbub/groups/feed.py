@@ -16,7 +16,6 @@ from typing import Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from hubbub.errors import invalid
 from hubbub.messages import Position
@@ -60,7 +59,7 @@ class FeedWindow(NamedTuple):
 
 
 class FeedEvent(msgspec.Struct, omit_defaults=True, gc=False):
-    """One event.
+    """One event. Fields that do not apply are None, and absent in JSON.
 
     Attributes:
         type: What has happened; or ``position``, ``gap``, ``snapshot_begin`` and ``snapshot_end``, which are about the
@@ -78,16 +77,16 @@ class FeedEvent(msgspec.Struct, omit_defaults=True, gc=False):
     """
 
     type: EventType
-    group: str | UnsetType = UNSET
-    user_id: str | UnsetType = UNSET
-    connection_id: str | UnsetType = UNSET
-    seq: int | UnsetType = UNSET
-    epoch: str | UnsetType = UNSET
-    at: float | UnsetType = UNSET
-    why: Why | UnsetType = UNSET
-    number_of_users: int | UnsetType = UNSET
+    group: str | None = None
+    user_id: str | None = None
+    connection_id: str | None = None
+    seq: int | None = None
+    epoch: str | None = None
+    at: float | None = None
+    why: Why | None = None
+    number_of_users: int | None = None
     snapshot: bool = False
-    cursor: str | UnsetType = UNSET
+    cursor: str | None = None
 
 
 class FeedRead(NamedTuple):
@@ -119,9 +118,9 @@ class Wanted(NamedTuple):
 
     def __call__(self, event: FeedEvent) -> bool:
         """Return whether the reader gets this event."""
-        if event.group is UNSET:
+        if event.group is None:
             return self.users and self.matches is None
-        if not (self.groups if event.user_id is UNSET else self.users):
+        if not (self.groups if event.user_id is None else self.users):
             return False
         if self.matches is not None and not self.matches(event.group):
             return False

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from msgspec import UNSET
-
 from hubbub.groups.feed import EventType, FeedEvent, FeedRead, FeedWindow, Positions, Why
 from hubbub.messages import Position, UserRow
 
@@ -126,14 +124,14 @@ class FeedLog:
         user = entry.user
         return FeedEvent(
             entry.type,
-            UNSET if entry.group is None else entry.group,
-            UNSET if user is None else user.user_id,
-            UNSET if user is None else user.connection_id,
+            entry.group,
+            None if user is None else user.user_id,
+            None if user is None else user.connection_id,
             seq,
             self._last.epoch,
             entry.at,
             entry.why,
-            UNSET if entry.users is None else entry.users,
+            entry.users,
         )
 
     def sweep(self) -> None:

@@ -76,7 +76,7 @@ class ValkeyFeed:
             (shard.number, event)
             for number, entry in enumerate(entries, taken + 1)
             for event in parse_entry(entry, number, epoch_now)
-            if isinstance(event.seq, int) and event.seq > since.seq
+            if event.seq is not None and event.seq > since.seq
         ]
         return _Part(events, Position(epoch_now, MOST * (taken + len(entries))), gap=False)
 
@@ -134,5 +134,4 @@ def _online(user_id: str) -> FeedEvent:
 
 
 def _time(event: tuple[int, FeedEvent]) -> float:
-    at = event[1].at
-    return at if isinstance(at, float) else 0.0
+    return event[1].at or 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from time import time
 from typing import Any
 
 from hubbub.auth.bans import TicketUse
@@ -199,7 +200,7 @@ class Shard:
             if reply != b"FEED":
                 return reply
             self.feeding = True
-        return await self.link.run(f"{script}+feed", *arguments)
+        return await self.link.run(f"{script}+feed", *arguments, round(time() * 1000))
 
     async def send_off(self, members: list[tuple[bytes, str]], absence: float) -> None:
         """Expect these rows back in these groups, for `absence` seconds: see `hubbub.groups.absences`."""

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 
 import msgspec
-from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -147,8 +146,10 @@ class FeedAnswer(Response):
                 waiting.clear()
 
     async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
+        """Note when the client has gone. Our own server says by an empty message that it has closed its sending side."""
+        while (await receive()).get("more_body"):
             pass
+        await receive()
         self._gone = True
 
 
@@ -157,5 +158,5 @@ def _ndjson(event: FeedEvent) -> bytes:
 
 
 def _sse(event: FeedEvent) -> bytes:
-    start = b"" if event.cursor is UNSET else b"id: " + event.cursor.encode() + b"\n"
+    start = b"" if event.cursor is None else b"id: " + event.cursor.encode() + b"\n"
     return start + b"data: " + _encode(event) + b"\n\n"

@@ -14,13 +14,13 @@ from hubbub.groups.history import GROUP, KEY, OVERHEAD, Window
 
 PARTS = {
     "bans": (),
-    "sweep": ("lease", "members", "feed", "feed_nodes"),
-    "expire_node": ("members", "feed"),
+    "sweep": ("lease", "members", "feed", "feed_users", "feed_nodes"),
+    "expire_node": ("members", "feed", "feed_users"),
     "disconnect": (),
     "connect": ("lease", "replay", "no_feed"),
     "connect+feed": ("lease", "replay", "members", "feed"),
     "remove_connection": ("lease", "members", "no_feed"),
-    "remove_connection+feed": ("lease", "members", "feed"),
+    "remove_connection+feed": ("lease", "members", "feed", "feed_users"),
     "catch_up": ("replay",),
     "feed_members": ("members",),
     "feed_read": ("feed_nodes",),
@@ -34,7 +34,7 @@ PARTS = {
     "post": ("keep",),
     "posts": ("lone", "keep"),
     "register": (),
-    "send_off": ("lease", "members", "feed"),
+    "send_off": ("lease", "members", "feed_users"),
     "post_to_user": ("keep",),
 }
 """The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run.

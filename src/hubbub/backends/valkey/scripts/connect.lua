@@ -27,7 +27,7 @@ end
 local new = redis.call('HSET', user, ARGV[4], ARGV[5])
 if FEED then
   local returned = was_expected('', ARGV[2])
-  if new == 1 and redis.call('HLEN', user) == 1 then write_feed(ARGV[2], (returned and 'n' or 'N') .. 'c0 0 ') end
+  if new == 1 and redis.call('HLEN', user) == 1 then write_feed(ARGV[2], (returned and 'n' or 'N') .. 'c0 0 ', ARGV[13]) end
 end
 redis.call('HSET', P .. 'w', ARGV[4], ARGV[5])
 redis.call('HSET', P .. 'n:' .. ARGV[1], 'u' .. ARGV[2], '')

@@ -19,14 +19,14 @@ for i = 1, #entries, 2 do
   if kind == 'm' then
     local code = was_sent_off(incarnation, row) and '' or 'D'
     local number, users = remove_member(incarnation, row, entries[i + 1])
-    if users then write_feed(row, left_events(entries[i + 1], row, users, why)) end
+    if users then write_feed(row, left_events(entries[i + 1], row, users, true, why), time) end
     if number and ARGV[2] ~= '0' then
       lost[#lost + 1] = row
       lost[#lost + 1] = entries[i + 1]
     end
     notices = notices + announce(code, entries[i + 1], row, number)
   elseif kind == 'u' then
-    if forget(incarnation, row) then write_feed(row, offline_events(row, why)) end
+    if forget(incarnation, row) then write_feed(row, offline_events(row, why), time) end
   elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- otherwise removing its membership removes this as well
     was_sent_off(incarnation, row)
   end

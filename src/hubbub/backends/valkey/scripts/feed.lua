@@ -1,49 +1,33 @@
 -- Writes the feed: see groups/feed.py. While somebody has read it within the window, it is the list `feed`; otherwise there is
 -- no such key, and nothing is written. FEED_EVENTS and FEED_BYTES say how much is kept; see feed_read.lua for the rest.
 -- Scripts that run often have a variant without this part, with FEED false: it changes nothing while there is a feed, and
--- returns 'FEED'.
+-- returns 'FEED'. The last argument of those with this part is the time in milliseconds, by the node: to ask for it would cost
+-- a microsecond.
 local FEED = true
 
--- One row of the user of `row` that is expected back in `group`, or nil.
-local function absent_row(group, row)
-  local first, last = span(row)
-  return redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
-end
-
--- The user and the connection of a row.
-local function parse_row(row)
-  local first, last = string.find(row, '\0\0', 1, true)
-  return (string.gsub(string.sub(row, 1, first - 1), '%z\255', '\0')), string.sub(row, last + 1)
-end
-
--- The following return events as text, '' for none. `why` is a letter; feed_entries.py reads them.
+-- The following return events as text, '' for none: feed_entries.py reads them. `absences` says whether anybody is expected back
+-- in any group, `why` is a letter.
 
 -- The user of `row` has its first connection in a group, which has `users` users now; `returned`: it was expected back.
-local function joined_events(group, users, returned)
-  local letter = returned and 'j' or 'J'
-  if users == 1 and not returned and redis.call('EXISTS', P .. 'a:' .. group) == 0 then letter = 'O' end
-  return letter .. 'j' .. users .. ' ' .. #group .. ' ' .. group
+local function joined_events(group, users, absences, returned)
+  local opened = users == 1 and not (absences and (returned or redis.call('EXISTS', P .. 'a:' .. group) == 1))
+  return (returned and 'jj' or opened and 'Oj' or 'Jj') .. users .. ' ' .. #group .. ' ' .. group
 end
 
 -- The user of `row` has no connection in a group any more, unless it is expected back there.
-local function left_events(group, row, users, why)
-  local absences = redis.call('EXISTS', P .. 'a:' .. group) == 1
+local function left_events(group, row, users, absences, why)
+  absences = absences and redis.call('EXISTS', P .. 'a:' .. group) == 1
   if absences and absent_row(group, row) then return '' end
   return (users == 0 and not absences and 'X' or 'L') .. why .. users .. ' ' .. #group .. ' ' .. group
 end
 
--- The user of `row` has no connection at all any more, unless it is expected back.
-local function offline_events(row, why)
-  return absent_row('', row) and '' or 'F' .. why .. '0 0 '
-end
-
--- Append an entry with events of the user of `row`. A key of the wrong type must not keep a change from being made. In chunks,
+-- Append an entry with events of the user of `row` at `time`, in milliseconds. A key of the wrong type must not keep a change from being made. In chunks,
 -- and for its bytes with every 64th entry, the list is shortened; its quicklist has nodes of about equal size, so that a look
 -- at a few tells how many bytes there are.
-local function write_feed(row, events)
+local function write_feed(row, events, time)
   if events == '' then return end
   local key = P .. 'feed'
-  local length = redis.pcall('RPUSHX', key, now() .. ' ' .. #row .. ' ' .. row .. events)
+  local length = redis.pcall('RPUSHX', key, time .. ' ' .. #row .. ' ' .. row .. events)
   if type(length) ~= 'number' or length == 0 or length % 64 > 0 then return end
   local drop = length > FEED_EVENTS * 17 / 16 and length - FEED_EVENTS or 0
   local bytes = redis.call('MEMORY', 'USAGE', key)

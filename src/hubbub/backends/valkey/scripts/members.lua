@@ -77,10 +77,15 @@ local function end_absence(group, row)
   redis.call('ZREM', P .. 'absences', #group .. ' ' .. group .. row)
 end
 
+-- One row of the user of `row` that is expected back in `group`, or nil.
+local function absent_row(group, row)
+  local first, last = span(row)
+  return redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
+end
+
 -- Whether the user of `row`, which has joined `group`, was expected back. If so, one absence is over.
 local function was_expected(group, row)
-  local first, last = span(row)
-  local absent = redis.call('ZRANGE', P .. 'a:' .. group, first, last, 'BYLEX', 'LIMIT', 0, 1)[1]
+  local absent = absent_row(group, row)
   if absent then end_absence(group, absent) end
   return absent
 end
@@ -93,7 +98,7 @@ end
 -- Announce a change of `row` to the group; `code` is J (joined), L (left), D (disconnected), or '' to announce nothing.
 -- Returns the number of notices: 0 if nothing has changed (`number` is nil) or no member is left to be told.
 local function announce(code, group, row, number)
-  if not number or code == '' or redis.call('EXISTS', P .. 'm:' .. group) == 0 then
+  if not number or code == '' or code ~= 'J' and redis.call('EXISTS', P .. 'm:' .. group) == 0 then
     return 0
   end
   redis.call('SPUBLISH', P .. 'c:' .. group, code .. number .. ' ' .. row)

@@ -22,14 +22,14 @@ for _, entry in ipairs(redis.call('ZRANGE', P .. 'absences', '-inf', time, 'BYSC
     redis.call('ZADD', P .. 'absences', time + ARGV[3], entry)
   elseif group == '' then
     end_absence(group, row)
-    if redis.call('EXISTS', P .. 'u:' .. user) == 0 then write_feed(row, offline_events(row, 'b')) end
+    if redis.call('EXISTS', P .. 'u:' .. user) == 0 then write_feed(row, offline_events(row, 'b'), time) end
   else
     end_absence(group, row)
     local number = connections(group, row)
     notices = notices + announce('D', group, row, number)
     if number == 0 then
       local found = redis.call('HMGET', P .. 'g:' .. group, 'c', 'u') -- without connections, `u` is not kept up to date
-      write_feed(row, left_events(group, row, (found[1] or '0') == '0' and 0 or tonumber(found[2]), 'b'))
+      write_feed(row, left_events(group, row, (found[1] or '0') == '0' and 0 or tonumber(found[2]), true, 'b'), time)
     end
   end
 end
