@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from hubbub.backends.feed_source import FeedSource
 from hubbub.errors import CommandError, ErrorCode
@@ -48,7 +48,7 @@ class Follower:
         self._starts = since == START
         self._at = None if since is None or self._starts else parse_cursor(since)
 
-    async def events(self) -> AsyncIterator[list[FeedEvent]]:
+    async def events(self) -> AsyncGenerator[list[FeedEvent], None]:
         """Yield events in pieces; the first comes at once, and none is empty.
 
         Raises:

@@ -174,3 +174,20 @@ async def test_pages_of_other_ports_cannot_use_the_cookie(peers: Peers) -> None:
         assert await other.closed() == 4008
         own = await peers(server, origin=server.url)
         assert (await own.do("connect"))["user_id"] == "ada"
+
+
+async def test_a_program_follows_who_comes(peers: Peers) -> None:
+    hub = Hub(guests=True)
+    async with serve(hub) as server:
+        events = hub.events("start", group="a*")
+        assert [(await anext(events)).type for _ in range(2)] == ["snapshot_begin", "snapshot_end"]
+        await peers(server, guest="ada", group="b")
+        await peers(server, guest="ada", group="a")
+        opened, joined = await anext(events), await anext(events)
+        assert (opened.type, opened.group, joined.type, joined.user_id) == ("group_opened", "a", "member_joined", "ada")
+        again = hub.events(opened.cursor, groups=False)
+        assert [(await anext(again)).type for _ in range(2)] == ["position", "member_joined"]
+        with pytest.raises(CommandError, match="since"):
+            await anext(hub.events("x"))
+    with pytest.raises(HubError, match="stopped"):
+        await anext(events)

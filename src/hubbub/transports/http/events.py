@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 import msgspec
@@ -108,9 +108,9 @@ class FeedAnswer(Response):
         self._expires = expires
         self._gone = False
         self._first: list[FeedEvent]
-        self._pieces: AsyncIterator[list[FeedEvent]]
+        self._pieces: AsyncGenerator[list[FeedEvent], None]
 
-    def begin(self, first: list[FeedEvent], pieces: AsyncIterator[list[FeedEvent]]) -> None:
+    def begin(self, first: list[FeedEvent], pieces: AsyncGenerator[list[FeedEvent], None]) -> None:
         """Set what is sent: the `first` events and those that follow."""
         self._first = first
         self._pieces = pieces
@@ -126,7 +126,7 @@ class FeedAnswer(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await self._send(self._first, send)
-            async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # a generator
+            async with aclosing(self._pieces) as pieces:
                 async for piece in pieces:
                     if self.ended():
                         break
