@@ -28,9 +28,8 @@ def make(window: FeedWindow | None = None) -> tuple[FeedLog, Clock]:
 
 def test_nothing_is_written_before_somebody_reads() -> None:
     log, _ = make()
-    assert not log.on
-    read = log.read(None, 10)
-    assert log.on
+    before, read, after = log.on, log.read(None, 10), log.on
+    assert (before, after) == (False, True)
     assert (read.events, read.positions, read.gap) == ([], (Position("epoch1", 0),), False)
 
 

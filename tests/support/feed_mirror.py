@@ -1,4 +1,4 @@
-"""What a program knows that follows the feed: the users online and the members of each group, kept up to date by events."""
+"""What a program knows that follows the feed: the users online and the members of each group."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class State:
         if event.type in ("user_online", "group_opened", "member_joined"):
             kept.add(key)  # type: ignore[arg-type]
             return not there
-        kept.discard(key)  # type: ignore[arg-type]
+        kept.discard(key)
         return there
 
 

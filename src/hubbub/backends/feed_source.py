@@ -28,7 +28,7 @@ class FeedSource(Protocol):
         ...
 
     def snapshot(self) -> AsyncIterator[list[FeedEvent]]:
-        """Yield what is there: ``user_online``, ``group_opened``, ``member_joined``, in pieces; an event may come twice.
+        """Yield what is there: ``user_online``, ``group_opened``, ``member_joined``, in pieces; some may come twice.
 
         It takes some time, while the membership changes. A reader that has read a position before it, and afterwards
         all events since, knows what is there: the last event about a user, a member or a group is the true one. Events

@@ -21,7 +21,7 @@ from hubbub.errors import CommandError, ErrorCode, SettingsError
 from hubbub.feed import ALIVE
 
 SILENCE = 3 * ALIVE
-"""Seconds without a byte after which the connection counts as lost: the server sends something every `ALIVE` seconds."""
+"""Seconds without a byte after which the connection counts as lost; the server sends something every `ALIVE`."""
 
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)
 """Seconds before each attempt to read on; the last value is used for all further attempts."""
@@ -57,7 +57,7 @@ def events(
     token = access.server_token()
     if token is None:
         raise SettingsError('the feed needs a server token: make one with "hubbub token NAME --server"')
-    query = {"what": what} if group is None else {"what": what, "group": group}
+    query: dict[str, str] = {"what": what} if group is None else {"what": what, "group": group}
     at, failures, reached = since, 0, False
     while True:
         try:

@@ -58,7 +58,7 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
 
 def opener(url: str) -> OpenerDirector:
     """Return what opens requests: like the client, with the system's proxies, except for this machine itself."""
-    return buildopener(_NoRedirect, ProxyHandler({} if is_loopback(url) else None))
+    return build_opener(_NoRedirect, ProxyHandler({} if is_loopback(url) else None))
 
 
 def refusal_of(answer: HTTPError) -> CommandError:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from hubbub.messages import UserRow
 
 ONLINE = ""
-"""In place of a group, which has a name: the user of a connection, in a group or not, is expected to be online again."""
+"""In place of a group, which has a name: the user of a connection, in a group or not, is expected online again."""
 
 
 class Absences:

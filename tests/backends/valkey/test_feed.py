@@ -1,4 +1,4 @@
-"""The feed on a real store: when it is written, how much is kept, and what faults of nodes and of the store do to it."""
+"""The feed on a real store: when it is written, how much is kept, and what faults of nodes and the store do to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
-from hubbub.backends.valkey.schema import shard_prefix
+from hubbub.backends.valkey.schema import INCARNATIONS, shard_prefix
 from hubbub.errors import CommandError
 from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import Window
@@ -111,11 +111,11 @@ async def test_a_node_that_writes_no_feed_ends_it(backend: ValkeyBackend, store:
     start = (await backend.feed.read(None, 10)).positions
     time = await store.run("TIME")
     assert isinstance(time, list)
-    await store.run("ZADD", f"{shard_prefix(0)}lives", int(time[0]) * 1000 + 10**7, "old.1")
+    await store.run("ZADD", f"{shard_prefix(0)}{INCARNATIONS}", int(time[0]) * 1000 + 10**7, "old.1")
     with pytest.raises(CommandError, match="a node with version 1 of the schema writes no feed"):
         await backend.feed.read(start, 10)
     assert not await store.run("EXISTS", KEY)
-    await store.run("ZREM", f"{shard_prefix(0)}lives", "old.1")
+    await store.run("ZREM", f"{shard_prefix(0)}{INCARNATIONS}", "old.1")
     assert (await backend.feed.read(start, 10)).gap
 
 
@@ -123,7 +123,7 @@ async def test_a_node_that_writes_no_feed_ends_it_while_nobody_reads(backend: Va
     await backend.feed.read(None, 10)
     time = await store.run("TIME")
     assert isinstance(time, list)
-    await store.run("ZADD", f"{shard_prefix(0)}lives", int(time[0]) * 1000 + 10**7, "old.1")
+    await store.run("ZADD", f"{shard_prefix(0)}{INCARNATIONS}", int(time[0]) * 1000 + 10**7, "old.1")
     async with asyncio.timeout(PATIENCE):
         while await store.run("EXISTS", KEY):
             await asyncio.sleep(0.05)

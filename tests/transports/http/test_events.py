@@ -105,7 +105,7 @@ async def test_a_cursor_goes_on_where_it_was_made(secured: Server, browse: Brows
         assert [event["type"] for event in again] == ["position", *(event["type"] for event in found[2:])]
         cursor = found[3]["cursor"]
     async with reading(program, "?since=start", **{"Last-Event-ID": cursor}) as feed:
-        rest = []
+        rest: list[Event] = []
         while not rest or rest[-1].get("user_id") != "bob" or rest[-1]["type"] != "member_joined":
             rest.append(await feed.event())
         assert [(each["type"], each.get("user_id", each.get("group"))) for each in rest[1:]] == [

@@ -1,7 +1,7 @@
 """What ``feed.lua`` writes into the feed, as events. Pure.
 
-An entry is the time in milliseconds, the length of the row in bytes, each with a space behind it, the row (see `schema`),
-and one or two changes of its user: a letter for the type, a letter for why, the group's number of users, a space, the
+An entry is the time in milliseconds, the length of the row in bytes, each with a space behind it, the row, and
+one or two changes of its user: a letter for the type, a letter for why, the group's number of users, a space, the
 length of the group's name, a space, and the name.
 """
 
@@ -27,7 +27,7 @@ _TYPES: dict[bytes, tuple[EventType, ...]] = {
 }
 
 _RETURNED = b"nj"
-"""A user who was expected back has returned. That changes nothing, but a snapshot may have missed the user meanwhile."""
+"""A user who was expected back has returned. That changes nothing, but a snapshot may have missed the user."""
 
 _WHY: dict[bytes, Why] = {
     b"c": "connected",

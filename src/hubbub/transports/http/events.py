@@ -146,7 +146,7 @@ class FeedAnswer(Response):
                 waiting.clear()
 
     async def _watch(self, receive: Receive) -> None:
-        """Note when the client has gone. Our own server says by an empty message that it has closed its sending side."""
+        """Note when the client has gone, or has closed its sending side, which our own server tells by a message."""
         while (await receive()).get("more_body"):
             pass
         await receive()
