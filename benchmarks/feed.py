@@ -1,7 +1,7 @@
 """What the feed costs, and whether a mirror made of it is true.
 
-``python benchmarks/feed.py joins [ROUNDS]``: CPU time of a Valkey for each join: without and with a reader. With the
-``PYTHONPATH`` of code that has no feed, the cost before.
+``python benchmarks/feed.py moves SRC [ROUNDS]``: CPU time of a Valkey for each move of a member between two groups:
+with the script of the sources in SRC, without a feed, with one that is not read, and with one that is. In turn.
 ``python benchmarks/feed.py memory [CHANGES]``: random changes in memory, compared with a mirror that follows.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,13 +19,25 @@ from statistics import median
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from hubbub.backends.memory import MemoryBackend
+from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
+from hubbub.backends.valkey.connection import open_connection
+from hubbub.backends.valkey.scripts import load_scripts
+from hubbub.groups.history import Window
 from hubbub.messages import UserRow
+from support.feed_mirror import Mirror, agrees
 from support.store import Store
 
 CONNECTIONS, GROUPS = 1000, 300
-JOINS = 20_000
+MOVES = 12_000
+
+OTHER = """
+import sys
+from hubbub.backends.valkey.scripts import load_scripts
+from hubbub.groups.history import Window
+sys.stdout.buffer.write(load_scripts(Window())["move"].source)
+"""
 
 
 async def store_cpu(store: Store) -> float:
@@ -35,8 +48,15 @@ async def store_cpu(store: Store) -> float:
     return float(found["used_cpu_sys"]) + float(found["used_cpu_user"])
 
 
-async def joins(rounds: int) -> None:
-    """Print the CPU time of the store for each join."""
+async def moves(before: bytes, rounds: int) -> None:
+    """Print the CPU time of the store for each move."""
+    scripts, key = load_scripts(Window()), "hubbub:{0.0}:feed"
+    cases = {
+        "before": (before, False, False),
+        "no feed": (scripts["move"].source, False, False),
+        "feed": (scripts["move+feed"].source, True, False),
+        "feed, read": (scripts["move+feed"].source, True, True),
+    }
     found: dict[str, list[float]] = {}
     with Store() as store:
         backend = ValkeyBackend(parse_address(store.url()))
@@ -44,29 +64,36 @@ async def joins(rounds: int) -> None:
         rows = [UserRow(f"user-{number}", str(number)) for number in range(CONNECTIONS)]
         for row in rows:
             await backend.connect(row, 10)
-        chance = random.Random(1)
-        for number in range(2 * rounds + 2):
-            reader = None
-            case = "without a reader"
-            if number % 2 and hasattr(backend, "feed"):
-                case = "with a reader"
-                reader = asyncio.create_task(follow(backend))
-                await asyncio.sleep(0.3)
-            began = await store_cpu(store)
-            for _ in range(JOINS // 200):
-                some = chance.sample(rows, 200)
-                await asyncio.gather(*(backend.join(row, f"group-{chance.randrange(GROUPS)}") for row in some))
-            used = (await store_cpu(store) - began) / JOINS * 1e6
-            if number > 1:
-                found.setdefault(case, []).append(used)
-            if reader is not None:
-                reader.cancel()
-                await asyncio.wait({reader})
-                await store.run("DEL", "hubbub:{0.0}:feed")
-                await asyncio.sleep(0.6)
-        await backend.close()
+        (shard,) = backend._shards
+        connection = await open_connection(parse_address(store.url()), lambda channel, payload: None)
+        where, chance = dict.fromkeys(rows, ""), random.Random(1)
+        for number in range(rounds + 1):
+            for case, (script, feed, read) in cases.items():
+                digest = await connection.call("SCRIPT", "LOAD", script)
+                if feed:
+                    await backend.feed.read(None, 1)
+                reader = asyncio.create_task(follow(backend)) if read else None
+                began = await store_cpu(store)
+                for _ in range(MOVES // 200):
+                    calls = []
+                    for row in chance.sample(rows, 200):
+                        group = f"group-{chance.randrange(GROUPS)}"
+                        last = [round(time.time() * 1000)] if feed else []
+                        what = [schema.row(row), where[row], group, "epoch", "L", "J", "", 0, 0, row.user_id, *last]
+                        calls.append(connection.call("EVALSHA", digest, 1, shard.prefix, shard.incarnation, *what))
+                        where[row] = group
+                    await asyncio.gather(*calls)
+                used = (await store_cpu(store) - began) / MOVES * 1e6
+                if number:  # the first round warms up
+                    found.setdefault(case, []).append(used)
+                if reader is not None:
+                    reader.cancel()
+                    await asyncio.wait({reader})
+                await store.run("DEL", key)
+                await asyncio.sleep(0.2)
+        await backend.abort()
     for case, costs in found.items():
-        print(f"{case:17} {median(costs):6.2f} us of the store for each join ({min(costs):.2f} to {max(costs):.2f})")
+        print(f"{case:10} {median(costs):6.2f} us of the store for each move ({min(costs):.2f} to {max(costs):.2f})")
 
 
 async def follow(backend: ValkeyBackend) -> None:
@@ -81,8 +108,6 @@ async def follow(backend: ValkeyBackend) -> None:
 
 async def memory(changes: int) -> None:
     """Make random changes, follow them, compare."""
-    from support.feed_mirror import Mirror, agrees
-
     backend, chance = MemoryBackend(), random.Random(1)
     there: list[UserRow] = []
     number, began, compared = 0, time.process_time(), 0
@@ -117,8 +142,10 @@ async def memory(changes: int) -> None:
 
 
 if __name__ == "__main__":
-    what, number = sys.argv[1], sys.argv[2:]
-    if what == "joins":
-        asyncio.run(joins(int(number[0]) if number else 8))
+    what, *arguments = sys.argv[1:]
+    if what == "moves":
+        environment = {"PYTHONPATH": arguments[0]}
+        other = subprocess.run([sys.executable, "-c", OTHER], capture_output=True, check=True, env=environment).stdout
+        asyncio.run(moves(other, int(arguments[1]) if arguments[1:] else 8))
     else:
-        asyncio.run(memory(int(number[0]) if number else 1_000_000))
+        asyncio.run(memory(int(arguments[0]) if arguments else 1_000_000))
