@@ -79,6 +79,7 @@ async def moves(before: bytes, rounds: int) -> None:
                     for row in chance.sample(rows, 200):
                         group = f"group-{chance.randrange(GROUPS)}"
                         last = [round(time.time() * 1000)] if feed else []
+                        what: list[bytes | str | int]
                         what = [schema.row(row), where[row], group, "epoch", "L", "J", "", 0, 0, row.user_id, *last]
                         calls.append(connection.call("EVALSHA", digest, 1, shard.prefix, shard.incarnation, *what))
                         where[row] = group

@@ -221,6 +221,7 @@ async def test_a_full_server_takes_no_reader(start: Start, browse: Browse, peers
     async with reading(program) as feed:
         await feed.event()
         assert server.node.full
+        assert (await program.get("/v1/events")).status_code == 503
 
 
 async def test_a_feed_ends_with_its_token(secured: Server, browse: Browse) -> None:
