@@ -30,8 +30,8 @@ local function write_feed(row, events, time)
   local length = redis.pcall('RPUSHX', key, time .. ' ' .. #row .. ' ' .. row .. events)
   if type(length) ~= 'number' or length == 0 or length % 64 > 0 then return end
   local drop = length > FEED_EVENTS * 17 / 16 and length - FEED_EVENTS or 0
-  local bytes = redis.call('MEMORY', 'USAGE', key)
-  if bytes > FEED_BYTES then drop = math.max(drop, math.ceil(length * (1 - FEED_BYTES / bytes * 15 / 16))) end
+  local bytes = redis.pcall('MEMORY', 'USAGE', key)
+  if type(bytes) == 'number' and bytes > FEED_BYTES then drop = math.max(drop, math.ceil(length * (1 - FEED_BYTES / bytes * 15 / 16))) end
   if drop == 0 then return end
   redis.call('LTRIM', key, drop, -1)
   local epoch, dropped = string.match(redis.call('GET', P .. 'feed:dropped') or '', '^(%S+) (%d+)$')
