@@ -138,7 +138,7 @@ async def memory(changes: int) -> None:
         assert not mirror.repeated
         print(
             f"{changes} changes, {events} events, {mirror.counts['gap']} gaps; compared {compared} times, equal; "
-            f"{time.process_time() - began:.0f} s of CPU time with the mirror"
+            f"{time.process_time() - began:.1f} s of CPU time with the mirror"
         )
 
 

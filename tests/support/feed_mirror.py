@@ -116,7 +116,7 @@ class HasMembers(Protocol):
 
 async def listed(backend: Backend) -> set[tuple[str, str]]:
     """Return the groups and users that the listings of a backend show."""
-    groups = (await backend.groups(parse_query(Groups(), 1000))).list
+    groups = (await backend.groups(parse_query(Groups(limit=1000), 1000))).list
     found: set[tuple[str, str]] = set()
     for group in groups:
         assert isinstance(group, GroupRow)
