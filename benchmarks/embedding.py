@@ -24,9 +24,10 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from support.frames import HANDSHAKE, command
 from support.report import Verdict
-from support.server_process import LOAD_CPU, PATIENCE, SERVER_CPU, cpu_time, environment, pin
+from support.server_process import LOAD_CPU, SERVER_CPU, cpu_time, environment, pin
 from support.swarm import Swarm
 from support.swarm_client import Client
+from support.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent

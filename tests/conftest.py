@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, Raw, open_peer, open_raw
 
+# Every run tries the same examples, so that only a change makes it fail: `--hypothesis-profile=default` tries others,
+# and `make fuzz` searches. No example has a time limit, because on a busy machine any of them may be slow.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes ``make test`` runs: one more than there are cores, since many tests wait."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what commands remember, like the secret of guest keys, in a folder of these tests, not the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

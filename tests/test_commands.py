@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -14,8 +12,8 @@ from hubbub.auth.authenticator import make_token
 from hubbub.backends.memory import MemoryBackend
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups.history import Replay
-from hubbub.messages import Message, Position, Signal, Success, UserRow
-from support.fake_link import SECRET, FakeLink, SlowPosts, enter, make_node, new_frames, settle
+from hubbub.messages import Position, Signal, Success, UserRow
+from support.fake_link import SECRET, FakeLink, Pipelined, enter, make_node, new_frames, settle
 
 
 async def ask(end: FakeLink, **command: Any) -> dict[str, Any]:
@@ -50,19 +48,6 @@ class Waiting(MemoryBackend):
     """A backend whose posts take the general way: see `Commands.post_now`."""
 
     immediate = False  # what the other backends are like
-
-
-class Pipelined(SlowPosts):
-    """A backend that takes posts without a task and answers them in the next turn of the loop."""
-
-    def publish_soon(
-        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
-    ) -> None:
-        try:
-            result: int | CommandError = self.publish_now(message, key, least)
-        except CommandError as error:
-            result = error
-        asyncio.get_running_loop().call_soon(done, result)
 
 
 @pytest.fixture(params=[MemoryBackend, Waiting, Pipelined])

@@ -14,13 +14,14 @@ from hubbub.backends.memory import MemoryBackend
 from hubbub.commands import Commands
 from hubbub.dialects.base import Wire
 from hubbub.dialects.skapi import Skapi
-from hubbub.errors import Close
+from hubbub.errors import Close, CommandError
 from hubbub.hub.calls import HookCalls
 from hubbub.hub.hub import Hub
 from hubbub.hub.registry import Registry
 from hubbub.hub.types import Deny, Member, Post, User
+from hubbub.messages import Message
 from hubbub.node import Node
-from support.fake_link import SECRET, FakeLink, make_node, settle
+from support.fake_link import SECRET, FakeLink, Pipelined, make_node, settle
 
 LEGACY = Wire(Skapi(), lambda payload: payload + b"\n")
 
@@ -79,7 +80,7 @@ class Waiting(MemoryBackend):
     immediate = False
 
 
-@pytest.fixture(params=[MemoryBackend, Waiting])
+@pytest.fixture(params=[MemoryBackend, Waiting, Pipelined])
 def backend(request: pytest.FixtureRequest) -> MemoryBackend:
     """A backend that answers at once, and one that may wait."""
     made: MemoryBackend = request.param()
@@ -414,3 +415,27 @@ async def test_a_connection_ends_when_its_user_expires(app: App) -> None:
     end.session.heard = True
     end.session.tick(end.born + 25)
     assert end.closed == [Close.TOKEN_EXPIRED]
+
+
+async def test_posts_that_no_hook_checks_need_no_task() -> None:
+    registry, started = Registry(), list[str]()
+
+    class Watched(Pipelined):
+        def publish_soon(self, message: Message, done: Callable[[int | CommandError], object], *rest: Any) -> None:
+            started.append(message.sender_rid)
+            super().publish_soon(message, done, *rest)
+
+    @registry.on_post("team-{team}")
+    async def shout(post: Post[str], team: str) -> str:
+        return post.message.upper()
+
+    node = make_node(Watched(), registry=registry)
+    end = FakeLink("c0", node)
+    end.say(do="connect", guest="ada")
+    for group in ("team-1", "talk"):
+        await settle(node)
+        end.say(do="join", group=group)
+        await settle(node)
+        assert (await ask(end, do="post", to=group, message="x", key="k"))["ok"]["recipients"] == 1
+    assert messages(end) == ["X", "x"]
+    assert started == ["talk"]

@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidStatus
 from hubbub.errors import Close, SettingsError
 from hubbub.server import Server
 from hubbub.settings import Settings
-from support.clients import PATIENCE, SECRET, Raw, open_peer, token
+from support.clients import SECRET, Raw, open_peer, token
+from support.waiting import PATIENCE
 
 
 async def test_it_answers_as_soon_as_it_is_entered() -> None:

@@ -61,10 +61,7 @@ class Commands:
         self._counters = services.counters
         self._waiting: frozenset[type[Command]] = frozenset()
         self._publish_now = cast(ImmediateBackend, backend).publish_now if backend.immediate else None
-        # A subclass that decides about posts must not be passed by: it has `execute` only, unless it says otherwise.
-        self._publish_soon: PublishSoon | None = (
-            getattr(backend, "publish_soon", None) if type(self) is Commands else None
-        )
+        self._publish_soon: PublishSoon | None = getattr(backend, "publish_soon", None)
         self._table: dict[type, Callable[[Session, Any], Coroutine[Any, Any, Reply | Replayed | None]]] = {
             AdoptIdentity: connect.adopt_identity,
             Connect: connect.connect,

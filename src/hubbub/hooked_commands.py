@@ -6,7 +6,7 @@ disconnected or its token may have expired, and the hook may have returned anoth
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from hubbub.auth.identity import Identity
@@ -53,6 +53,7 @@ class HookedCommands(Commands):
         self._table[Connect] = self._connect
         if not hooks.posts:  # then posts cost no more than on a node without hooks
             self.post_now = super().post_now  # type: ignore[method-assign]
+            self.post_soon = super().post_soon  # type: ignore[method-assign]
 
     def post_now(self, session: Session, post: Post) -> int | None:
         """Execute a post at once, unless it may have to wait for the backend or for a hook."""
@@ -60,6 +61,13 @@ class HookedCommands(Commands):
         if lane is not None and self._hooks.checks_posts(lane.group):
             return None
         return super().post_now(session, post)
+
+    def post_soon(self, session: Session, post: Post, done: Callable[[int | CommandError], object]) -> bool:
+        """Start a post without a task, unless a hook is asked about it."""
+        lane = session.lane
+        if lane is not None and self._hooks.checks_posts(lane.group):
+            return False
+        return super().post_soon(session, post, done)
 
     async def _connect(self, session: Session, command: Connect) -> Welcome | Replayed | None:
         reply = await self._connect_command.connect(session, command)

@@ -105,7 +105,7 @@ class Services:
         identity.require_post(group)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
-        shown, kept = self._posted_as(identity, sender, key)
+        shown, kept = self.posted_as(identity, sender, key)
         return await self.publish(Message(message, shown, None, group, 0), kept, min_recipients or 0)
 
     async def post_to_user(
@@ -123,7 +123,7 @@ class Services:
         check_name("user_id", user_id, self._settings.max_user_id)
         check_message(message, self._settings.max_message, self._settings.max_depth)
         check_key(key, min_recipients)
-        shown, kept = self._posted_as(identity, sender, key)
+        shown, kept = self.posted_as(identity, sender, key)
         return sent(await self._backend.post_to_user(user_id, Private(message, shown, None), kept, min_recipients or 0))
 
     async def disconnect_user(self, identity: Identity, user_id: str, for_seconds: float | None = None) -> int:
@@ -146,14 +146,7 @@ class Services:
         identity.require_server()
         return await self._backend.disconnect_connection(connection_id)
 
-    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> Success:
-        """Publish a message that was checked, and return the reply for its sender."""
-        recipients = await self._backend.publish(message, key, least)
-        self.counters.published += 1
-        self.counters.delivered += recipients
-        return sent(recipients)
-
-    def _posted_as(self, identity: Identity, sender: str | None, key: str | None) -> tuple[str, str | None]:
+    def posted_as(self, identity: Identity, sender: str | None, key: str | None) -> tuple[str, str | None]:
         """Return the sender that recipients see, and the key under which the post is remembered.
 
         A store keeps the keys of each sender apart. A server that posts as somebody else gets keys that this user
@@ -166,3 +159,10 @@ class Services:
         check_name("sender", sender, self._settings.max_user_id)
         own = f"{len(identity.user_id)}:{identity.user_id}"  # with its length, so that no two are the same text
         return sender, None if key is None else "\0" * (MAX_KEY + 1) + own + key
+
+    async def publish(self, message: Message, key: str | None = None, least: int = 0) -> Success:
+        """Publish a message that was checked, and return the reply for its sender."""
+        recipients = await self._backend.publish(message, key, least)
+        self.counters.published += 1
+        self.counters.delivered += recipients
+        return sent(recipients)

@@ -19,6 +19,7 @@ from hubbub.transports.http import time_limits
 from hubbub.transports.http.protocol import HttpProtocol
 from hubbub.transports.websocket.protocol import WebSocketProtocol
 from support.frames import HANDSHAKE
+from support.waiting import PATIENCE
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -68,7 +69,7 @@ async def test_all_are_cut_and_all_come_back(server: Server, attack: Make) -> No
         for client in clients:
             client.abort()
         clients = await asyncio.gather(*map(come, range(200)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(server.node.sessions) > 200:
                 await asyncio.sleep(0.01)
         assert await server.node.backend.count() == (10, 200)
@@ -112,6 +113,6 @@ async def test_an_ended_connection_leaves_nothing_for_the_garbage_collector(
                 await client.send(b"\x82\x80" + bytes(4))
                 assert await client.fate() == Close.BINARY
             client.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while left() > before:
                 await asyncio.sleep(0.01)

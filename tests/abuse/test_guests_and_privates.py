@@ -12,7 +12,8 @@ from websockets.asyncio.client import connect
 
 import hubbub
 from hubbub.server import Server
-from support.clients import PATIENCE, SECRET, Peer, server_bearer, token
+from support.clients import SECRET, Peer, server_bearer, token
+from support.waiting import PATIENCE
 
 Make = Callable[..., Awaitable[Any]]
 

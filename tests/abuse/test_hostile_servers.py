@@ -14,8 +14,8 @@ from hubbub.client import Client, Closed, Event, Notice, Problem, Reconnecting
 from hubbub.client.event_queue import MAX_BYTES
 from hubbub.client.events import LOST, UNREADABLE
 from hubbub.errors import CommandError, ErrorCode
-from support.clients import PATIENCE
 from support.hostile_server import LOOPS, PINGS, hostile_server
+from support.waiting import PATIENCE
 from system.test_web_client import JS, NODE, needs_node, packages  # noqa: F401
 
 pytestmark = pytest.mark.alone

@@ -17,7 +17,8 @@ from hubbub.server import Server
 from hubbub.transports.http import unread_answers
 from hubbub.transports.http.held_bytes import HttpMemory
 from hubbub.transports.http.protocol import HttpProtocol
-from support.clients import PATIENCE, Peer, Raw
+from support.clients import Peer, Raw
+from support.waiting import PATIENCE
 
 Open = Callable[..., Awaitable[Raw]]
 Start = Callable[..., Awaitable[Server]]

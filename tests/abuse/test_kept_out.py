@@ -14,9 +14,10 @@ from hubbub.auth.bans import MAX_BAN
 from hubbub.auth.identity import Identity
 from hubbub.errors import Close, CommandError, ErrorCode
 from hubbub.server import Server
-from support.clients import PATIENCE, SECRET, Peer, server_bearer, token
+from support.clients import SECRET, Peer, server_bearer, token
 from support.faulty_proxy import FaultyProxy
 from support.store import Store, free_port
+from support.waiting import PATIENCE
 
 Make = Callable[..., Awaitable[Any]]
 

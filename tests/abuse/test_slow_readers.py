@@ -13,6 +13,7 @@ from websockets.frames import Opcode
 from hubbub.errors import Close
 from hubbub.server import Server
 from hubbub.transports.websocket import backlog, slow_reader
+from support.waiting import PATIENCE
 
 Start = Callable[..., Awaitable[Server]]
 Make = Callable[..., Awaitable[Any]]
@@ -39,7 +40,7 @@ async def test_who_reads_nothing_is_cut_by_time(
     for number, reader in enumerate(stalled):
         await reader.enter(f"stalled-{number}", "hall")
     assert await group.post() == 14
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while closes(server) < 10:
             await group.post(4000)
             assert queued(server) <= server.settings.max_queue // 2, "the time was not what cut them"

@@ -80,7 +80,10 @@ def test_what_is_required_and_missing_is_forbidden() -> None:
     Identity("backend", server=True).require_server()
     with pytest.raises(CommandError) as group:
         guest.require_group("b")
-    assert (group.value.code, group.value.message) == (ErrorCode.FORBIDDEN, 'The token does not allow the group "b".')
+    assert (group.value.code, group.value.message) == (
+        ErrorCode.FORBIDDEN,
+        'Your rights ("groups") do not allow the group "b".',
+    )
     with pytest.raises(CommandError, match="server token") as server:
         guest.require_server()
     assert server.value.code is ErrorCode.FORBIDDEN

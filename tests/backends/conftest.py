@@ -36,7 +36,7 @@ async def store(running_store: Store) -> Store:
 @pytest.fixture(scope="session")
 def running_cluster() -> Iterator[ClusterStore]:
     """The cluster itself."""
-    with ClusterStore() as running:
+    with ClusterStore(timeout=15_000) as running:  # no test kills one of its servers
         loop = asyncio.new_event_loop()  # those of tests live no longer than a test
         loop.run_until_complete(running.form())
         loop.close()

@@ -9,8 +9,8 @@ from hubbub.backends.base import Backend
 from hubbub.groups.roster import parse_user_query
 from hubbub.messages import UserRow, Users
 from support.listener import ADA, ADA2, BOB, EVE, Listener
+from support.waiting import PATIENCE
 
-PATIENCE = 10.0
 AGAIN = UserRow("ada", "9")
 """Ada's connection after she has come back."""
 

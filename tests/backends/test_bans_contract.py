@@ -12,6 +12,7 @@ from hubbub.backends.base import Backend
 from hubbub.errors import CommandError
 from hubbub.messages import UserRow
 from support.listener import ADA, ADA2, BOB, Listener
+from support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ async def test_who_is_kept_out_is_so_on_every_node(backend: Backend, node: Liste
 async def test_a_ban_ends_by_itself(backend: Backend) -> None:
     await backend.disconnect_user("ada", 600)
     await backend.disconnect_user("ada", 0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await backend.connect(ADA, 10)

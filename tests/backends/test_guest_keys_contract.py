@@ -14,8 +14,8 @@ from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.messages import Position, Private, UserRow
-from support.clients import PATIENCE
 from support.store import Store
+from support.waiting import PATIENCE
 
 ADA, TAB, EVE = UserRow("ada", "1"), UserRow("ada", "2"), UserRow("ada", "3")
 KEY, OTHER = guest_key_digest("a"), guest_key_digest("b")

@@ -22,6 +22,7 @@ from hubbub.node import Node
 from hubbub.settings import Settings
 from support.fake_link import FakeLink
 from support.store import Store
+from support.waiting import PATIENCE
 
 GROUP = {"group": "g"}
 
@@ -126,7 +127,7 @@ async def caught_up(listeners: list[Listener], posted: int, posted_to_user: int)
             listeners[0].private is not None and listeners[0].private["seq"] == posted_to_user
         )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not done():
             await asyncio.sleep(0.0005)
 

@@ -80,7 +80,7 @@ def test_what_is_none_is_no_server_token(access: Access) -> None:
 async def test_the_environment_says_where_and_who(secured: Server, tmp_path: Path) -> None:
     env = {"HUBBUB_URL": secured.url, "HUBBUB_TOKEN": token(groups=["a*"])}
     ran = await run("users", "beta", cwd=tmp_path, env=env)
-    assert ran == (1, "", 'hubbub: The token does not allow the group "beta".\n')
+    assert ran == (1, "", 'hubbub: Your rights ("groups") do not allow the group "beta".\n')
     ran = await run("users", "alpha", cwd=tmp_path, env=env)
     assert ran == (0, "", "hubbub: the group has no members\n")
     ran = await run("users", "alpha", "--as", "alice", cwd=tmp_path, env=env)

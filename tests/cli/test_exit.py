@@ -14,7 +14,8 @@ import pytest
 
 from hubbub.server import Server
 from support.clients import Peer
-from support.command import HUBBUB, PATIENCE, Ran, environment, serving, spawn
+from support.command import HUBBUB, Ran, environment, serving, spawn
+from support.waiting import PATIENCE
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 
@@ -51,7 +52,7 @@ async def test_a_full_disk_is_told_in_a_line(command: str, server: Server, peers
     ran = await shell(f"echo hi | hubbub {command} >/dev/full", server.url, tmp_path)
     assert (ran.code, ran.out) == (1, "")
     *others, last = ran.err.splitlines()
-    assert "No space left on device" in last
+    assert "No space left on device" in last, ran.err
     assert not others or command == "join g"
 
 

@@ -16,7 +16,8 @@ import pytest
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import Peer, server_bearer, token
-from support.command import PATIENCE, Ran, call, run, spawn
+from support.command import Ran, call, run, spawn
+from support.waiting import PATIENCE
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 Start: TypeAlias = Callable[..., Awaitable[Server]]

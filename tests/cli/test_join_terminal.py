@@ -13,12 +13,12 @@ import pytest
 from hubbub.cli.terminal.line_commands import HELP
 from hubbub.server import Server
 from support.clients import Peer
-from support.command import PATIENCE
 
 if sys.platform == "win32":
     pytest.skip("there are no pseudo-terminals", allow_module_level=True)
 
 from support.terminal import terminal, visible
+from support.waiting import PATIENCE
 
 Peers: TypeAlias = Callable[..., Awaitable[Peer]]
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 import hubbub
 from hubbub.client import Client, Event
 from hubbub.client.connection import SUBPROTOCOL
-from support.clients import PATIENCE
+from support.waiting import PATIENCE
 
 Kind = TypeVar("Kind", bound=Event)
 WELCOME = {"user_id": "alice", "connection_id": "c", "node": "n", "ping": 25, "max_message": 65536, "expires": None}

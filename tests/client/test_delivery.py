@@ -16,6 +16,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.delivery_check import Verdict, judge
 from support.faulty_proxy import FAULTS, FaultyProxy
+from support.waiting import PATIENCE
 
 ROUNDS = 6
 """How often each fault is injected."""
@@ -83,7 +84,7 @@ async def talk(client: Client, stopped: asyncio.Event) -> list[str]:
 
 
 async def caught_up(client: Client, last: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while client.position is None or client.position.seq < last:
             await asyncio.sleep(0.001)
 
@@ -143,6 +144,32 @@ async def test_a_private_message_arrives_after_a_reconnect(server: Server, clien
         assert (await next_event(bob, Private)).message == "third"
         assert network.faults["rst"] == 1
         await bob.close_realtime()
+
+
+async def test_a_later_run_continues_with_its_private_messages(server: Server, clients: Any) -> None:
+    ada, bob = await clients(server, guest="ada"), await clients(server, guest="bob")
+    await ada.post_realtime("first", {"user_id": "bob"})
+    await next_event(bob, Private)
+    inbox = bob.inbox
+    assert inbox.seq == 1
+    await bob.close_realtime()
+    assert bob.inbox is None
+    for text in ("second", "third"):
+        await ada.post_realtime(text, {"user_id": "bob"})
+
+    later = await clients(server, guest="bob", inbox=inbox)
+    assert [(await next_event(later, Private)).message for _ in range(2)] == ["second", "third"]
+    assert later.inbox == Position(inbox.epoch, 3)
+
+    elsewhere = await clients(server, guest="bob", inbox=Position("of another server", 1))
+    gap = await next_event(elsewhere, Gap)
+    assert (gap.group, gap.since, gap.missed) == (None, Position("of another server", 1), None)
+
+
+@pytest.mark.parametrize("inbox", [7, {"epoch": "e", "seq": 1}, ("e", 1)])
+def test_an_inbox_that_is_not_a_position_is_refused(inbox: Any) -> None:
+    with pytest.raises(hubbub.CommandError, match='"inbox" must be a hubbub' + "[.]Position"):
+        hubbub.connect("http://127.0.0.1:1", inbox=inbox)
 
 
 async def test_min_recipients_and_keys(server: Server, clients: Any) -> None:

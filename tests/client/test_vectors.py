@@ -12,8 +12,17 @@ import pytest
 from hubbub.client.events import Event, Message, Notice, Other, Private, Problem
 from hubbub.client.reconnect_policy import backoff, retry_delay, should_reconnect
 from hubbub.client.results import Joined, Page, Sent
-from hubbub.client.wire import Reply, encode, join_command, listing_command, post_command, read_frame, with_id
-from hubbub.messages import Gap, GroupRow, Restart, UserRow, Welcome
+from hubbub.client.wire import (
+    Reply,
+    connect_command,
+    encode,
+    join_command,
+    listing_command,
+    post_command,
+    read_frame,
+    with_id,
+)
+from hubbub.messages import Gap, GroupRow, Position, Restart, UserRow, Welcome
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -33,7 +42,7 @@ def listing(name: str, positional: list[str]) -> Any:
 
 
 BY_METHOD = {
-    "connect": lambda **credentials: {"do": "connect", **credentials},
+    "connect": lambda since=None, **credentials: connect_command(credentials, since and Position(**since)),
     "join_realtime": join_command,
     "post_realtime": post_command,
     "get_realtime_groups": listing("groups", ["search_for", "value", "condition", "range"]),

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from support.app_process import app_process
-from support.clients import PATIENCE
 from support.mounted_contract import Way, log_in
+from support.waiting import PATIENCE
 
 HUBBUB = ("hubbub", "serve", "--app", "{app}", "--port", "{port}")
 UVICORN = ("uvicorn", "{app}", "--port", "{port}")

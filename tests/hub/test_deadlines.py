@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from hubbub.hub.deadlines import Deadlines
+from support.waiting import PATIENCE
 
 
 def begin(deadlines: Deadlines) -> asyncio.Task[Any]:
@@ -44,7 +45,7 @@ async def test_those_that_end_in_time_are_not() -> None:
         assert not deadlines.end(task)
     assert await slow
     assert deadlines._until == {}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while deadlines._timer is not None:  # nobody is watched, so it is not set again
             await asyncio.sleep(0.001)
 

@@ -79,6 +79,22 @@ async def test_a_program_posts_lists_and_disconnects(peers: Peers) -> None:
         assert "banned" in (await again.fail("connect", guest="ada"))["message"]
 
 
+async def test_the_keys_of_a_program_are_not_those_of_the_users_it_posts_as(peers: Peers) -> None:
+    hub = Hub(guests=True)
+    async with serve(hub) as server:
+        bob = await peers(server, guest="bob", group="kitchen")
+        for done in range(2):  # once by each, and then no more
+            await bob.do("post", to="kitchen", message="bob", key="k")
+            await hub.post("kitchen", "program as bob", sender="bob", key="k")
+            await hub.post("kitchen", "program", key="k")
+            await hub.post_to_user("bob", "private as bob", sender="bob", key="k")
+            if not done:
+                heard = [(await bob.event())["message"] for _ in range(4)]
+                assert heard == ["bob", "program as bob", "program", "private as bob"]
+        await hub.post("kitchen", "end")
+        assert (await bob.event())["message"] == "end"
+
+
 async def test_a_ban_holds_against_the_app(peers: Peers) -> None:
     hub = Hub()
 

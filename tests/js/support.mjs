@@ -12,7 +12,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { Hubbub } from '../../src/hubbub/web/client/hubbub.js';
 
 export const SECRET = 'a secret for tests, of 32 bytes or more';
-export const PATIENCE = 10_000; // milliseconds after which a wait has failed
+export const PATIENCE = 60_000; // milliseconds after which a wait has failed; see tests/support/waiting.py
 
 const COMMAND = process.env.HUBBUB ?? fileURLToPath(new URL('../../.venv/bin/hubbub', import.meta.url));
 const servers = [];

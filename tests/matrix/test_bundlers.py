@@ -18,6 +18,7 @@ from playwright.async_api import Browser, expect
 from hubbub.server import Server
 from support.browser import CHROMIUM, chromium, come
 from support.npm import MISSING, READY, install, make_project, pack, page_of_bundle, run, served
+from support.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 Start = Callable[..., Awaitable[Server]]
@@ -115,7 +116,7 @@ def next_server(project: Path) -> Iterator[str]:
 
 async def answers(origin: str, project: Path) -> None:
     """Wait until the server answers."""
-    async with httpx.AsyncClient(verify=False, trust_env=False) as client, asyncio.timeout(60):
+    async with httpx.AsyncClient(verify=False, trust_env=False) as client, asyncio.timeout(PATIENCE):
         while True:
             try:
                 await client.get(origin)

@@ -12,7 +12,7 @@ from pathlib import Path
 from websockets.exceptions import WebSocketException
 
 from hubbub.cli.process.cores import usable_cores
-from support.command import PATIENCE
+from support.waiting import PATIENCE
 from support.workers import (
     children,
     folders,

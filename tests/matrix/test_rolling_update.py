@@ -18,8 +18,9 @@ import pytest
 
 from hubbub.backends.valkey.schema_version import CURRENT
 from support.clients import Peer, open_peer
-from support.command import PATIENCE, Serving, environment, serving
+from support.command import Serving, environment, serving
 from support.store import Store
+from support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 

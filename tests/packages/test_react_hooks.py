@@ -12,8 +12,9 @@ from playwright.async_api import Page, expect
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.browser import CHROMIUM, chromium, come
-from support.clients import PATIENCE, Peer
+from support.clients import Peer
 from support.npm import make_project, served, vite
+from support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="!!! SKIPPED: no Chromium here: the React hooks are not tested (apt install chromium)"
@@ -104,7 +105,7 @@ async def test_it_returns_after_a_restart_of_the_server_and_lists_anew(
         port = int(server.url.rpartition(":")[2])
     await expect(page.locator("#state")).to_have_text("reconnecting")
     async with Server(Settings(port=port, origins=(origin,))):
-        await expect(page.locator("#state")).to_have_text("connected", timeout=30_000)
+        await expect(page.locator("#state")).to_have_text("connected")
         await expect(page.locator("#members")).to_have_text("ada")  # zoe has not come back
 
 

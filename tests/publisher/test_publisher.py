@@ -22,6 +22,7 @@ from hubbub.server import Server
 from support.clients import SECRET, Peer, token
 from support.server_process import ServerProcess
 from support.store import Store, free_port
+from support.waiting import PATIENCE
 
 from .conftest import app_token
 
@@ -119,7 +120,7 @@ async def test_forks_while_other_threads_post(way: str, node: Server, store: Sto
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", FORKS, url, SECRET, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         out, err = await process.communicate()
     assert (out.decode(), err.decode()) == ("[0, 0, 0, 0, 0]\n", "")
     heard = Counter[str]()
@@ -199,6 +200,6 @@ def thread_names() -> set[str]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)

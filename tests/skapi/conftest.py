@@ -14,7 +14,7 @@ from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import SECRET, Peer, open_peer
 from support.npm import install
-from support.skapi_pages import CHROMIUM, HERE, OWNER, SERVICE, Site, User, open_page, serve_site
+from support.skapi_pages import CHROMIUM, HERE, OWNER, PATIENCE, SERVICE, Site, User, open_page, serve_site
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -22,7 +22,7 @@ async def browser() -> AsyncIterator[Browser]:
     # By default the own address in a peer connection is hidden behind a multicast name, which needs a network.
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-features=WebRtcHideLocalIpsWithMdns"]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=PATIENCE)
         yield browser
         await browser.close()
 

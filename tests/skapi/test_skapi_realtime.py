@@ -213,7 +213,7 @@ async def test_disconnect_by_closing_the_page_and_by_the_client(visit: Visit, ve
 async def test_refusals_reach_the_callback(visit: Visit) -> None:
     ada = await visit("ada", group="refusals", groups=["refusals", "x%*"])
     await ada.do("joinRealtime", {"group": "forbidden 50%"})
-    text = 'The token does not allow the group "forbidden 50%".'
+    text = 'Your rights ("groups") do not allow the group "forbidden 50%".'
     error = {"type": "error", "message": text, "sender": None, "sender_cid": None, "sender_rid": None}
     assert await ada.next() == {**error, "code": "FORBIDDEN"}
     await ada.do("joinRealtime", {"group": "x%" + "x" * 300})

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from support.server_process import PATIENCE, environment
+from support.server_process import environment
+from support.waiting import PATIENCE
 
 TESTS = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

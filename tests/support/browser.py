@@ -12,6 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_p
 
 from hubbub.server import Server
 from support.clients import Peer
+from support.waiting import PATIENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """The path of the browser; None if there is none."""
@@ -19,14 +20,16 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="!!! no Chromium he
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 
-expect.set_options(timeout=10_000)  # a busy machine may need more than the default of 5 s
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Start Chromium, without its sandbox, which needs rights that containers lack. Only our own pages are opened."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE * 1000
+        )
         yield browser
         await browser.close()
 
@@ -112,7 +115,7 @@ class Person:
 async def come(browser: Browser, url: str, name: str, viewport: dict[str, int] | None = None, **options: Any) -> Person:
     """Open the page at `url` in a new profile."""
     context = await browser.new_context(viewport=viewport or DESKTOP, locale="en-GB", **options)  # type: ignore[arg-type]
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE * 1000)
     person = Person(await context.new_page(), name)
     await person.page.goto(url)
     return person

@@ -15,9 +15,9 @@ from websockets.typing import Subprotocol
 
 from hubbub.server import Server
 from support.frames import GUEST_KEY
-from support.raw import PATIENCE as PATIENCE
 from support.raw import Raw as Raw
 from support.raw import open_raw as open_raw
+from support.waiting import PATIENCE
 
 SECRET = "a secret for tests, of 32 bytes or more"
 

@@ -11,9 +11,16 @@ from support.store import Store, free_port
 
 SLOTS = 16384
 
+FORMING = 2000
+"""Milliseconds of silence after which the servers take one of them for dead while they form a cluster. New servers wait
+for as long before they take part, but for two seconds at least."""
+
 
 class ClusterStore:
     """Four server processes that form a cluster. Use it as a context manager, then call `form`.
+
+    Args:
+        timeout: Milliseconds of silence after which a server counts as dead, and its replica takes over.
 
     Attributes:
         servers: The three primaries, then the replica of the first.
@@ -28,7 +35,7 @@ class ClusterStore:
     def __enter__(self) -> Self:
         for _ in range(4):
             self.buses.append(free_port())
-            options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(self._timeout))
+            options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(FORMING))
             bus = ("--cluster-port", str(self.buses[-1]), "--repl-diskless-sync-delay", "0")
             self.servers.append(self._stack.enter_context(Store(*options, *bus)))
         return self
@@ -39,16 +46,18 @@ class ClusterStore:
         for n, server in enumerate(self.servers[:3]):
             await server.run("CLUSTER", "ADDSLOTSRANGE", n * SLOTS // 3, (n + 1) * SLOTS // 3 - 1)
             await server.run("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
-        for server, bus_port in zip(self.servers[1:], self.buses[1:], strict=True):
-            await first.run("CLUSTER", "MEET", "127.0.0.1", server.port, bus_port)
-        primary = await first.run("CLUSTER", "MYID")
-        assert isinstance(primary, bytes)
-        await until(replica, b"cluster_known_nodes:4", "CLUSTER", "INFO")
-        await replica.run("CLUSTER", "REPLICATE", primary)
+        ids = [str(await server.run("CLUSTER", "MYID"), "ascii") for server in self.servers]  # type: ignore[call-overload]
+        while not all([await known(server) == set(ids) for server in self.servers]):
+            met = await known(first)
+            for each, server, bus_port in zip(ids, self.servers, self.buses, strict=True):
+                if each not in met:  # again and again, because a server that is too slow to answer is forgotten
+                    await first.run("CLUSTER", "MEET", "127.0.0.1", server.port, bus_port)
+            await asyncio.sleep(0.05)
+        await replica.run("CLUSTER", "REPLICATE", ids[0])
+        await until(replica, b"master_link_status:up", "INFO", "replication")
         for server in self.servers:
             await until(server, b"cluster_state:ok", "CLUSTER", "INFO")
-            await until(server, b"cluster_known_nodes:4", "CLUSTER", "INFO")
-        await until(replica, b"master_link_status:up", "INFO", "replication")
+            await server.run("CONFIG", "SET", "cluster-node-timeout", self._timeout)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -73,6 +82,13 @@ class ClusterStore:
             await old.run("MIGRATE", "127.0.0.1", new.port, "", 0, 1000, "KEYS", *keys)  # type: ignore[misc]
         for server in (new, old):
             await server.run("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+
+
+async def known(server: Store) -> set[str]:
+    """Return the servers that `server` knows. While it meets one, it does not know its name."""
+    nodes = str(await server.run("CLUSTER", "NODES"), "ascii")  # type: ignore[call-overload]
+    lines = [line.split() for line in nodes.splitlines()]
+    return {line[0] for line in lines if "handshake" not in line[2]}
 
 
 async def until(server: Store, text: bytes, *command: str) -> None:

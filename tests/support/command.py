@@ -16,9 +16,7 @@ import pytest
 from hubbub.cli import main
 from support.server_process import HUBBUB as HUBBUB
 from support.server_process import environment as environment
-
-PATIENCE = 10.0
-"""Seconds after which a command counts as hanging; all end in less than one."""
+from support.waiting import PATIENCE
 
 
 class Ran(NamedTuple):

@@ -27,10 +27,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from support.doc_pages import DOCS, ROOT, Block
 from support.store import Store, free_port
+from support.waiting import PATIENCE
 
-PATIENCE = 30.0
-"""Seconds after which what has not happened never will."""
 PORTS = re.compile(r"(?<![\d.])(8000|8001|8002|8080|3000|5000|5173|6379)(?![\d.]\d|\d)")
+expect.set_options(timeout=PATIENCE * 1000)
 NODE_MODULES = ROOT / "tests/docs/node_modules"
 
 _PARSERS: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
@@ -228,7 +228,7 @@ class Workshop:
     def browse(self, url: str, console: str = "") -> Page:
         """Open a page in a profile of its own, and wait until it wrote `console`. What it throws fails the test."""
         context = self._stack.enter_context(self._browser().new_context())
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE * 1000)
         page = context.new_page()
 
         def remember(error: object) -> None:

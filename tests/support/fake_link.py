@@ -144,3 +144,16 @@ class SlowJoins(MemoryBackend):
         await self.gate.wait()
         self.joined.append(group)
         return await super().join(user, group, since, history)
+
+
+class Pipelined(SlowPosts):
+    """A backend that takes posts without a task and answers them in the next turn of the loop."""
+
+    def publish_soon(
+        self, message: Message, done: Callable[[int | CommandError], object], key: str | None = None, least: int = 0
+    ) -> None:
+        try:
+            result: int | CommandError = self.publish_now(message, key, least)
+        except CommandError as error:
+            result = error
+        asyncio.get_running_loop().call_soon(done, result)

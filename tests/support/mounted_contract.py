@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from support.clients import PATIENCE, Peer, server_bearer, token
+from support.clients import Peer, server_bearer, token
+from support.waiting import PATIENCE
 
 
 @dataclass

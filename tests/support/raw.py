@@ -11,9 +11,7 @@ from websockets.frames import Opcode
 
 from hubbub.server import Server
 from support.frames import GUEST_KEY, HANDSHAKE, frame
-
-PATIENCE = 5.0
-"""Seconds after which something that a test waits for has failed."""
+from support.waiting import PATIENCE
 
 
 class Raw:

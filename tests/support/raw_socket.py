@@ -11,9 +11,7 @@ import struct
 from typing import Any
 
 from support.frames import GUEST_KEY, HANDSHAKE, command
-
-PATIENCE = 20.0
-"""Seconds after which a read fails."""
+from support.waiting import PATIENCE
 
 
 class Socket:

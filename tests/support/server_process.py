@@ -12,11 +12,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from support.waiting import PATIENCE
+
 HUBBUB = (sys.executable, "-m", "hubbub.cli")
 """The command line, without arguments."""
-
-PATIENCE = 20.0
-"""Seconds after which a request or the end of the process is no longer waited for."""
 
 SERVER_CPU, LOAD_CPU = 0, 1
 """The cores of the server and of its clients in a benchmark."""

@@ -23,7 +23,7 @@ HERE = Path(__file__).parents[1] / "skapi"
 SERVICE, OWNER = "ap21mock00000000abcd", "11111111-1111-4111-8111-111111111111"
 VERSIONS = ["122", "155", "158"]
 NPM = shutil.which("npm")
-PATIENCE = 10_000
+PATIENCE = 60_000
 """Milliseconds after which something that a page waits for has failed."""
 
 needs_skapi = pytest.mark.skipif(

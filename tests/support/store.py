@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -71,6 +72,7 @@ class Store:
         )
         while not self._answers():
             assert self._process.poll() is None, "valkey-server does not start"
+            time.sleep(0.005)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 
-from hubbub.backends.valkey import expiry
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.errors import CommandError
@@ -13,6 +12,7 @@ from hubbub.groups.directory import parse_query
 from hubbub.groups.roster import parse_user_query
 from hubbub.messages import Event, Gap, GroupRow, Groups, Notice, Private, Signaled, UserRow, Users
 from support.store import Store
+from support.waiting import PATIENCE
 
 GROUPS = [f"group{n}" for n in range(6)]
 USERS = [f"user{n}" for n in range(8)]
@@ -130,8 +130,8 @@ class World:
             return False
 
     async def settled(self) -> None:
-        """Wait until all nodes agree with the truth, for as long as a dead node may take to expire."""
-        async with asyncio.timeout(expiry.SILENCE + 2):
+        """Wait until all nodes agree with the truth."""
+        async with asyncio.timeout(PATIENCE):
             for node in self.nodes:
                 while not await self.agrees(node):
                     await asyncio.sleep(0.02)

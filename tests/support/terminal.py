@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.command import HUBBUB, PATIENCE, environment
+from support.command import HUBBUB, environment
+from support.waiting import PATIENCE
 
 # The first terminal that the leader of a session opens is the one that sends it signals.
 IN_FOREGROUND = 'exec "$@" <> "$0" >&0 2>&0'

@@ -1,15 +1,24 @@
-"""Waiting for a condition in code without an event loop."""
+"""Waiting for a condition, in an event loop and without one; how long a test waits for anything."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
-"""Seconds to wait, if the caller does not say."""
+PATIENCE = 60.0
+"""Seconds after which something that a test waits for has failed. Nearly everything takes less than one, but a machine
+under load may stand still for several. Only a test that fails waits for so long."""
+
+
+async def reached(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds. Raises `TimeoutError` after `PATIENCE`."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE) -> float:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from support.clients import Peer, open_peer
-from support.command import PATIENCE, Serving, serving
+from support.command import Serving, serving
+from support.waiting import PATIENCE
 
 
 def every_child(pid: int) -> list[str]:

@@ -23,7 +23,7 @@ import hubbub
 from hubbub.client import Message
 from support.app_process import AppProcess, app_process
 from support.browser import chromium, needs_chromium
-from support.clients import PATIENCE
+from support.waiting import PATIENCE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

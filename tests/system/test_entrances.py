@@ -18,8 +18,9 @@ from auth.test_authenticator import CANARY, GOOD, HOSTILE, key_server
 from hubbub.auth.authenticator import Authenticator
 from hubbub.server import Server
 from hubbub.settings import Settings
-from support.clients import PATIENCE, Peer, Raw, open_raw
+from support.clients import Peer, Raw, open_raw
 from support.key_server import NOW, SECRET, KeyServer
+from support.waiting import PATIENCE
 
 Open = Callable[[Server], Awaitable[Raw]]
 Start = Callable[..., Awaitable[Server]]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from hubbub.server import Server
-from support.clients import PATIENCE, Peer
+from support.clients import Peer
+from support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

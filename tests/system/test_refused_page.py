@@ -16,6 +16,7 @@ from hubbub.client import connect
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.server import Server
 from support.browser import chromium, needs_chromium
+from support.waiting import PATIENCE
 
 Start = Callable[..., Awaitable[Server]]
 
@@ -56,7 +57,7 @@ async def outcome(browser: Browser, server: Server, credentials: dict[str, str])
     async with page_server(PAGE % (server.url, server.url, json.dumps(credentials))) as origin:
         page = await browser.new_page()
         await page.goto(f"{origin}/")
-        seen = await page.wait_for_function("window.outcome", timeout=10_000)
+        seen = await page.wait_for_function("window.outcome", timeout=PATIENCE * 1000)
         result: dict[str, object] = await seen.json_value()
         await page.close()
     return origin, result
@@ -88,11 +89,11 @@ async def test_a_reload_and_a_second_tab_keep_the_name_of_a_guest(server: Server
         tabs = [await ada.new_page(), await ada.new_page()]
         for page in (*tabs, tabs[0]):  # the last time is a reload: its first connection may still be open
             await page.goto(f"{origin}/")
-            seen = await page.wait_for_function("window.outcome", timeout=10_000)
+            seen = await page.wait_for_function("window.outcome", timeout=PATIENCE * 1000)
             assert await seen.json_value() == {"user": "ada"}
         other = await eve.new_page()
         await other.goto(f"{origin}/")
-        refused = await (await other.wait_for_function("window.outcome", timeout=10_000)).json_value()
+        refused = await (await other.wait_for_function("window.outcome", timeout=PATIENCE * 1000)).json_value()
         assert refused["code"] == "FORBIDDEN"
         assert refused["message"].startswith('The guest name "ada" is in use.')
         await ada.close()

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.browser import CHROMIUM, chromium
+from support.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="!!! no Chromium here: make browser installs it"),
@@ -73,7 +74,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def visit(browser: Browser, server: Server, html: str) -> Page:
     """Open a page of the server and replace its content with `html`; its origin stays the client's default."""
     page = await browser.new_page()
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(PATIENCE * 1000)
     await page.goto(f"{server.url}/healthz")
     await page.set_content(html)
     await expect(page).to_have_title("ready")

@@ -49,7 +49,7 @@ class Identity(msgspec.Struct, frozen=True):
     def require_group(self, group: str) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may join `group`."""
         if not self.may_join(group):
-            raise CommandError(ErrorCode.FORBIDDEN, f'The token does not allow the group "{group}".')
+            raise CommandError(ErrorCode.FORBIDDEN, f'Your rights ("groups") do not allow the group "{group}".')
 
     def require_post(self, group: str) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may post to `group`; joining it is another right."""
@@ -60,7 +60,7 @@ class Identity(msgspec.Struct, frozen=True):
     def require_private(self) -> None:
         """Raise `CommandError` with ``FORBIDDEN`` unless this user may send private messages."""
         if not self.private:
-            text = 'The token does not allow private messages ("private": false): post to the joined group.'
+            text = 'Your rights do not allow private messages ("private": false): post to the joined group.'
             raise CommandError(ErrorCode.FORBIDDEN, text)
 
     def require_server(self) -> None:

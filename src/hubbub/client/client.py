@@ -36,6 +36,7 @@ def connect(
     connect_timeout: float | None = 10.0,
     max_events: int = 10_000,
     tls: ssl.SSLContext | None = None,
+    inbox: Position | None = None,
 ) -> Client:
     """Return a client of the server at `url`, for ``async with`` or ``await``, which connect it.
 
@@ -56,13 +57,17 @@ def connect(
         max_events: Most unread events. Beyond that the newest are dropped and replaced by one `Problem` (code
             ``EVENTS_LOST``) that says how many.
         tls: How the server's certificate is checked; None for the system's default.
+        inbox: To continue after an earlier run of the program: its last `Client.inbox`. The private messages after it
+            arrive, or a `Gap` if the server no longer has them. A guest needs the same `guest_key` again.
 
     Raises:
-        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server, or `token` and `guest` are given.
+        CommandError: ``INVALID_PARAMETER``: `url` is not the address of a server, `inbox` is not a position, or `token`
+            and `guest` are given.
     """
     if max_events < 1:
         raise invalid('"max_events" must be at least 1.')
-    return Client(Target(url, token, guest, timeout, tls, guest_key, headers), on_event, connect_timeout, max_events)
+    target = Target(url, token, guest, timeout, tls, guest_key, headers, inbox)
+    return Client(target, on_event, connect_timeout, max_events)
 
 
 class Client:
@@ -118,6 +123,11 @@ class Client:
     def position(self) -> Position | None:
         """The position of the last message received in the group; None without one. For `join_realtime`'s `since`."""
         return self._connection.positions.position if self._connection else None
+
+    @property
+    def inbox(self) -> Position | None:
+        """The position of the last private message received; None without a connection. For `connect`'s `inbox`."""
+        return self._connection.positions.inbox if self._connection else None
 
     # --- connecting ---
 

@@ -50,6 +50,7 @@ class Target(msgspec.Struct, frozen=True):
     tls: ssl.SSLContext | None
     guest_key: str | None = None
     headers: Headers | None = None
+    inbox: Position | None = None
 
     def __post_init__(self) -> None:
         """Reject options that can never work. Raises `CommandError`."""
@@ -57,6 +58,8 @@ class Target(msgspec.Struct, frozen=True):
             raise invalid('connect() takes either "token" or "guest", and not both.')
         if self.guest_key is not None and self.guest is None:
             raise invalid('"guest_key" belongs to "guest": leave it out without a guest name.')
+        if self.inbox is not None and not isinstance(self.inbox, Position):
+            raise invalid('"inbox" must be a hubbub.Position(epoch, seq), or None.')
         if not self.timeout > 0:
             raise invalid('"timeout" must be a positive number of seconds.')
 
@@ -114,6 +117,7 @@ class ReconnectingConnection:
         self._renewals: list[asyncio.Future[None]] = []  # wait for the next connection
         self._another: asyncio.Future[None] | None = None  # done when the present connection is to be replaced
         self.positions = Positions(self._emit)
+        self.positions.inbox = target.inbox
         self.welcome: Welcome | None = None
         self.last_error = "the server has not answered"
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()

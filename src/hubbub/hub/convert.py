@@ -15,6 +15,7 @@ import msgspec
 
 from hubbub.dialects.explain import explain
 from hubbub.errors import CommandError, ErrorCode, invalid
+from hubbub.hub.dataclass_defaults import completer
 
 _SMALL = 100
 """Most characters of a value's type, or of pydantic's explanation, that an error text repeats."""
@@ -76,6 +77,8 @@ def encode_message(value: Any) -> msgspec.Raw:
     if type(value) is msgspec.Raw:
         return value
     try:
+        if hasattr(type(value), "__pydantic_serializer__"):  # msgspec would take a pydantic dataclass for its own
+            value = _encode_model(value)
         return msgspec.Raw(_encode(value))
     except UnicodeEncodeError:  # half of a surrogate pair, which the legacy client may send and which JSON can escape
         return msgspec.Raw(json.dumps(msgspec.to_builtins(value)).encode("ascii"))
@@ -85,7 +88,8 @@ def encode_message(value: Any) -> msgspec.Raw:
 
 def _encode_model(value: Any) -> Any:
     if hasattr(type(value), "__pydantic_serializer__"):
-        return type(value).__pydantic_serializer__.to_python(value, mode="json")
+        # With aliases, as FastAPI answers: members hear the names that the sender of the message has used.
+        return type(value).__pydantic_serializer__.to_python(value, mode="json", by_alias=True)
     text = (
         f"{type(value).__name__} cannot be represented in JSON: use a Struct, dataclass, pydantic model or plain JSON"
     )
@@ -101,13 +105,17 @@ def _decoder(taken: Any) -> Callable[[msgspec.Raw], Any]:
     if _has_model(taken):
         return _pydantic(taken)
     msgspec.json.schema(taken)  # raises TypeError for a type that msgspec does not know
+    complete = completer(taken)
 
     def convert(message: msgspec.Raw) -> Any:
         try:
             # In two steps: msgspec's parser of floats takes 10 µs for each number like 1e290, Python's 0.1 µs.
-            return msgspec.convert(_decode_plain(message), taken)
+            value = msgspec.convert(_decode_plain(message), taken)
         except msgspec.ValidationError as error:
             raise invalid(_explain(str(error))) from None
+        if complete is not None:
+            complete(value)
+        return value
 
     return convert
 
@@ -130,8 +138,12 @@ def _explain(problem: str) -> str:
 
 def _pydantic(taken: Any) -> Callable[[msgspec.Raw], Any]:
     from pydantic import TypeAdapter, ValidationError  # only an app that has it can name a model of it
+    from pydantic.errors import PydanticUserError
 
-    adapter: TypeAdapter[Any] = TypeAdapter(taken)
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(taken)
+    except PydanticUserError as error:  # say a model and a Struct in one union
+        raise TypeError(str(error).partition("\n")[0]) from None
 
     def validate(message: msgspec.Raw) -> Any:
         try:

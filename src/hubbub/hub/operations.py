@@ -58,7 +58,8 @@ class Operations:
             group: The name of the group.
             message: Plain JSON, a msgspec Struct, a dataclass or a pydantic model.
             sender: The user id that members see as the sender.
-            key: Posts with the same key, sender and group are delivered once, within ``history_age``.
+            key: Posts of programs with the same key, sender and group are delivered once, within ``history_age``. A
+                client that posts with the same key is not affected.
             min_recipients: Raise `CommandError` ``INVALID_REQUEST``, and deliver nothing, if fewer connections would
                 receive it.
 
@@ -219,15 +220,14 @@ class Operations:
     def _checked(
         node: Node, message: Any, sender: Id, key: Id | None, min_recipients: int | None
     ) -> tuple[Any, str, str | None]:
-        """Return the message as JSON, the sender and the key, all within the limits."""
+        """Return the message as JSON, the sender, and the key as it is kept, all within the limits."""
         settings = node.settings
         raw = encode_message(message)
         check_message(raw, settings.max_message, settings.max_depth)
-        by = text_id("sender", sender)
-        check_name("sender", by, settings.max_user_id)
         text = None if key is None else text_id("key", key)
         check_key(text, min_recipients)
-        return raw, by, text
+        shown, kept = node.services.posted_as(_PROGRAM, text_id("sender", sender), text)
+        return raw, shown, kept
 
 
 def _text(field: str, value: object) -> str:

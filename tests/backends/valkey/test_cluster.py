@@ -18,6 +18,7 @@ from hubbub.messages import GroupRow, Groups, UserRow
 from support.cluster import ClusterStore
 from support.store import Store
 from support.store_model import NoticeRecorder, World
+from support.waiting import PATIENCE
 
 ADA = UserRow("ada", "1")
 
@@ -97,7 +98,7 @@ async def test_a_slot_that_moves_takes_its_members_along(cluster: ClusterStore, 
     first, second, _, _ = cluster.servers
     for old, new in ((first, second), (second, first)):
         await cluster.move(slot, old, new)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while not (await moved(world, new) and all([await world.agrees(node) for node in world.nodes])):
                 await asyncio.sleep(0.01)
     assert [each.notices for each in recorders] == [[], [], []]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -17,14 +16,15 @@ from hubbub.messages import UserRow
 from support.cluster import ClusterStore
 from support.store import Store
 from support.store_model import NoticeRecorder
+from support.waiting import reached
 
 ADA, BOB = UserRow("ada", "1"), UserRow("bob", "2")
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases expire after one second instead of three."""
-    monkeypatch.setattr(expiry, "SILENCE", 1.0)
+    """Leases expire after two seconds instead of three."""
+    monkeypatch.setattr(expiry, "SILENCE", 2.0)
     for module in (expiry, link, heartbeat):
         monkeypatch.setattr(module, "HEARTBEAT", 0.2)
 
@@ -62,15 +62,26 @@ class BusyNode:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    async def busy(self, seconds: float) -> None:
-        """Block the loop with computing for so many seconds."""
+    @asynccontextmanager
+    async def busy(self) -> AsyncIterator[None]:
+        """Block the loop with computing until the block ends."""
+        done = threading.Event()
 
         async def compute() -> None:
-            until = time.monotonic() + seconds
-            while time.monotonic() < until:
+            while not done.is_set():
                 pass
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(compute(), self._loop))
+        computing = asyncio.run_coroutine_threadsafe(compute(), self._loop)
+        try:
+            yield
+        finally:
+            done.set()
+        await asyncio.wrap_future(computing)
+
+    async def busy_for_longer_than_its_lease(self) -> None:
+        """Block the loop with computing for half as long again as a lease lasts."""
+        async with self.busy():
+            await asyncio.sleep(1.5 * expiry.SILENCE)
 
     async def serves(self) -> None:
         """Wait until it has reached the store again."""
@@ -110,7 +121,7 @@ async def stays_a_member(url: str) -> None:
         backend, recorder = await observer(url)
         opened = [shard.link.opened for shard in node.backend._shards]
         recorder.notices.clear()
-        await node.busy(1.8)
+        await node.busy_for_longer_than_its_lease()
         await node.serves()
         assert await backend.count() == (1, 2)
         assert recorder.notices == []
@@ -126,12 +137,11 @@ async def test_a_node_whose_loop_never_turns_again_is_declared_dead(
     with running(store.url()) as node:
         backend, recorder = await observer(store.url())
         recorder.notices.clear()
-        await node.busy(2.2)
-        assert recorder.notices == [("USER_DISCONNECTED", "g", "1")]
-        async with asyncio.timeout(5):
-            while await backend.count() != (1, 2):  # it is alive after all
-                await asyncio.sleep(0.01)
+        async with node.busy():
+            await reached(lambda: recorder.notices == [("USER_DISCONNECTED", "g", "1")])
+        await reached(lambda: len(recorder.notices) > 1)  # it is alive after all
         assert recorder.notices == [("USER_DISCONNECTED", "g", "1"), ("USER_JOINED", "g", "1")]
+        assert await backend.count() == (1, 2)
         await backend.close()
 
 
@@ -140,7 +150,7 @@ async def test_heartbeats_reconnect(store: Store) -> None:
         backend, recorder = await observer(store.url())
         recorder.notices.clear()
         await store.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # the connections of the heartbeats
-        await node.busy(1.8)
+        await node.busy_for_longer_than_its_lease()
         assert recorder.notices == []
         await backend.close()
 
@@ -151,7 +161,7 @@ async def test_heartbeats_work_when_the_store_is_full(store: Store) -> None:
         recorder.notices.clear()
         await store.run("CONFIG", "SET", "maxmemory", 1)
         try:
-            await node.busy(1.8)
+            await node.busy_for_longer_than_its_lease()
             assert recorder.notices == []
         finally:
             await store.run("CONFIG", "SET", "maxmemory", 0)

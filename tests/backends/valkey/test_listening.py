@@ -14,6 +14,7 @@ from hubbub.groups.history import Window
 from hubbub.messages import Gap, Message
 from support.listener import Listener
 from support.store import Store
+from support.waiting import PATIENCE
 
 
 async def test_a_listened_group_outlasts_the_window_and_its_loss_is_a_gap(store: Store) -> None:
@@ -29,7 +30,7 @@ async def test_a_listened_group_outlasts_the_window_and_its_loss_is_a_gap(store:
         assert await store.run("EXISTS", key)
         await asyncio.sleep(0.02)
     await store.run("DEL", key)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not any(isinstance(event, Gap) for _, event in node.group_events):
             await asyncio.sleep(0.01)
     await backend.publish(Message(msgspec.Raw(b"1"), "ada", None, "g", 0))

@@ -15,6 +15,7 @@ from hubbub.groups.history import OVERHEAD, Replay, Window
 from hubbub.messages import Message, Position, Private, UserRow
 from support.store import Store
 from support.store_model import NoticeRecorder
+from support.waiting import PATIENCE
 
 ADA = UserRow("ada", "1")
 WINDOWS = {
@@ -128,7 +129,7 @@ async def test_messages_older_than_the_window_go_though_the_group_goes_on(store:
     start = (await node.join(ADA, "g")).position
     await node.publish(Message(Raw(b"1"), "bob", "9", "g", 0))
     number = 1
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await store.run("LLEN", "hubbub:{0.0}:h:g") == number:
             await asyncio.sleep(0.1)
             number += 1

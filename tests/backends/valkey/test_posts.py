@@ -20,6 +20,7 @@ from hubbub.messages import Gap, Message, UserRow
 from support.listener import ADA, BOB, EVE, Listener
 from support.store import Store
 from support.store_link import connection, first_shard, opened, reset
+from support.waiting import PATIENCE
 
 SMALL = Window(messages=64, user=60_000, age=30.0)
 
@@ -58,7 +59,7 @@ async def two(store: Store) -> AsyncIterator[list[tuple[ValkeyBackend, Listener]
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -120,7 +121,7 @@ async def test_a_key_of_the_wrong_type_concerns_only_its_group(two: Any, store: 
     assert opened(one) == 1
     await store.run("DEL", "hubbub:{0.0}:h:h")
     await until(lambda: one.ready)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await outcome(one.publish(message("again", group="h"))) != 1:
             await asyncio.sleep(0.05)
 

@@ -11,9 +11,10 @@ import pytest
 
 from hubbub.server import Server
 from hubbub.settings import Settings
-from support.clients import PATIENCE, Peer, open_peer
+from support.clients import Peer, open_peer
 from support.command import run
 from support.store import Store
+from support.waiting import PATIENCE
 
 NOT_STORES = {
     "a web server": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",

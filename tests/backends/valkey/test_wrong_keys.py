@@ -15,6 +15,7 @@ from hubbub.errors import CommandError
 from hubbub.messages import Event, Gap, Message, Private, UserRow
 from support.store import Store
 from support.store_model import NoticeRecorder, World
+from support.waiting import PATIENCE
 
 P = "hubbub:{0.0}:"
 GROUP = ("g:g", "h:g", "m:g", "a:g")
@@ -95,7 +96,7 @@ async def try_everything(world: World) -> None:
 
 
 async def named(caplog: pytest.LogCaptureFixture, name: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while name not in caplog.text:
             await asyncio.sleep(0.02)
 
@@ -115,7 +116,7 @@ async def test_everything_else_works_and_deleting_the_key_repairs_everything(
         await named(caplog, name)
     await world.store.run("DEL", name)
     await world.settled()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 if await post(world.nodes[0], "g") == 2 and await world.nodes[2].post_to_user(
@@ -135,7 +136,7 @@ async def test_members_of_the_group_may_join_other_groups(world: World) -> None:
     await spoil(world.store, "g:g", ada)
     with pytest.raises(CommandError, match="wrong type"):
         await post(ada, "g")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not ada._shards[0].wrong.groups:
             await asyncio.sleep(0.02)
     await ada.join(ADA, "fine")
@@ -153,14 +154,14 @@ async def test_members_who_stay_get_a_gap(world: World) -> None:
     await spoil(world.store, "g:g", ada)
     with pytest.raises(CommandError, match="wrong type"):
         await post(ada, "g")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not ada._shards[0].wrong.groups:
             await asyncio.sleep(0.02)
         await world.store.run("DEL", P + "g:g")
         while ada._shards[0].wrong.groups:
             await asyncio.sleep(0.02)
     assert await post(world.nodes[1], "g") == 2
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(heard := [event for event in recorder.events if not isinstance(event, Private)]) < 2:
             await asyncio.sleep(0.02)  # a private message from before may be among them
     gap, message = heard
@@ -175,7 +176,7 @@ async def test_a_node_starts_and_serves_though_a_group_has_a_wrong_key(world: Wo
         await spoil(world.store, key, ada)
     for node in world.nodes:
         node._shards[0].link.reset("cut by the test")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while any(node._shards[0].link.opened < 2 for node in world.nodes):
             await asyncio.sleep(0.02)
     await ada.connect(UserRow("dan", "6"), 10)
@@ -196,7 +197,7 @@ async def test_a_dead_node_expires_though_one_of_its_groups_has_a_wrong_key(worl
     dead = world.nodes.pop()
     await dead.abort()
     world.truth = {row: where for row, where in world.truth.items() if where[0] is not dead}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(await world.store.run("ZRANGE", P + "names", 0, -1)) > 2:  # type: ignore[arg-type]
             await asyncio.sleep(0.05)
     assert await post(world.nodes[0], "g") == 2

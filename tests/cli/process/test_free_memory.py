@@ -8,6 +8,7 @@ import pytest
 
 from hubbub.cli.process import free_memory
 from hubbub.cli.process.free_memory import find_trim, return_freed_memory, size
+from support.waiting import PATIENCE
 
 MB = 1 << 20
 
@@ -23,7 +24,7 @@ async def test_what_was_freed_in_pieces_is_given_back(monkeypatch: pytest.Monkey
     kept.append(burst[-1])
     assert size() > before + 40 * MB
     del burst
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while size() > before + 5 * MB:
             await asyncio.sleep(0.02)
     assert len(kept) == 11

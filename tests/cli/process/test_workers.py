@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from hubbub.cli.process.private_folder import PrivateFolder
-from support.command import PATIENCE, call, run, serving
+from support.command import call, run, serving
 from support.store import Store
+from support.waiting import PATIENCE
 from support.workers import (
     children,
     folders,

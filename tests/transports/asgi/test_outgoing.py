@@ -11,6 +11,7 @@ import pytest
 from hubbub.transports.asgi.messages import Messages
 from hubbub.transports.asgi.outgoing import Outgoing
 from hubbub.transports.websocket.frames import text_frame
+from support.waiting import PATIENCE
 
 WHERE = contextvars.ContextVar("WHERE", default="outside")
 
@@ -28,7 +29,7 @@ class Server:
 
     async def send(self, message: Any) -> None:
         self.where.add((WHERE.get(), asyncio.current_task()))
-        async with asyncio.timeout(10):  # it notices if it goes on in another task
+        async with asyncio.timeout(PATIENCE):  # it notices if it goes on in another task
             await self.open.wait()
         self.where.add((WHERE.get(), asyncio.current_task()))
         if self.error is not None:
@@ -47,7 +48,7 @@ def write(outgoing: Outgoing, *texts: str) -> None:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0)
 

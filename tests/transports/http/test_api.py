@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from starlette.requests import HTTPConnection
 
+from hubbub import Hub, User
 from hubbub.errors import Close
 from hubbub.server import Server
 from support.clients import SECRET, Peer, bearer, server_bearer, token
+from support.hub import serve
 
 Peers = Callable[..., Awaitable[Peer]]
 Browse = Callable[..., httpx.AsyncClient]
@@ -118,6 +121,24 @@ async def test_a_server_disconnects_users_and_connections(secured: Server, brows
         assert (await backend.delete(path)).json() == {"disconnected": 0}
     for path in ("/v1/users/", "/v1/connections/"):
         assert (await backend.delete(path + "x" * 300)).status_code == 400
+
+
+@pytest.mark.parametrize("keys", [{}, {"secret": SECRET}])
+async def test_a_hub_says_what_to_do_where_a_cookie_is_not_enough(keys: dict[str, str]) -> None:
+    hub = Hub(**keys)
+
+    @hub.on_connect
+    async def who(conn: HTTPConnection) -> User:
+        return User(conn.cookies["user"])
+
+    async with serve(hub) as running, httpx.AsyncClient(base_url=running.url, cookies={"user": "ada"}) as client:
+        lists = await client.get("/v1/groups")
+        posts = await client.post("/v1/groups/g/messages", json={"message": 1})
+    for answer, instead in [(lists, "over the WebSocket, or at an address of the app"), (posts, "hub.post(")]:
+        assert answer.status_code == 401
+        text = answer.json()["error"]["message"]
+        assert instead in text
+        assert ("oken is missing" if keys else "accepts no tokens") in text
 
 
 async def test_requests_of_one_user_have_a_rate(start: Start, browse: Browse) -> None:

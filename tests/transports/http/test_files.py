@@ -13,8 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.testclient import TestClient
 
+from hubbub import Hub
 from hubbub.server import Server
 from hubbub.settings import Settings
 from hubbub.transports.http.files import demo_page
@@ -123,3 +126,10 @@ async def test_without_the_demo_the_client_stays(start: Callable[..., Awaitable[
     assert "--no-demo" in answer.json()["error"]["message"]
     assert (await http.get("/demo/app.js")).status_code == 404
     assert (await http.get("/hubbub.js")).status_code == 200
+
+
+def test_a_mounted_hub_names_its_own_addresses() -> None:
+    with TestClient(Hub(secret=SECRET).wrap(Starlette(), at="/realtime")) as client:
+        answer = client.get("/realtime/")
+    assert answer.status_code == 404
+    assert "is at /realtime/hubbub.js" in answer.json()["error"]["message"]

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from hubbub.server import Server
 from support.clients import SECRET, Peer, Raw, bearer, open_peer, server_bearer, token
+from support.waiting import PATIENCE
 
 Peers = Callable[..., Awaitable[Peer]]
 Browse = Callable[..., httpx.AsyncClient]
@@ -237,7 +238,7 @@ async def visit(server: Server, *, query: str = "", pieces: list[str] | None = N
     except (InvalidStatus, AssertionError):
         return
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             if pieces:
                 await peer.socket.send(pieces)
                 await peer.frame()

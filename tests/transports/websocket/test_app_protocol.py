@@ -13,7 +13,8 @@ from websockets.typing import Subprotocol
 
 from hubbub import Hub
 from hubbub.app_server import AppServer, AppSettings
-from support.clients import PATIENCE, SECRET, token
+from support.clients import SECRET, token
+from support.waiting import PATIENCE
 
 UPGRADE = (
     b"GET /v1/connect HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

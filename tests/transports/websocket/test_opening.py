@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from hubbub.server import Server
 from hubbub.transports.websocket.opening import MAX_EARLY_BYTES
 from support.clients import SECRET, Peer, Raw, bearer, open_peer
+from support.waiting import PATIENCE
 
 Open = Callable[..., Awaitable[Raw]]
 Peers = Callable[..., Awaitable[Peer]]
@@ -103,7 +104,7 @@ def frame(size: int = 0, **command: object) -> bytes:
 async def reply(connection: Raw) -> dict[str, object]:
     """Read one text frame."""
     reader = connection._reader
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         _, length = await reader.readexactly(2)
         if length == 126:
             (length,) = struct.unpack("!H", await reader.readexactly(2))
@@ -115,7 +116,7 @@ async def admission_of(server: Server, connection: Raw, early: bytes) -> Callabl
     waiting: list[Callable[[], object]] = []
     server.node.admission.enter = lambda admitted: bool(waiting.append(admitted))  # type: ignore[method-assign,func-returns-value]
     await connection.send(UPGRADE + early)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not waiting:
             await asyncio.sleep(0)
     return waiting.pop()

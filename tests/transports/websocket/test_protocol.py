@@ -14,7 +14,8 @@ from websockets.frames import Frame, Opcode
 
 from hubbub.errors import CLOSE_RULES, Close
 from hubbub.server import Server
-from support.clients import PATIENCE, SECRET, Peer, bearer, token
+from support.clients import SECRET, Peer, bearer, token
+from support.waiting import PATIENCE
 
 Peers = Callable[..., Awaitable[Peer]]
 Start = Callable[..., Awaitable[Server]]

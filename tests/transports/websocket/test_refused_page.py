@@ -15,7 +15,8 @@ from websockets.typing import Origin, Subprotocol
 from hubbub.errors import Close
 from hubbub.server import Server
 from hubbub.transports.websocket.refused_page import ANSWER_TIME, MAX_BYTES
-from support.raw import PATIENCE, Raw
+from support.raw import Raw
+from support.waiting import PATIENCE
 
 Start = Callable[..., Awaitable[Server]]
 Open = Callable[[Server], Awaitable[Raw]]

@@ -14,6 +14,7 @@ from hubbub.node import Node
 from hubbub.transports.websocket import backlog, slow_reader
 from hubbub.transports.websocket.slow_reader import SlowReader
 from support.fake_link import FakeLink, enter, make_node, turn
+from support.waiting import PATIENCE
 
 
 class Pipe(asyncio.Transport):
@@ -77,7 +78,7 @@ async def test_a_connection_that_reads_nothing_is_closed(monkeypatch: pytest.Mon
     monkeypatch.setattr(backlog, "STALLED_AFTER", 0.01)
     node = make_node()
     end, _, _ = await watched(node, 1000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not end.closed:
             await asyncio.sleep(0)
     assert end.closed == [Close.TOO_SLOW]

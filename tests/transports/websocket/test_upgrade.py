@@ -11,6 +11,7 @@ import pytest
 
 from hubbub.server import Server
 from support.clients import Raw
+from support.waiting import PATIENCE
 
 Open = Callable[..., Awaitable[Raw]]
 Start = Callable[..., Awaitable[Server]]
@@ -31,7 +32,7 @@ def frame(**command: object) -> bytes:
 async def hear(connection: Raw) -> dict[str, object]:
     """Read one text frame."""
     reader = connection._reader
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         _, length = await reader.readexactly(2)
         if length == 126:
             (length,) = struct.unpack("!H", await reader.readexactly(2))

@@ -52,16 +52,19 @@ class Keyboard:
         if self.in_background:
             return
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str | None] = asyncio.Queue(READ_AHEAD)
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        room = threading.Semaphore(READ_AHEAD)
 
         def put(line: str | None) -> None:
-            asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
+            room.acquire()
+            loop.call_soon_threadsafe(queue.put_nowait, line)
 
         # A thread, because files cannot be polled; a daemon, because nothing can end a read.
         reading = threading.Thread(target=_read, args=(self._edited if self.edits else _plain, put), daemon=True)
         with _terminal_restored(self.edits):
             reading.start()
             while (line := await queue.get()) is not None:
+                room.release()
                 yield line
 
     def _edited(self) -> Iterator[str]:
@@ -101,7 +104,7 @@ def _in_background() -> bool:
 
 
 def _read(source: Callable[[], Iterator[str]], put: Callable[[str | None], None]) -> None:
-    with suppress(RuntimeError, asyncio.CancelledError):  # the loop has ended
+    with suppress(RuntimeError):  # the loop has ended
         with suppress(OSError):  # the terminal is gone
             for line in source():
                 put(line)

@@ -20,6 +20,9 @@ from hubbub.transports.refusal import HttpError
 ANYONE = Identity(user_id="")
 """A caller without a token, where guests are accepted: sees all groups, like a guest, and has no server rights."""
 
+_LISTS_OF_APPS = "List over the WebSocket, or at an address of the app that calls hub.groups() or hub.users(…)."
+_POSTS_OF_APPS = "Let the app call hub.post(…), hub.post_to_user(…) or hub.disconnect(…)."
+
 
 class Disconnected(msgspec.Struct):
     """How many connections were closed."""
@@ -123,7 +126,7 @@ class Api:
         if header is None:
             if self._node.settings.allow_guests:
                 return ANYONE
-            raise _unauthorized('A token is missing. Send it in the header "Authorization: Bearer …".')
+            raise _unauthorized(self._without_token("A token", _LISTS_OF_APPS))
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized('The header "Authorization" has another scheme. Send "Bearer" and a token.')
@@ -132,10 +135,22 @@ class Api:
     async def _server(self, request: Request) -> Identity:
         """Return who the server token identifies, before anything else of the request is read."""
         if "authorization" not in request.headers:
-            raise _unauthorized('A server token is missing. Send it in the header "Authorization: Bearer …".')
+            raise _unauthorized(self._without_token("A server token", _POSTS_OF_APPS))
         identity = await self._anyone(request)
         identity.require_server()
         return identity
+
+    def _without_token(self, missing: str, otherwise: str) -> str:
+        """Return the text for a caller who sent no token: a hub with ``on_connect`` has other ways than tokens.
+
+        ``on_connect`` is not asked for HTTP requests: an app expects one call for each connection, and the app has
+        endpoints of its own, with its own login, where its pages can ask for lists.
+        """
+        token = f'{missing} is missing. Send it in the header "Authorization: Bearer …".'
+        if not self._node.asks_app:
+            return token
+        token = token if self._node.auth.accepts_tokens else "This app accepts no tokens."
+        return f"Cookies do not count for the HTTP API. {otherwise} {token}"
 
 
 def _unauthorized(message: str) -> CommandError:

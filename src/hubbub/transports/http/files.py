@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from hubbub.errors import ErrorCode
 from hubbub.settings import Settings
+from hubbub.transports.mounted_path import PREFIX
 from hubbub.transports.refusal import HttpError
 
 WEB = Path(__file__).parents[2] / "web"
@@ -104,10 +105,13 @@ def demo_file(request: Request) -> Response:
 
 
 def no_demo(request: Request) -> Response:
-    """Refuse: the demo page is switched off."""
-    raise HttpError(
-        404, ErrorCode.INVALID_REQUEST, "The demo page is switched off. Start the server without --no-demo to serve it."
+    """Refuse: the demo page is switched off, or this is a hub in an app, which has none."""
+    prefix = request.scope.get(PREFIX, "")
+    text = (
+        f"There is no page here. The browser client is at {prefix}/hubbub.js, and {prefix}/openapi.json describes the "
+        'HTTP API. The demo page comes with "hubbub serve", without --no-demo.'
     )
+    raise HttpError(404, ErrorCode.INVALID_REQUEST, text)
 
 
 def _file(request: Request, path: Path, headers: dict[str, str]) -> Response:

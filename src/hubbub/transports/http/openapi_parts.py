@@ -19,7 +19,7 @@ Json = dict[str, Any]
 _PROBLEMS = {
     "400": "A parameter, name or body is missing, unknown, or out of its limits; the message names it and the limit.",
     "401": "The token is missing or invalid.",
-    "403": "The token does not allow this; or the server accepts guests and the Host is not a loopback address.",
+    "403": "The caller's rights do not allow it; or the server accepts guests and the Host is not a loopback address.",
     "404": "There is nothing here.",
     "406": "The client accepts neither form of the feed.",
     "409": "Too many users are banned already; no connection was closed.",

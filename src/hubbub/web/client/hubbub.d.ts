@@ -49,7 +49,7 @@ export class Hubbub {
    * Join a group, leaving the one before; `null` and `''` only leave. A group that does not exist is created.
    *
    * @param params  `{ group }`, the name alone, or a form (or its submit event) with a field called `group`.
-   * @throws {HubbubError} `FORBIDDEN`: the token does not allow this group; `INVALID_PARAMETER`: not a valid name.
+   * @throws {HubbubError} `FORBIDDEN`: your rights do not allow this group; `INVALID_PARAMETER`: not a valid name.
    */
   joinRealtime(params?: Partial<JoinParams> | string | FormLike | null): Promise<JoinResult>;
 
@@ -75,7 +75,7 @@ export class Hubbub {
   /**
    * List the connections in a group, one row for each.
    *
-   * @throws {HubbubError} `INVALID_REQUEST`: no `group` given and none joined; `FORBIDDEN`: the token does not allow this group.
+   * @throws {HubbubError} `INVALID_REQUEST`: no `group` given and none joined; `FORBIDDEN`: your rights do not allow this group.
    */
   getRealtimeUsers(params?: UsersQuery | FormLike | null, fetchOptions?: FetchOptions | null): Promise<Page<UserRow>>;
 
@@ -154,7 +154,7 @@ export class HubbubError extends Error {
  * | `INVALID_PARAMETER` | an argument is missing, has the wrong type or is over a limit |
  * | `INVALID_REQUEST` | valid, but not possible now |
  * | `UNAUTHORIZED` | no valid token |
- * | `FORBIDDEN` | the token does not allow this |
+ * | `FORBIDDEN` | your rights do not allow this |
  * | `TOO_LARGE` | over a limit on size or depth |
  * | `RATE_LIMITED` | too many calls a second, or more than 1000 waiting |
  * | `UNAVAILABLE` | no reply in time, connection lost, or server stopping; try again |
