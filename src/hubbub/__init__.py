@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hubbub.auth.patterns import escape_group
     from hubbub.client import Client, connect
     from hubbub.errors import CommandError, ErrorCode, HubbubError, HubError
+    from hubbub.groups.feed import FeedEvent
     from hubbub.hub.hub import Hub
     from hubbub.hub.types import Deny, Member, Post, User
     from hubbub.publisher import AsyncPublisher, Publisher
@@ -23,6 +24,7 @@ __all__ = [
     "CommandError",
     "Deny",
     "ErrorCode",
+    "FeedEvent",
     "Hub",
     "HubError",
     "HubbubError",
@@ -44,6 +46,7 @@ _MODULES = {
     "CommandError": "hubbub.errors",
     "Deny": "hubbub.hub.types",
     "ErrorCode": "hubbub.errors",
+    "FeedEvent": "hubbub.groups.feed",
     "Hub": "hubbub.hub.hub",
     "HubError": "hubbub.errors",
     "HubbubError": "hubbub.errors",

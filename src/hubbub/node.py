@@ -77,6 +77,7 @@ class Node:
         commands: Executes the commands of sessions.
         tasks: The tasks that run at present.
         before_close: Called when the node begins to close.
+        feed_readers: How many requests read the feed at present.
         refused_pages: How many connections of refused pages are being closed.
         streams: The live lists over HTTP.
         public_hosts: Hosts that are answered besides this machine while guests are accepted.
@@ -119,6 +120,7 @@ class Node:
         self.before_close: list[Callable[[], None]] = []
         self.refused_pages = 0
         self.streams = Streams()
+        self.feed_readers = 0
         self.tier = 1
         self.public_hosts: frozenset[str] = frozenset()
         self._refused_origins = RefusedOrigins()
@@ -238,7 +240,7 @@ class Node:
     @property
     def full(self) -> bool:
         """Whether there are as many connections as the settings allow, with those queued or refused, and streams."""
-        others = self.admission.waiting + self.refused_pages + len(self.streams)
+        others = self.admission.waiting + self.refused_pages + self.feed_readers + len(self.streams)
         return len(self.sessions) + others >= self.settings.max_connections
 
     def log_refused_origin(self, origin: str) -> None:

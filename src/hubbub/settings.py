@@ -103,6 +103,14 @@ class Settings:
     """Maximum groups without members, and users without connections, that are remembered."""
     inbox_messages: int = 100
     """Maximum private messages of one user that are kept for connections that reconnect; 0 keeps none."""
+    feed_age: float = 300.0
+    """Seconds for which events of the feed are kept; none are written if nobody has read the feed for so long."""
+    feed_events: int = 100_000
+    """Maximum events of the feed that are kept, in each shard of the store."""
+    feed_bytes: int = 33_554_432
+    """Maximum bytes of the events that are kept, in each shard of the store."""
+    max_feed_readers: int = 20
+    """Maximum requests that read the feed at the same time, of one process; further ones are refused with 503."""
     rate_limit: float = 100.0
     """Commands per second that one connection may send in the long run; 0 for no limit."""
     rate_burst: int = 200
@@ -264,6 +272,10 @@ _LEAST: dict[str, float] = {
     "history_keys": 0,
     "history_idle_groups": 0,
     "inbox_messages": 0,
+    "feed_age": 1,
+    "feed_events": 1,
+    "feed_bytes": 1,
+    "max_feed_readers": 0,
     "rate_limit": 0,
     "rate_burst": 1,
     "http_rate_limit": 0,

@@ -36,6 +36,7 @@ NO_TESTS_OF_ITS_OWN: dict[str, str] = {
     "auth/token_format.py": "tests/auth/test_authenticator.py: every malformed token",
     "backends/choose.py": "tests/test_server.py: every server chooses one",
     "backends/memory.py": "the contract of all backends: tests/backends/test_contract.py and its neighbours",
+    "backends/memory_feed.py": "tests/backends/test_feed_contract.py: the contract of all backends",
     "backends/valkey/backend.py": "the contract of all backends: tests/backends/test_contract.py and its neighbours",
     "backends/valkey/correction.py": "tests/backends/valkey/test_registration.py: it runs when a node registers",
     "backends/valkey/expiry.py": "tests/backends/valkey/test_faults.py: a node that is killed",

@@ -39,6 +39,12 @@ def test_each_absence_ends_once(steps: list[tuple[str, str, UserRow]]) -> None:
         else:
             now += 2
             due = [(each[1], each[2]) for each in expected if each[0] <= now]
-            assert absences.expire(now) == due
+            assert list(absences.expire(now)) == due
             expected = [each for each in expected if each[0] > now]
         assert len(absences) == len(expected)
+        assert {(group, row.user_id) for _, group, row in expected} == set(absences.users())
+        for group in "gh":
+            assert absences.expects_anyone(group) == any(each[1] == group for each in expected)
+            assert absences.expects(group, "ada") == any(
+                each[1] == group and each[2].user_id == "ada" for each in expected
+            )

@@ -213,3 +213,20 @@ async def test_live_queries_have_the_parameters_of_the_listings() -> None:
         assert (groups.list, groups.count, users.list) == ([], 0, [])
         assert [row.group for row in named.list] == ["a", "b"]
     await hub._lifecycle.stop()
+
+
+async def test_a_program_follows_who_comes(peers: Peers) -> None:
+    hub = Hub(guests=True)
+    async with serve(hub) as server:
+        events = hub.events("start", group="a*")
+        assert [(await anext(events)).type for _ in range(2)] == ["snapshot_begin", "snapshot_end"]
+        await peers(server, guest="ada", group="b")
+        await peers(server, guest="ada", group="a")
+        opened, joined = await anext(events), await anext(events)
+        assert (opened.type, opened.group, joined.type, joined.user_id) == ("group_opened", "a", "member_joined", "ada")
+        again = hub.events(opened.cursor, groups=False)
+        assert [(await anext(again)).type for _ in range(2)] == ["position", "member_joined"]
+        with pytest.raises(CommandError, match="since"):
+            await anext(hub.events("x"))
+    with pytest.raises(HubError, match="stopped"):
+        await anext(events)

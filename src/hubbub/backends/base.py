@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from hubbub.auth.bans import TicketUse
+from hubbub.backends.feed_source import FeedSource
 from hubbub.errors import CommandError
 from hubbub.groups.directory import Query
 from hubbub.groups.history import Replay
@@ -63,6 +64,11 @@ class Backend(Protocol):
 
     shared: ClassVar[bool]
     """Whether there can be other nodes that connections can move to when this one stops."""
+
+    @property
+    def feed(self) -> FeedSource:
+        """Who came and who left, as events: see there."""
+        ...
 
     @property
     def notices(self) -> int:

@@ -7,6 +7,7 @@ from hubbub.backends.memory import MemoryBackend
 from hubbub.backends.valkey.address import parse_address
 from hubbub.backends.valkey.backend import ValkeyBackend
 from hubbub.clock import SYSTEM, Clock
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import Window
 from hubbub.settings import Settings
 
@@ -34,7 +35,7 @@ def make_backend(settings: Settings, clock: Clock = SYSTEM) -> Backend:
         settings: Name it, and say how much it keeps.
         clock: What a single process measures ages with; several nodes measure them in their store.
     """
-    kept = window(settings)
+    kept, feed = window(settings), FeedWindow(settings.feed_events, settings.feed_bytes, settings.feed_age)
     if settings.backend == "memory":
-        return MemoryBackend(kept, clock.monotonic)
-    return ValkeyBackend(parse_address(settings.backend), kept)
+        return MemoryBackend(kept, clock.monotonic, feed_window=feed)
+    return ValkeyBackend(parse_address(settings.backend), kept, feed)

@@ -7,14 +7,18 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 from hubbub.auth.bans import Bans, TicketUse
 from hubbub.auth.guest_keys import name_in_use
 from hubbub.backends.base import Receiver
+from hubbub.backends.memory_feed import MemoryFeed
 from hubbub.errors import CommandError, ErrorCode
-from hubbub.groups.absences import Absences
+from hubbub.groups.absences import ONLINE, Absences
 from hubbub.groups.directory import Directory, Query
+from hubbub.groups.feed import FeedWindow, Why
+from hubbub.groups.feed_log import FeedLog
 from hubbub.groups.history import KEY, Histories, History, Replay, Window
 from hubbub.groups.idempotency import PostResults, scope_of
 from hubbub.groups.kept_bytes import KeptBytes
@@ -54,6 +58,10 @@ class MemoryBackend:
     Args:
         window: How much is kept for clients that reconnect.
         now: A monotonic clock, in seconds.
+        feed_window: How much of the feed is kept.
+
+    Attributes:
+        feed: See `hubbub.backends.base.Backend.feed`.
     """
 
     immediate: ClassVar[bool] = True
@@ -61,7 +69,12 @@ class MemoryBackend:
     ready = True
     restarts: ClassVar[int] = 0
 
-    def __init__(self, window: Window | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        window: Window | None = None,
+        now: Callable[[], float] = time.monotonic,
+        feed_window: FeedWindow | None = None,
+    ) -> None:
         self.notices = 0
         self.revision = 0
         self._window = window or Window()
@@ -84,6 +97,8 @@ class MemoryBackend:
         self._listened: dict[str, int] = {}  # group -> listeners
         self._sent_off: set[str] = set()  # connection ids
         self._sweeping: asyncio.TimerHandle | None = None
+        self._log = FeedLog(feed_window or FeedWindow(), now, time.time, partial(secrets.token_urlsafe, 6))
+        self.feed = MemoryFeed(self._log, self._users_online, lambda: list(self._groups), self._members, self._absences)
 
     def attach(self, receiver: Receiver) -> None:
         """Add a node. As a rule it is the only one; messages are then delivered to it directly."""
@@ -108,6 +123,7 @@ class MemoryBackend:
         self._post_results.sweep(now)
         self._bans.sweep(now)
         self._kept_bytes.sweep(now)
+        self._log.sweep()
         old = now - self._window.age
         for listened in self._listened.keys() & self._empty.keys():
             self._empty[listened] = now
@@ -146,6 +162,8 @@ class MemoryBackend:
             del self._away[user.user_id]
         entry.connections += 1
         self._where[user.connection_id] = None
+        if not self._absences.end(ONLINE, user.user_id) and entry.connections == 1 and self._log.on:
+            self._log.online(user, "connected")
         return entry.inbox.replay(since, 0)
 
     async def remove_connection(self, user: UserRow) -> None:
@@ -159,6 +177,8 @@ class MemoryBackend:
         entry = self._users[user.user_id]
         entry.connections -= 1
         if not entry.connections:
+            if self._log.on and not self._absences.expects(ONLINE, user.user_id):
+                self._log.offline(user, "disconnected")
             if self._window.inbox:
                 self._away[user.user_id] = self._now()
             else:
@@ -171,6 +191,8 @@ class MemoryBackend:
             if (group := self._where.get(user.connection_id)) is not None:
                 self._sent_off.add(user.connection_id)
                 self._absences.begin(group, user, until)
+            if self._log.on and user.connection_id in self._where:
+                self._absences.begin(ONLINE, user, until)
 
     async def shared_secret(self) -> None:
         """Return None: there is no other node."""
@@ -189,6 +211,10 @@ class MemoryBackend:
             self.revision = entry.roster.revision = self.revision + 1
             if not self._absences.end(group, user.user_id):
                 self._announce("USER_JOINED", group, user, connections)
+                if connections == 1 and self._log.on:
+                    users = entry.roster.number_of_users
+                    opened = users == 1 and not self._absences.expects_anyone(group)
+                    self._log.joined(group, user, "joined", users, opened=opened)
         assert entry is not None
         return entry.history.replay(since, history)
 
@@ -313,7 +339,7 @@ class MemoryBackend:
 
     async def connected(self, user_id: str) -> bool:
         """Look the user up."""
-        return user_id in self._users and user_id not in self._away
+        return self._is_connected(user_id)
 
     async def disconnect_user(self, user_id: str, for_seconds: float | None = None) -> int:
         """Ban the user if asked to, then tell the nodes."""
@@ -373,11 +399,32 @@ class MemoryBackend:
         if growth:
             kept.charge(sender, growth)
 
+    def _is_connected(self, user_id: str) -> bool:
+        return user_id in self._users and user_id not in self._away
+
     def _stayed_away(self, group: str, user: UserRow, now: float) -> None:
-        if user.connection_id in self._sent_off:  # it has not left yet
+        if user.connection_id in (self._where if group == ONLINE else self._sent_off):  # it has not left yet
             self._absences.begin(group, user, now + self._window.restart_grace)
-        elif (entry := self._groups.get(group)) is not None and entry.roster.rows:
-            self._announce("USER_DISCONNECTED", group, user, entry.roster.connections_of(user.user_id))
+        elif group == ONLINE:
+            if (
+                self._log.on
+                and not self._absences.expects(ONLINE, user.user_id)
+                and not self._is_connected(user.user_id)
+            ):
+                self._log.offline(user, "not_back")
+        else:
+            entry = self._groups.get(group)
+            connections = 0 if entry is None else entry.roster.connections_of(user.user_id)
+            if entry is not None and entry.roster.rows:
+                self._announce("USER_DISCONNECTED", group, user, connections)
+            if not connections:
+                self._log_left(group, user, "not_back", 0 if entry is None else entry.roster.number_of_users)
+
+    def _log_left(self, group: str, user: UserRow, why: Why, users: int) -> None:
+        """Add to the feed that a user, without connections in the group, is not there, unless it is expected back."""
+        if self._log.on and not self._absences.expects(group, user.user_id):
+            emptied = not users and not self._absences.expects_anyone(group)
+            self._log.left(group, user, why, users, emptied=emptied)
 
     def _leave(self, user: UserRow, code: NoticeCode | None) -> None:
         group = self._where.get(user.connection_id)
@@ -400,6 +447,15 @@ class MemoryBackend:
                 self._empty[group] = self._now()
             else:
                 del self._groups[group]
+        if not connections:
+            self._log_left(group, user, "left" if code == "USER_LEFT" else "disconnected", roster.number_of_users)
+
+    def _users_online(self) -> list[str]:
+        return [user_id for user_id in self._users if user_id not in self._away]
+
+    def _members(self, group: str) -> Roster:
+        entry = self._groups.get(group)
+        return Roster() if entry is None else entry.roster
 
     def _deliver_to_all(self, group: str, event: Event) -> int:
         return sum(receiver.deliver(group, event) for receiver in self._receivers)

@@ -46,6 +46,7 @@ _COMMANDS: dict[str, list[Callable[..., None]]] = {
     "token:token": [sources],
     "listing:groups": [],
     "listing:users": [],
+    "events:events": [],
     "post:post": [],
     "join:join": [],
     "bench:bench": [],

@@ -44,10 +44,10 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = Request(address, encode({"message": message, **({} if keep else {"keep": False})}), headers)  # noqa: S310  (http_url returns no other scheme)
     try:
-        with _opener(url).open(request, timeout=TIMEOUT) as answer:
+        with opener(url).open(request, timeout=TIMEOUT) as answer:
             return int(json.load(answer)["recipients"])
     except HTTPError as error:
-        raise _refusal(error) from None
+        raise refusal_of(error) from None
     except (OSError, HTTPException) as error:  # URLError is an OSError
         why = getattr(error, "reason", error)
         raise CommandError(ErrorCode.UNAVAILABLE, f"Cannot connect to {http_url(url)}: {why}.") from None
@@ -57,12 +57,13 @@ def post_as_server(url: str, token: str, to: str, message: Any, *, to_user: bool
         ) from None
 
 
-def _opener(url: str) -> OpenerDirector:
-    # Like the client: the system's proxies, except for this machine itself.
+def opener(url: str) -> OpenerDirector:
+    """Return what opens requests: like the client, with the system's proxies, except for this machine itself."""
     return build_opener(_NoRedirect, ProxyHandler({} if is_loopback(url) else None))
 
 
-def _refusal(answer: HTTPError) -> CommandError:
+def refusal_of(answer: HTTPError) -> CommandError:
+    """Return the error that a server has answered."""
     with answer:
         try:
             error = json.load(answer)["error"]

@@ -7,9 +7,13 @@ says so either. Only a user who stays away longer is announced as disconnected.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
 
 from hubbub.messages import UserRow
+
+ONLINE = ""
+"""In place of a group, which has a name: the user of a connection, in a group or not, is expected online again."""
 
 
 class Absences:
@@ -18,6 +22,7 @@ class Absences:
     def __init__(self) -> None:
         self._until: OrderedDict[tuple[str, UserRow], float] = OrderedDict()
         self._of: dict[tuple[str, str], list[UserRow]] = {}
+        self._in: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return how many absences there are."""
@@ -28,6 +33,7 @@ class Absences:
         self.cancel(group, user)
         self._until[group, user] = until
         self._of.setdefault((group, user.user_id), []).append(user)
+        self._in[group] += 1
 
     def end(self, group: str, user_id: str) -> bool:
         """Return whether a user who joins `group` was expected back; if so, end the oldest of its absences."""
@@ -42,14 +48,29 @@ class Absences:
         if (group, user) in self._until:
             self._drop(group, user)
 
-    def expire(self, now: float) -> list[tuple[str, UserRow]]:
-        """Remove and return the absences that are over at `now`."""
-        found = []
-        while self._until and next(iter(self._until.values())) <= now:
+    def expects(self, group: str, user_id: str) -> bool:
+        """Return whether the user is expected back in `group`."""
+        return (group, user_id) in self._of
+
+    def expects_anyone(self, group: str) -> bool:
+        """Return whether any user is expected back in `group`."""
+        return group in self._in
+
+    def users(self) -> Iterator[tuple[str, str]]:
+        """Return the groups and users of all absences; none may begin or end meanwhile."""
+        return iter(self._of)
+
+    def expire(self, now: float) -> Iterator[tuple[str, UserRow]]:
+        """Remove the absences that are over at `now`, and yield each when it is removed, so before the next is.
+
+        Those that begin meanwhile are left.
+        """
+        for _ in range(len(self._until)):
+            if not self._until or next(iter(self._until.values())) > now:
+                return
             group, user = next(iter(self._until))
             self._drop(group, user)
-            found.append((group, user))
-        return found
+            yield group, user
 
     def _drop(self, group: str, user: UserRow) -> None:
         del self._until[group, user]
@@ -57,3 +78,6 @@ class Absences:
         rows.remove(user)
         if not rows:
             del self._of[group, user.user_id]
+        self._in[group] -= 1
+        if not self._in[group]:
+            del self._in[group]

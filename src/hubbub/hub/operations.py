@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
 from hubbub.auth.identity import Identity
+from hubbub.auth.patterns import compile_patterns
 from hubbub.client.live import LiveQuery
 from hubbub.client.results import Page, Sent
-from hubbub.errors import invalid
+from hubbub.errors import HubError, invalid
+from hubbub.feed import Follower
+from hubbub.groups.feed import FeedEvent, Wanted
 from hubbub.hub.convert import encode_message
 from hubbub.hub.identities import text_id
 from hubbub.hub.lifecycle import Lifecycle
@@ -162,6 +166,34 @@ class Operations:
         if for_seconds is not None:
             raise invalid("for_seconds keeps a user out: give a user_id, not a connection_id.")
         return await node.services.disconnect_connection(_PROGRAM, _text("connection_id", connection_id))
+
+    async def events(
+        self, since: str | None = None, *, users: bool = True, groups: bool = True, group: str | None = None
+    ) -> AsyncIterator[FeedEvent]:
+        """Follow who comes and who leaves, on all workers: ``async for event in hub.events(since=cursor)``.
+
+        Args:
+            since: The ``cursor`` of the last event that was handled; ``"start"`` for a snapshot first; None for what
+                happens from now on.
+            users: Whether to get ``user_*`` and ``member_*``.
+            groups: Whether to get ``group_*``.
+            group: A pattern such as ``"team-*"``: only events of groups with such a name.
+
+        Yields:
+            The events that ``GET /v1/events`` has, those about the feed itself included.
+
+        Raises:
+            CommandError: ``INVALID_PARAMETER``, `since` is no cursor; ``UNAVAILABLE``, the store does not answer now.
+            HubError: The hub was stopped.
+        """
+        node = await self._lifecycle.node()
+        matches = None if group is None else compile_patterns((_text("group", group),)).match
+        follower = Follower(node.backend.feed, since, Wanted(users, groups, matches), lambda: node.draining, node.now)
+        async with aclosing(follower.events()) as pieces:
+            async for piece in pieces:
+                for event in piece:
+                    yield event
+        raise HubError("The hub was stopped while its feed was read.")
 
     def listen(self, group: str, *, max_messages: int = 1000) -> Listening:
         """Hear a group on whichever worker its messages are posted: ``async with hub.listen("kitchen") as messages``.

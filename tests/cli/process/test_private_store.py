@@ -205,6 +205,6 @@ def test_it_ends_when_its_parent_is_killed(place: Path) -> None:
 
 
 def test_the_limit_of_its_memory_follows_the_settings() -> None:
-    small, large = Settings(workers=2, history_total=0, max_connections=1), Settings(workers=8)
+    small, large = Settings(workers=2, history_total=0, feed_bytes=1, max_connections=1), Settings(workers=8)
     assert 64 << 20 <= memory_limit(small) < 65 << 20
-    assert memory_limit(large) > 2 * large.history_total
+    assert memory_limit(large) > 2 * (large.history_total + large.feed_bytes)

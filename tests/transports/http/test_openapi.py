@@ -87,7 +87,7 @@ def test_the_document_holds_together() -> None:
 
 
 async def test_the_parameters_are_those_that_are_taken(http: httpx.AsyncClient) -> None:
-    for path in ("/v1/groups", "/v1/groups/{group}/users"):
+    for path in ("/v1/groups", "/v1/groups/{group}/users"):  # those that guests may use
         described = {each["name"] for each in operations()["GET", path]["parameters"] if each["in"] == "query"}
         answer = await http.get(path.format(group="g"), params={"nonsense": 1})
         listed = re.search(r"Known parameters: (.*)\.", answer.json()["error"]["message"])
@@ -138,6 +138,11 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
     await ask("GET", "/v1/groups?limit=1", headers=all_of_it)
     await ask("GET", "/v1/groups?limit=1&searchFor=number_of_users", headers=all_of_it)
     await ask("GET", "/v1/groups/h/users?limit=1", headers=all_of_it)
+    async with http.stream("GET", "/v1/events", headers=all_of_it) as feed:
+        seen.add(check(feed))
+    for headers in ({}, bearer("u"), {**all_of_it, "Accept": "text/html"}):
+        await ask("GET", "/v1/events", headers=headers)
+    await ask("GET", "/v1/events?nonsense=1", headers=all_of_it)
     monkeypatch.setattr("hubbub.auth.bans.MAX_BANS", 0)
     await ask("DELETE", "/v1/users/nobody?for=600", headers=all_of_it)
     files = ["/", "/demo/app.js", "/hubbub.js", "/hubbub.global.js", "/hubbub.d.ts"]
@@ -157,10 +162,12 @@ async def test_every_described_answer_can_be_had_and_is_as_described(
                 patch.setattr(secured.node.backend, name, failure)
             for method, path in with_token:
                 await ask(method, path, headers=all_of_it, **(body if method == "POST" else {}))
+            patch.setattr(secured.node.backend.feed, "read", failure)
+            await ask("GET", "/v1/events", headers=all_of_it)
     busy = await start(secret=SECRET, http_rate_limit=0.01, http_rate_burst=1)
     http = browse(busy)
     await http.get("/v1/groups", headers=bearer("u"))
-    for method, path in with_token:
+    for method, path in [*with_token, ("GET", "/v1/events")]:
         await ask(method, path, headers=bearer("u"), **(body if method == "POST" else {}))
     http = browse(secured)
     secured.node.draining = True

@@ -15,6 +15,7 @@ from hubbub.auth.guest_keys import name_in_use
 from hubbub.backends.base import Receiver
 from hubbub.backends.valkey import envelope, schema
 from hubbub.backends.valkey.address import Address
+from hubbub.backends.valkey.feed import ValkeyFeed
 from hubbub.backends.valkey.inbound import group_replay, user_replay
 from hubbub.backends.valkey.listening import Listening
 from hubbub.backends.valkey.listings import count_shard, find_groups, find_users
@@ -26,7 +27,9 @@ from hubbub.backends.valkey.transfer import transfer
 from hubbub.backends.valkey.views import StoredViews
 from hubbub.errors import CommandError, ErrorCode
 from hubbub.groups import kept_bytes
+from hubbub.groups.absences import ONLINE
 from hubbub.groups.directory import MOST_HIDDEN, Query, listing_page
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import Replay, Window
 from hubbub.groups.roster import UserQuery, roster_page
 from hubbub.groups.view_query import ViewPage, ViewQuery
@@ -42,18 +45,23 @@ class ValkeyBackend:
     Args:
         address: Where the store is.
         window: How much is kept for clients that reconnect. All nodes should have the same.
+        feed_window: How much of the feed is kept.
+
+    Attributes:
+        feed: See `hubbub.backends.base.Backend.feed`.
     """
 
     immediate: ClassVar[bool] = False
     shared: ClassVar[bool] = True
 
-    def __init__(self, address: Address, window: Window | None = None) -> None:
+    def __init__(self, address: Address, window: Window | None = None, feed_window: FeedWindow | None = None) -> None:
         self._window = window or Window()
         self._secret = secrets.token_bytes(32)
         self._local_members: LocalMembers = {}
         self._receivers: list[Receiver] = []
-        self._shards = Shards(address, self._window, self._local_members, self._receivers)
+        self._shards = Shards(address, self._window, self._local_members, self._receivers, feed_window)
         self._views = StoredViews(self._shards)
+        self.feed = ValkeyFeed(self._shards, feed_window or FeedWindow())
         self._listening = Listening(self._shards, self._window.age)
 
     # --- start, stop, state ---
@@ -129,10 +137,11 @@ class ValkeyBackend:
             await user_shard.remove_connection(member.row, "")
 
     async def send_off(self, users: Iterable[UserRow]) -> None:
-        """Tell each shard which members of its groups are expected back."""
+        """Tell each shard which members of its groups, and which of its users, are expected back."""
         found = [self._local_members[user.connection_id] for user in users if user.connection_id in self._local_members]
         for shard in self._shards:
-            members = [member for member in found if member.group_shard == shard.number]
+            members = [(member.row, member.group or "") for member in found if member.group_shard == shard.number]
+            members += [(member.row, ONLINE) for member in found if member.user_shard == shard.number]
             if members:
                 shard.link.require_ready()
                 await shard.send_off(members, self._window.restart_grace)

@@ -35,10 +35,13 @@ class Expiry:
         shard = self._shard
         dead: list[bytes]
         try:
-            dead, notices = await shard.link.run("sweep", shard.incarnation, int(SILENCE * 1000), int(HEARTBEAT * 1000))
+            dead, notices, feed = await shard.link.run(
+                "sweep", shard.incarnation, int(SILENCE * 1000), int(HEARTBEAT * 1000)
+            )
         except WrongTypeError:
-            dead, notices = [], 0
+            dead, notices, feed = [], 0, shard.feeding
         shard.notices += notices
+        shard.feeding = bool(feed)
         self._lease.extend(shard.incarnation)
         return dead
 

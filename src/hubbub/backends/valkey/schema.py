@@ -24,11 +24,14 @@ key                 type        content
 ``bans``            sorted set  banned users, scored by when the ban ends, in milliseconds
 ``d:<user>``        string      the user was disconnected: no ticket is accepted until this key expires
 ``t:<ticket>``      string      the ticket was used
-``a:<group>``       sorted set  members that were sent away and are expected back, as rows, all with score 0
+``a:<group>``       sorted set  members that were sent away and are expected back, as rows, all with score 0; without a
+                                group: those whose users are expected to be online again, for the feed
 ``absences``        sorted set  the same of all groups, scored by when the absence ends, in milliseconds
 ``w``               hash        all connections: connection id -> node
 ``n:<incarnation>`` hash        what an incarnation has in this shard: ``m`` and row -> group, ``u`` and row -> "",
                                 ``q`` and row -> "": it was sent off, so its leaving is not announced
+``feed``            list        the feed, while somebody reads it: see ``feed.lua`` and ``feed_read.lua``
+``feed:dropped``    string      its epoch, and how many entries were dropped from its beginning
 ``secret``          string      a secret that only the nodes know
 ``lives``           sorted set  the incarnations, scored by their last heartbeat, in milliseconds
 ``pulse``           string      when the last heartbeat of any node arrived, in milliseconds

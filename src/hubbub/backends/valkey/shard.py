@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from time import time
 from typing import Any
 
 from hubbub.auth.bans import TicketUse
 from hubbub.backends.valkey import schema
 from hubbub.backends.valkey.chunks import chunks, run_in_chunks
-from hubbub.backends.valkey.connection import WrongTypeError
+from hubbub.backends.valkey.connection import Argument, WrongTypeError
 from hubbub.backends.valkey.inbound import Inbound
 from hubbub.backends.valkey.link import Link, Opener
 from hubbub.backends.valkey.local_members import LocalMember, LocalMembers
@@ -53,6 +54,7 @@ class Shard:
         wrong: The keys of the shard that have the wrong type.
         owed: The rows that are still to be removed, with their groups.
         unconfirmed: The rows whose last move got no reply.
+        feeding: Whether there was a feed when the store was asked last; ``sweep.lua`` says so twice a second.
         strays: By group with a wrong key, the rows that may be in it and should not.
     """
 
@@ -84,6 +86,7 @@ class Shard:
         self.wrong = WrongKeys(prefix, self.link.command)
         self.owed: dict[bytes, str] = {}
         self.unconfirmed: set[bytes] = set()
+        self.feeding = False
         self.strays: dict[str, set[bytes]] = {}
 
     # --- channels ---
@@ -111,7 +114,7 @@ class Shard:
         user = member.user
         found: list[Any] | int | bytes
         try:
-            found = await self.link.run(
+            found = await self._change(
                 "connect", self.incarnation, member.row, schema.encode(user.user_id), user.connection_id, self.node,
                 most, self.new_epoch(), schema.encode(since.epoch), since.seq, ticket.id,
                 max(1, int(ticket.lasts * 1000)), member.guest_key,
@@ -138,7 +141,7 @@ class Shard:
         `charged` is the user whose budget pays for a new group.
         """
         try:
-            notices, replayed = await self.link.run(
+            notices, replayed = await self._change(
                 "move", self.incarnation, member.row, schema.encode(old), schema.encode(new), self.new_epoch(), b"L",
                 code_new, schema.encode(since.epoch), since.seq, number, schema.encode(charged),
             )  # fmt: skip
@@ -157,7 +160,7 @@ class Shard:
     async def leave(self, row: bytes, group: str, code: bytes = b"L") -> None:
         """Remove a connection from a group of the shard."""
         try:
-            self.notices += await self.link.run("leave", self.incarnation, row, schema.encode(group), code)
+            self.notices += await self._change("leave", self.incarnation, row, schema.encode(group), code)
         except WrongTypeError:
             self.abandon(row, group)
             raise
@@ -179,15 +182,28 @@ class Shard:
 
     async def remove_row(self, row: bytes, group: str) -> None:
         """Remove a connection from `group` and from its user's entries; it is not owed any more."""
-        self.notices += await self.link.run("remove_connection", self.incarnation, row, schema.encode(group))
+        self.notices += await self._change("remove_connection", self.incarnation, row, schema.encode(group))
         self.owed.pop(row, None)
 
     async def remove_owed(self) -> None:
         """Remove everything that is owed, except what a wrong key blocks."""
         await run_in_chunks(self.remove_row(row, group) for row, group in list(self.owed.items()))
 
-    async def send_off(self, members: list[LocalMember], absence: float) -> None:
-        """Expect members of this shard back, for `absence` seconds: see `hubbub.groups.absences`."""
+    async def _change(self, script: str, *arguments: Argument) -> Any:
+        """Run the variant of a script that writes the feed, if there is one.
+
+        A script without that changes nothing while there is a feed. Later changes go to the store behind the second
+        attempt, since it is made in the step in which the reply to the first one is taken.
+        """
+        if not self.feeding:
+            reply = await self.link.run(script, *arguments)
+            if reply != b"FEED":
+                return reply
+            self.feeding = True
+        return await self.link.run(f"{script}+feed", *arguments, round(time() * 1000))
+
+    async def send_off(self, members: list[tuple[bytes, str]], absence: float) -> None:
+        """Expect these rows back in these groups, for `absence` seconds: see `hubbub.groups.absences`."""
         for chunk in chunks(members):
-            rows = (part for member in chunk for part in (member.row, schema.encode(member.group or "")))
+            rows = (part for row, group in chunk for part in (row, schema.encode(group)))
             await self.link.run("send_off", self.incarnation, int(absence * 1000), *rows)

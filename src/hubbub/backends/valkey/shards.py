@@ -23,6 +23,7 @@ from hubbub.backends.valkey.registration import Registration
 from hubbub.backends.valkey.scripts import load_scripts
 from hubbub.backends.valkey.shard import Shard
 from hubbub.errors import StoreError
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import Window
 
 
@@ -34,6 +35,7 @@ class Shards:
         window: How much is kept.
         members: All connections of this node.
         receivers: The nodes that messages are delivered to; the list may grow.
+        feed_window: How much of the feed is kept.
 
     Attributes:
         registrations: The registration of this node in each shard.
@@ -41,14 +43,21 @@ class Shards:
         only: The shard, if there is just one; posts save two calls with it.
     """
 
-    def __init__(self, address: Address, window: Window, members: LocalMembers, receivers: list[Receiver]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        window: Window,
+        members: LocalMembers,
+        receivers: list[Receiver],
+        feed_window: FeedWindow | None = None,
+    ) -> None:
         self.changes = Changes()
         self.registrations: list[Registration] = []
         self._shards: list[Shard] = []
         self.only: Shard | None = None
         self._address = address
         self._window = window
-        self._scripts = load_scripts(window)
+        self._scripts = load_scripts(window, feed_window=feed_window)
         self._members = members
         self._receivers = receivers
         self._node = schema_version.node_id(secrets.token_urlsafe(9), schema_version.CURRENT)

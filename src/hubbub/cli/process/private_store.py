@@ -47,11 +47,12 @@ log = logging.getLogger("hubbub.store")
 def memory_limit(settings: Settings) -> int:
     """Return the bytes that the store of such a server may use; when they are used up, it refuses posts and joins.
 
-    Twice what may be kept of messages (`Settings.history_total`), for what the store and fragmentation add, and two
-    kilobytes for each connection of each worker.
+    Twice what may be kept of messages (`Settings.history_total`) and of the feed, for what the store and fragmentation
+    add, and two kilobytes for each connection of each worker.
     """
     assert settings.workers != "auto"
-    return 2 * settings.history_total + 2048 * settings.workers * settings.max_connections + 64 * 1024 * 1024
+    kept = settings.history_total + settings.feed_bytes
+    return 2 * kept + 2048 * settings.workers * settings.max_connections + 64 * 1024 * 1024
 
 
 class PrivateStore:

@@ -12,6 +12,7 @@ from hubbub.errors import CommandError, ErrorCode
 from hubbub.limits import check_name
 from hubbub.node import Node
 from hubbub.transports.http.errors import answer
+from hubbub.transports.http.events import follow_feed
 from hubbub.transports.http.input import (
     read_ban,
     read_groups,
@@ -54,6 +55,7 @@ class Api:
         """Return the path of each endpoint."""
         return [
             Route("/v1/connect", self.connect),
+            Route("/v1/events", self.events),
             Route("/v1/groups", self.groups),
             Route("/v1/groups/{group:name}/users", self.users),
             Route("/v1/groups/{group:name}/messages", self.post_to_group, methods=["POST"]),
@@ -66,6 +68,10 @@ class Api:
         """Refuse a request without an upgrade; a WebSocket is never routed here."""
         text = "This is the address of the WebSocket. Connect with a WebSocket client."
         raise HttpError(426, ErrorCode.INVALID_REQUEST, text, {"Upgrade": "websocket"})
+
+    async def events(self, request: Request) -> Response:
+        """Tell who comes and who leaves, from a cursor on, until the client goes."""
+        return await follow_feed(self._node, await self._server(request), request)
 
     async def groups(self, request: Request) -> Response:
         """List the groups that the caller may join."""

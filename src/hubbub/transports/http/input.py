@@ -103,6 +103,19 @@ def read_ban(query: bytes) -> int | None:
     return seconds
 
 
+class EventsQuery(msgspec.Struct):
+    """The query of the feed: from where on, which kinds of events, and a pattern of groups."""
+
+    since: str | None = None
+    what: frozenset[str] = frozenset({"users", "groups"})
+    group: str | None = None
+
+
+def read_events(query: bytes) -> EventsQuery:
+    """Return the query for the feed; the cursor is not parsed yet. Raises `CommandError` ``INVALID_PARAMETER``."""
+    return EventsQuery(**_read(query, _EVENTS))
+
+
 def read_nothing(query: bytes) -> None:
     """Refuse all parameters, at a path that has none. Raises `CommandError` ``INVALID_PARAMETER``."""
     _read(query, {})
@@ -153,6 +166,13 @@ def _names(name: str, text: str) -> list[str]:
     return _json(name, text, list[str], 'names of groups as JSON, such as ["a","b"]')
 
 
+def _kinds(name: str, text: str) -> frozenset[str]:
+    found = frozenset(text.split(","))
+    if not found <= {"users", "groups"}:
+        raise invalid(f'"{name}" must be "users", "groups" or "users,groups".')
+    return found
+
+
 _CURSOR: Any = dict[str, Any] | Literal["start", "end"]
 
 
@@ -167,6 +187,7 @@ _GROUPS = {"searchFor": _text, "value": _text, "condition": _text, "range": _tex
 _USERS = {"user_id": _text, **_PAGING}
 _LIVE = {"every": _number}
 _BAN = {"for": _integer}
+_EVENTS = {"since": _text, "what": _kinds, "group": _text}
 
 
 def _convert(given: dict[str, Any], type_: type[T]) -> T:

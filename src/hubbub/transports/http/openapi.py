@@ -13,6 +13,7 @@ from hubbub.settings import Settings
 from hubbub.transports.http.openapi_parts import (
     Json,
     ban_parameter,
+    feed_operation,
     groups_parameters,
     live,
     message_body,
@@ -29,6 +30,7 @@ from hubbub.transports.http.openapi_parts import (
 
 _READ = ("400", "401", "403", "429", "500", "503")
 _BAN = ("400", "401", "403", "409", "429", "500", "503")
+_FEED = ("400", "401", "403", "406", "429", "500", "503")
 _POST = ("400", "401", "403", "413", "415", "429", "500", "503")
 
 
@@ -77,6 +79,7 @@ def _paths(settings: Settings) -> Json:
     guests: Json = {"security": [{"bearer": []}, {}]}
     return {
         "/v1/connect": {"get": _websocket()},
+        "/v1/events": {"get": feed_operation(settings, _FEED)},
         "/v1/groups": {
             "get": {
                 **live(operation("listGroups", "List or search the groups", "A page of groups.", "GroupPage", _READ)),

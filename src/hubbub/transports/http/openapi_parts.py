@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hubbub.auth.bans import MAX_BAN
+from hubbub.groups.feed import FeedEvent
 from hubbub.limits import MAX_KEY
 from hubbub.messages import GroupRow, Groups, Page, Success, UserRow
 from hubbub.settings import Settings
@@ -20,6 +21,7 @@ _PROBLEMS = {
     "401": "The token is missing or invalid.",
     "403": "The caller's rights do not allow it; or the server accepts guests and the Host is not a loopback address.",
     "404": "There is nothing here.",
+    "406": "The client accepts neither form of the feed.",
     "409": "Too many users are banned already; no connection was closed.",
     "413": "The body, or the message in it, is too large or nested too deep.",
     "415": "The body is not JSON.",
@@ -118,6 +120,34 @@ def query_parameter(name: str, schema: Json, text: str) -> Json:
     return {"name": name, "in": "query", "description": text, "schema": schema}
 
 
+def feed_operation(settings: Settings, problems: tuple[str, ...]) -> Json:
+    """Return the operation that follows the feed."""
+    what = {"enum": ["users", "groups", "users,groups"], "default": "users,groups"}
+    pattern = {**text_schema(), "minLength": 1, "maxLength": settings.max_group_name}
+    since = "Where to go on: the `cursor` of an event; `start` for a snapshot first. Default: from now on."
+    found = operation(
+        "followFeed", "Follow who comes and who leaves", "One event after the other.", "FeedEvent", problems
+    )
+    found["responses"]["200"]["content"] = {
+        "application/x-ndjson": {"schema": text_schema(), "x-item": reference("FeedEvent")},
+        "text/event-stream": {"schema": text_schema(), "x-item": reference("FeedEvent")},
+    }
+    return {
+        **found,
+        "parameters": [
+            query_parameter("since", text_schema(), since),
+            query_parameter("what", what, "`users`: `user_*` and `member_*`; `groups`: `group_*`."),
+            query_parameter("group", pattern, "A pattern of group names: only events of these groups."),
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "Takes precedence over `since`, as clients of server-sent events expect.",
+                "schema": text_schema(),
+            },
+        ],
+    }
+
+
 def ban_parameter() -> Json:
     """Return the parameter that bans a user."""
     text = (
@@ -157,7 +187,7 @@ def message_body(settings: Settings) -> Json:
 
 def schemas(longest_user: int) -> Json:
     """Return the schemas of all bodies, by name; a user id has at most `longest_user` characters."""
-    structs = [Success, GroupRow, UserRow, Disconnected, Error]
+    structs = [Success, GroupRow, UserRow, Disconnected, Error, FeedEvent]
     _, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     for schema in components.values():
         schema.pop("description", None)  # docstrings, meant for readers of the code

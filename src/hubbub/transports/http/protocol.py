@@ -98,7 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer the pending request, if it is complete, and close; cut the client if it does not read the answer."""
         if self._running is not None and self._part is RequestPart.NOTHING:
             self._running.keep_alive = False
-            self._running.message_event.set()  # an answer without end ends now: see `live_lists`
+            self._running.message_event.set()  # an answer without end ends now: see `events` and `live_lists`
             return True
         self._unread.watch()
         return False

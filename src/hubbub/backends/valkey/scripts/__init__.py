@@ -9,25 +9,32 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
+from hubbub.groups.feed import FeedWindow
 from hubbub.groups.history import GROUP, KEY, OVERHEAD, Window
 
 PARTS = {
     "bans": (),
-    "sweep": ("lease", "members"),
-    "expire_node": ("members",),
+    "sweep": ("lease", "members", "feed", "feed_users", "feed_nodes"),
+    "expire_node": ("members", "feed", "feed_users"),
     "disconnect": (),
-    "connect": ("lease", "replay"),
-    "remove_connection": ("lease", "members"),
+    "connect": ("lease", "replay", "no_feed"),
+    "connect+feed": ("lease", "replay", "members", "feed"),
+    "remove_connection": ("lease", "members", "no_feed"),
+    "remove_connection+feed": ("lease", "members", "feed", "feed_users"),
     "catch_up": ("replay",),
-    "leave": ("lease", "members"),
+    "feed_members": ("members",),
+    "feed_read": ("feed_nodes",),
+    "leave": ("lease", "members", "no_feed"),
+    "leave+feed": ("lease", "members", "feed"),
     "listen": ("keep", "replay"),
     "repair": ("lease", "members"),
-    "move": ("lease", "keep", "replay", "members"),
+    "move": ("lease", "keep", "replay", "members", "no_feed"),
+    "move+feed": ("lease", "keep", "replay", "members", "feed"),
     "page": ("rows",),
     "post": ("keep",),
     "posts": ("lone", "keep"),
     "register": (),
-    "send_off": ("lease",),
+    "send_off": ("lease", "members", "feed_users"),
     "post_to_user": ("keep",),
     "unkept": (),
     "unkept_to_user": (),
@@ -35,9 +42,12 @@ PARTS = {
     "view_named": (),
     "view_users": (),
 }
-"""The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run."""
+"""The scripts, each with the parts that it needs besides ``common.lua``: every function costs time in every run.
 
-ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register"}
+What is behind a ``+`` tells variants of a script apart.
+"""
+
+ALLOW_OOM = {"sweep", "expire_node", "disconnect", "remove_connection", "leave", "register", "feed_read"}
 """Scripts that run even when the store is full: they free memory, or others need them to have run."""
 
 
@@ -52,8 +62,12 @@ class Script(NamedTuple):
     digest: bytes
 
 
-def load_scripts(window: Window, registered: str | None = None) -> dict[str, Script]:
+def load_scripts(
+    window: Window, registered: str | None = None, feed_window: FeedWindow | None = None
+) -> dict[str, Script]:
     """Return all scripts, by name, for a node that keeps as much as `window` says; its ``total`` is not used.
+
+    `feed_window` says how much of the feed is kept; its ``age`` is not used.
 
     For a program that is no node, `registered` is what the nodes have registered in the store, and `window` what it
     means. As soon as they register something else, the scripts refuse to run, with an error that begins with `CHANGED`.
@@ -70,8 +84,15 @@ def load_scripts(window: Window, registered: str | None = None) -> dict[str, Scr
             f"if (redis.call('GET', P .. 'window') or '') ~= '{registered}' then\n"
             f"  return redis.error_reply('{CHANGED} the history settings of the nodes')\nend\n"
         ).encode()
+    feed = feed_window or FeedWindow()
+    before = {"feed": f"local FEED_EVENTS, FEED_BYTES = {feed.events}, {feed.bytes}\n".encode()}
     sources = {
-        name: _head(name) + common + b"".join(here.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
+        name: _head(name)
+        + common
+        + b"".join(
+            before.get(part, b"") + here.joinpath(f"{part}.lua").read_bytes()
+            for part in (*parts, name.partition("+")[0])
+        )
         for name, parts in PARTS.items()
     }
     return {
@@ -81,4 +102,4 @@ def load_scripts(window: Window, registered: str | None = None) -> dict[str, Scr
 
 
 def _head(name: str) -> bytes:
-    return b"#!lua flags=allow-oom\n" if name in ALLOW_OOM else b"#!lua\n"
+    return b"#!lua flags=allow-oom\n" if name.partition("+")[0] in ALLOW_OOM else b"#!lua\n"

@@ -5,6 +5,7 @@
 -- milliseconds; 'T' if the ticket was used before, or the user was disconnected since it was issued; 'G' if the name of
 -- a guest is in use and has another key.
 if not is_current(ARGV[1]) then return STALE end
+if not FEED and redis.call('EXISTS', P .. 'feed') == 1 then return 'FEED' end
 local banned = redis.call('ZSCORE', P .. 'bans', ARGV[3])
 if banned then
   local left = banned - now()
@@ -23,7 +24,11 @@ if ARGV[10] ~= '' then
   if redis.call('EXISTS', P .. 'd:' .. ARGV[3]) == 1 then return 'T' end
   if not redis.call('SET', P .. 't:' .. ARGV[10], '', 'NX', 'PX', ARGV[11]) then return 'T' end
 end
-redis.call('HSET', user, ARGV[4], ARGV[5])
+local new = redis.call('HSET', user, ARGV[4], ARGV[5])
+if FEED then
+  local returned = was_expected('', ARGV[2])
+  if new == 1 and redis.call('HLEN', user) == 1 then write_feed(ARGV[2], (returned and 'n' or 'N') .. 'c0 0 ', ARGV[13]) end
+end
 redis.call('HSET', P .. 'w', ARGV[4], ARGV[5])
 redis.call('HSET', P .. 'n:' .. ARGV[1], 'u' .. ARGV[2], '')
 if redis.call('HSETNX', numbers, 'e', ARGV[7]) == 1 then

@@ -5,6 +5,7 @@
 -- incarnation stays in the list, with score 0, until nothing is left: if the node that expires it dies too, the next one
 -- continues.
 local incarnation, key, time = ARGV[1], P .. 'n:' .. ARGV[1], now()
+local why = ARGV[2] == '0' and 'd' or 'n'
 local lease = tonumber(redis.call('ZSCORE', P .. 'lives', incarnation) or 0)
 if lease > 0 then
   if ARGV[2] ~= '0' and lease > time - ARGV[2] then return {0, 0, {}} end
@@ -17,14 +18,15 @@ for i = 1, #entries, 2 do
   local kind, row = string.sub(entries[i], 1, 1), string.sub(entries[i], 2)
   if kind == 'm' then
     local code = was_sent_off(incarnation, row) and '' or 'D'
-    local number = remove_member(incarnation, row, entries[i + 1])
+    local number, users = remove_member(incarnation, row, entries[i + 1])
+    if users then write_feed(row, left_events(entries[i + 1], row, users, true, why), time) end
     if number and ARGV[2] ~= '0' then
       lost[#lost + 1] = row
       lost[#lost + 1] = entries[i + 1]
     end
     notices = notices + announce(code, entries[i + 1], row, number)
   elseif kind == 'u' then
-    forget(incarnation, row)
+    if forget(incarnation, row) then write_feed(row, offline_events(row, why), time) end
   elseif redis.call('HEXISTS', key, 'm' .. row) == 0 then -- otherwise removing its membership removes this as well
     was_sent_off(incarnation, row)
   end

@@ -27,6 +27,7 @@ redis.call('SET', P .. 'schema', math.max(version, highest) .. ' ' .. math.max(o
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 if redis.call('GET', P .. 'run') ~= run then
   redis.call('MSET', P .. 'run', run, P .. 'run:epoch', ARGV[3])
+  redis.call('DEL', P .. 'feed') -- it may lack the last events as well; readers get a gap
 end
 for _, other in ipairs(redis.call('ZRANGE', P .. 'lives', 1, '+inf', 'BYSCORE')) do
   if string.sub(other, 1, #node) == node then

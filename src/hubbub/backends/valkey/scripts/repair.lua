@@ -2,6 +2,7 @@
 -- epoch in case the group does not exist, the number of rows that this node has in it, those rows, and rows that this node
 -- no longer has in it.
 if not is_current(ARGV[1]) then return STALE end
+redis.call('DEL', P .. 'feed') -- changes that met the wrong key are not in it; readers get a gap
 local group, rows = ARGV[2], tonumber(ARGV[4])
 local key, members, own = P .. 'g:' .. group, P .. 'm:' .. group, P .. 'n:' .. ARGV[1]
 for i = 5, #ARGV do
