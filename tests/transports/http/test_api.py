@@ -12,6 +12,7 @@ from hubbub import Hub, User
 from hubbub.errors import Close
 from hubbub.server import Server
 from support.clients import SECRET, Peer, bearer, server_bearer, token
+from support.hook_app import SECRET as HOOKS_SECRET
 from support.hub import serve
 
 Peers = Callable[..., Awaitable[Peer]]
@@ -139,6 +140,17 @@ async def test_a_hub_says_what_to_do_where_a_cookie_is_not_enough(keys: dict[str
         text = answer.json()["error"]["message"]
         assert instead in text
         assert ("oken is missing" if keys else "accepts no tokens") in text
+
+
+@pytest.mark.parametrize("keys", [{}, {"secret": SECRET}])
+async def test_a_server_that_asks_an_app_over_http_says_it_too(
+    keys: dict[str, str], start: Start, browse: Browse
+) -> None:
+    server = await start(hooks="http://127.0.0.1:9/", hooks_secret=HOOKS_SECRET, **keys)
+    answer = await browse(server, cookies={"user": "ada"}).get("/v1/groups")
+    text = answer.json()["error"]["message"]
+    assert (answer.status_code, "hub." in text) == (401, False)
+    assert ("oken is missing" if keys else 'give it a "secret"') in text
 
 
 async def test_requests_of_one_user_have_a_rate(start: Start, browse: Browse) -> None:

@@ -162,8 +162,11 @@ class Api:
         token = f'{missing} is missing. Send it in the header "Authorization: Bearer …".'
         if not self._node.asks_app:
             return token
-        token = token if self._node.auth.accepts_tokens else "This app accepts no tokens."
-        return f"Cookies do not count for the HTTP API. {otherwise} {token}"
+        if self._node.settings.hooks is not None:  # the app is another process, which has no `hub`
+            otherwise, none = "", 'This server accepts no tokens: give it a "secret" for them.'
+        else:
+            otherwise, none = f" {otherwise}", "This app accepts no tokens."
+        return f"Cookies do not count for the HTTP API.{otherwise} {token if self._node.auth.accepts_tokens else none}"
 
 
 def _unauthorized(message: str) -> CommandError:

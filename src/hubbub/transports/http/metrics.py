@@ -94,10 +94,11 @@ class _NodeCollector(Collector):
             "hubbub_identified_connections", "Connections that are identified.", len(fanout.connections)
         )
         yield GaugeMetricFamily("hubbub_users", "Distinct users with a connection here.", len(fanout.users))
-        yield GaugeMetricFamily("hubbub_groups", "Groups with a member here.", len(fanout.groups))
+        yield GaugeMetricFamily("hubbub_groups", "Groups with a connection here.", len(fanout.groups))
         yield GaugeMetricFamily("hubbub_views", "Different live queries.", len(node.views))
         yield GaugeMetricFamily("hubbub_view_bytes", "Bytes that are reserved for them.", node.views.bytes)
         yield GaugeMetricFamily("hubbub_watches", "Live queries of all connections.", node.views.watches)
+        yield GaugeMetricFamily("hubbub_feed_readers", "Requests that read the feed.", node.feed_readers)
 
     def _totals(self) -> Iterator[Metric]:
         counters = self._node.counters
