@@ -11,7 +11,7 @@ import pytest
 from hubbub.settings import Settings
 from support.command import call, run
 
-COMMANDS = ["serve", "token", "groups", "users", "post", "join", "bench"]
+COMMANDS = ["serve", "token", "groups", "users", "events", "post", "join", "bench"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -34,7 +34,7 @@ def test_every_command_has_examples(command: str, empty: Path) -> None:
             assert f"--{field.name.replace('_', '-')} " in ran.out
 
 
-@pytest.mark.parametrize("command", ["groups", "users", "post", "join"])
+@pytest.mark.parametrize("command", ["groups", "users", "events", "post", "join"])
 def test_the_page_of_commands_has_every_option(command: str, empty: Path) -> None:
     options = set(re.findall(r"(?<![\w-])--[a-z-]+", call(command, "--help").out.partition("─ Parameters ─")[2]))
     assert len(options) > 4

@@ -76,7 +76,8 @@ def test_types_for_both_kinds_of_module(project: Path) -> None:
           const { messages, members, post } = useRealtimeGroup(connection, 'g', { history: 5 });
           // @ts-expect-error: not both token and guest
           useHubbub({ url: 'http://x', guest: 'a', token: 'b' });
-          const seqs: (number | undefined)[] = messages.map((each) => (each.type === 'message' ? each.seq : undefined));
+          const seqs: (number | null | undefined)[] = messages.map(
+            (each) => (each.type === 'message' ? each.seq : undefined));
           return [seqs, members.join(' '), () => post({ text: 'x' }).then((result) => result.recipients)];
         }
     """

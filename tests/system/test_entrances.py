@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from auth.test_authenticator import CANARY, GOOD, HOSTILE, key_server
-from hubbub.auth.authenticator import Authenticator
+from hubbub.clock import SYSTEM, replace_clock
 from hubbub.server import Server
 from hubbub.settings import Settings
 from support.clients import Peer, Raw, open_raw
@@ -56,9 +56,9 @@ HTTP = {
 
 
 @pytest.fixture
-async def strict(key_server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+async def strict(key_server: KeyServer) -> AsyncIterator[Server]:
     """A server that takes tokens of both kinds and logs all it can, on the day for which they were made."""
-    monkeypatch.setattr("hubbub.server.Authenticator", partial(Authenticator, unix_time=lambda: NOW))
+    replace_clock(asyncio.get_running_loop(), SYSTEM._replace(unix_time=lambda: NOW))
     settings = Settings(
         port=0, secret=SECRET, jwks_url=key_server.url, issuer="issuer", audience="audience", access_log=True,
         rate_limit=0, identify_timeout=60,
