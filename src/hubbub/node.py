@@ -79,7 +79,7 @@ class Node:
         before_close: Called when the node begins to close.
         feed_readers: How many requests read the feed at present.
         refused_pages: How many connections of refused pages are being closed.
-        streams: The live lists over HTTP.
+        streams: The live lists over HTTP, and the readers of the feed.
         public_hosts: Hosts that are answered besides this machine while guests are accepted.
         tier: How the connections come: 1, on sockets of our own server; 2, taken over from uvicorn; 3, through ASGI.
     """
@@ -240,7 +240,7 @@ class Node:
     @property
     def full(self) -> bool:
         """Whether there are as many connections as the settings allow, with those queued or refused, and streams."""
-        others = self.admission.waiting + self.refused_pages + self.feed_readers + len(self.streams)
+        others = self.admission.waiting + self.refused_pages + len(self.streams)
         return len(self.sessions) + others >= self.settings.max_connections
 
     def log_refused_origin(self, origin: str) -> None:

@@ -232,6 +232,16 @@ async def test_a_feed_ends_with_its_token(secured: Server, browse: Browse) -> No
     await emptied(secured)
 
 
+async def test_a_feed_ends_when_its_user_is_disconnected(secured: Server, browse: Browse) -> None:
+    backend = browse(secured, headers=server_bearer())
+    async with reading(browse(secured, headers=server_bearer())) as feed:
+        await feed.event()
+        assert (await backend.delete("/v1/users/backend")).status_code == 200
+        with pytest.raises(StopAsyncIteration):
+            await feed.line()
+    await emptied(secured)
+
+
 async def test_a_feed_ends_when_the_server_stops(browse: Browse) -> None:
     async with (
         Server(Settings(port=0, secret=SECRET)) as server,

@@ -47,7 +47,7 @@ async def follow_feed(node: Node, identity: Identity, request: Request) -> Respo
     form = _form(request.headers.get("accept", "*/*"))
     since = request.headers.get("last-event-id") or query.since
     wanted = _wanted(query, identity, node.settings.max_group_name)
-    answer = FeedAnswer(node, form, _expiry(identity, node.now))
+    answer = FeedAnswer(node, form, identity)
     follower = Follower(node.backend.feed, since, wanted, answer.ended, node.now)
     if request.method == "HEAD":
         return Response(headers=_headers(form))
@@ -56,11 +56,11 @@ async def follow_feed(node: Node, identity: Identity, request: Request) -> Respo
     if node.feed_readers >= node.settings.max_feed_readers:
         raise CommandError(ErrorCode.UNAVAILABLE, _TOO_MANY)
     pieces = follower.events()
-    node.feed_readers += 1
+    answer.count()
     try:
         answer.begin(await anext(pieces), pieces)
     except BaseException:
-        node.feed_readers -= 1
+        answer.count_no_more()
         raise
     return answer
 
@@ -82,33 +82,44 @@ def _wanted(query: EventsQuery, identity: Identity, longest: int) -> Wanted:
     return Wanted("users" in query.what, "groups" in query.what, matches, identity.visible)
 
 
-def _expiry(identity: Identity, now: Callable[[], float]) -> float | None:
-    return None if identity.expires is None else now() + identity.expires - time.time()
-
-
 def _headers(form: str) -> Mapping[str, str]:
     # Caches may keep nothing; nginx must not buffer.
     return {"Content-Type": form, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class FeedAnswer(Response):
-    """An answer with the events of a feed: until the client goes, its token expires or the node stops.
+    """An answer with the events of a feed, until the client goes, its user loses the right, or the node stops.
 
     Args:
         node: Counts its readers, and says when it stops.
         form: `SSE` or `NDJSON`.
-        expires: When the token expires, on the node's clock; None for never.
+        identity: Whose token it was.
     """
 
-    def __init__(self, node: Node, form: str, expires: float | None) -> None:
+    def __init__(self, node: Node, form: str, identity: Identity) -> None:
         super().__init__(headers=_headers(form))
         del self.headers["content-length"]
         self._node = node
         self._encode = _sse if form == SSE else _ndjson
-        self._expires = expires
+        self._user_id = identity.user_id
+        self._expires = None if identity.expires is None else node.now() + identity.expires - time.time()
         self._gone = False
         self._first: list[FeedEvent]
         self._pieces: AsyncGenerator[list[FeedEvent], None]
+
+    def count(self) -> None:
+        """Count it as a reader and as a stream of its user."""
+        self._node.feed_readers += 1
+        self._node.streams.add(self._user_id, self.end)
+
+    def count_no_more(self) -> None:
+        """Undo `count`."""
+        self._node.feed_readers -= 1
+        self._node.streams.remove(self._user_id, self.end)
+
+    def end(self) -> None:
+        """Send nothing more: the client has gone, or its user was disconnected."""
+        self._gone = True
 
     def begin(self, first: list[FeedEvent], pieces: AsyncGenerator[list[FeedEvent], None]) -> None:
         """Set what is sent: the `first` events and those that follow."""
@@ -134,7 +145,7 @@ class FeedAnswer(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             watch.cancel()
-            self._node.feed_readers -= 1
+            self.count_no_more()
 
     async def _send(self, events: list[FeedEvent], send: Send) -> None:
         waiting = bytearray()
@@ -150,7 +161,7 @@ class FeedAnswer(Response):
         while (await receive()).get("more_body"):
             pass
         await receive()
-        self._gone = True
+        self.end()
 
 
 def _ndjson(event: FeedEvent) -> bytes:
